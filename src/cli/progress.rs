@@ -1,0 +1,15 @@
+//! Progress bars: on a terminal only, always on standard error.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::IsTerminal;
+
+/// A bar for `total` things; hidden when standard error is no terminal.
+#[must_use]
+pub fn counted(total: u64, things: &'static str) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(total).with_message(things);
+    let style = ProgressStyle::with_template("{bar:32} {pos}/{len} {msg}, {per_sec}, {eta} left {prefix}");
+    if let Ok(style) = style { bar.with_style(style) } else { bar }
+}

@@ -1,0 +1,5 @@
+//! The `ocelli` program: see `ocelli --help`.
+
+fn main() -> std::process::ExitCode {
+    ocelli::cli::main()
+}

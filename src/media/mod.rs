@@ -1,0 +1,20 @@
+//! Containers and codecs: one format a file.
+
+pub mod jpeg;
+pub mod png;
+
+use crate::error::{Error, Result};
+
+/// No picture may take more memory than this, whatever its header claims.
+pub const MAX_PICTURE_BYTES: usize = 512 << 20;
+
+/// Refuses sizes that are zero or that no camera makes, before memory is asked for.
+pub(crate) fn check_size(width: u32, height: u32, what: &str) -> Result<()> {
+    let sane = 1..=16_384;
+    if sane.contains(&width) && sane.contains(&height) {
+        return Ok(());
+    }
+    Err(Error::Data(format!(
+        "{what}: a picture of {width}x{height}; width and height must lie between 1 and 16384"
+    )))
+}

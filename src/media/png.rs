@@ -1,0 +1,55 @@
+//! PNG pictures, by the `png` crate.
+
+use crate::error::{Error, Result};
+use crate::types::{Image, PixelFormat, Size};
+use std::io::{Cursor, Write};
+
+/// Decodes any PNG to 8-bit RGB. Transparency is dropped, as Pillow's `convert("RGB")` does.
+///
+/// # Errors
+/// [`Error::Data`] if the bytes are no whole PNG.
+pub fn decode(bytes: &[u8], image: &mut Image) -> Result<()> {
+    let bad = |e: png::DecodingError| Error::Data(format!("PNG: {e}"));
+    let limits = png::Limits { bytes: super::MAX_PICTURE_BYTES };
+    let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
+    decoder.set_transformations(png::Transformations::normalize_to_color8());
+    let mut reader = decoder.read_info().map_err(bad)?;
+    let info = reader.info();
+    super::check_size(info.width, info.height, "PNG")?;
+    let buffer_len = reader.output_buffer_size().ok_or_else(|| Error::Data("PNG: too large".into()))?;
+    let mut buffer = vec![0; buffer_len];
+    let out = reader.next_frame(&mut buffer).map_err(bad)?;
+    let pixels = &buffer[..out.buffer_size()];
+    image.reshape(Size::new(out.width, out.height), PixelFormat::Rgb8);
+    let target = image.data.as_chunks_mut::<3>().0.iter_mut();
+    match out.color_type {
+        png::ColorType::Rgb => image.data.copy_from_slice(pixels),
+        png::ColorType::Rgba => target.zip(pixels.chunks_exact(4)).for_each(|(t, p)| t.copy_from_slice(&p[..3])),
+        png::ColorType::Grayscale => target.zip(pixels).for_each(|(t, &p)| t.fill(p)),
+        png::ColorType::GrayscaleAlpha => {
+            target.zip(pixels.chunks_exact(2)).for_each(|(t, p)| t.fill(p[0]));
+        }
+        png::ColorType::Indexed => return Err(Error::Data("PNG: palette was not expanded".into())),
+    }
+    Ok(())
+}
+
+/// Writes an RGB or grey picture as PNG.
+///
+/// # Errors
+/// [`Error::Io`] if `out` fails.
+pub fn encode(image: &Image, out: impl Write) -> Result<()> {
+    let bad = |e: png::EncodingError| match e {
+        png::EncodingError::IoError(e) => Error::io("PNG", e),
+        other => Error::Internal(format!("PNG: {other}")),
+    };
+    let mut encoder = png::Encoder::new(out, image.size.width, image.size.height);
+    encoder.set_color(match image.format {
+        PixelFormat::Rgb8 => png::ColorType::Rgb,
+        PixelFormat::Gray8 => png::ColorType::Grayscale,
+    });
+    encoder.set_depth(png::BitDepth::Eight);
+    let mut writer = encoder.write_header().map_err(bad)?;
+    writer.write_image_data(&image.data).map_err(bad)?;
+    writer.finish().map_err(bad)
+}

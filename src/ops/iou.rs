@@ -1,0 +1,137 @@
+//! How much two boxes overlap, and the ways to write a box down.
+//!
+//! The numbers of `torchvision.ops` (box_iou, generalized_box_iou, distance_box_iou,
+//! complete_box_iou, box_convert, remove_small_boxes) and of `pycocotools.mask.iou`.
+
+use crate::types::BBox;
+
+fn intersection(a: &BBox, b: &BBox) -> f32 {
+    let width = (a.x2.min(b.x2) - a.x1.max(b.x1)).max(0.0);
+    let height = (a.y2.min(b.y2) - a.y1.max(b.y1)).max(0.0);
+    width * height
+}
+
+/// Intersection over union, 0–1. Two empty boxes give 0, where torchvision gives NaN.
+#[must_use]
+pub fn iou(a: &BBox, b: &BBox) -> f32 {
+    let inter = intersection(a, b);
+    let ratio = inter / (a.area() + b.area() - inter);
+    if ratio.is_nan() { 0.0 } else { ratio }
+}
+
+/// The smallest box around both.
+fn hull(a: &BBox, b: &BBox) -> BBox {
+    BBox::new(a.x1.min(b.x1), a.y1.min(b.y1), a.x2.max(b.x2), a.y2.max(b.y2))
+}
+
+/// Generalised IoU, -1–1. Rezatofighi et al. 2019, eq. 3.
+#[must_use]
+pub fn generalized(a: &BBox, b: &BBox) -> f32 {
+    let inter = intersection(a, b);
+    let union = a.area() + b.area() - inter;
+    let around = hull(a, b).area();
+    let value = iou(a, b) - (around - union) / around;
+    if value.is_nan() { 0.0 } else { value }
+}
+
+/// As torchvision: keeps the divisions of distance and complete IoU away from 0.
+const EPSILON: f32 = 1e-7;
+
+/// Squared distance of the middles over the squared diagonal of the hull.
+fn distance_term(a: &BBox, b: &BBox) -> f32 {
+    let around = hull(a, b);
+    let (w, h) = (around.x2 - around.x1, around.y2 - around.y1);
+    let dx = f32::midpoint(a.x1, a.x2) - f32::midpoint(b.x1, b.x2);
+    let dy = f32::midpoint(a.y1, a.y2) - f32::midpoint(b.y1, b.y2);
+    (dx * dx + dy * dy) / (w * w + h * h + EPSILON)
+}
+
+/// Distance IoU. Zheng et al. 2020, eq. 7.
+#[must_use]
+pub fn distance(a: &BBox, b: &BBox) -> f32 {
+    iou(a, b) - distance_term(a, b)
+}
+
+/// Complete IoU: distance IoU less a term for unlike shapes. Zheng et al. 2020, eq. 10.
+#[must_use]
+pub fn complete(a: &BBox, b: &BBox) -> f32 {
+    let angle = |c: &BBox| ((c.x2 - c.x1) / (c.y2 - c.y1)).atan();
+    let overlap = iou(a, b);
+    let gap = angle(a) - angle(b);
+    let v = 4.0 / (std::f32::consts::PI * std::f32::consts::PI) * gap * gap;
+    let alpha = v / (1.0 - overlap + v + EPSILON);
+    let value = overlap - distance_term(a, b) - alpha * v;
+    if value.is_nan() { 0.0 } else { value }
+}
+
+/// IoU of COCO's evaluation, boxes as `[x, y, width, height]`. Against a crowd the denominator is the
+/// area of `found` alone. `pycocotools`, `maskApi.c::bbIou`.
+#[must_use]
+pub fn coco(found: [f64; 4], truth: [f64; 4], crowd: bool) -> f64 {
+    let side = |axis: usize| {
+        let end = (found[axis] + found[axis + 2]).min(truth[axis] + truth[axis + 2]);
+        (end - found[axis].max(truth[axis])).max(0.0)
+    };
+    let inter = side(0) * side(1);
+    let area = found[2] * found[3];
+    let union = if crowd { area } else { area + truth[2] * truth[3] - inter };
+    if inter > 0.0 && union > 0.0 { inter / union } else { 0.0 }
+}
+
+/// `[x, y, width, height]` of a box: left top corner and size.
+#[must_use]
+pub fn to_xywh(b: &BBox) -> [f32; 4] {
+    [b.x1, b.y1, b.x2 - b.x1, b.y2 - b.y1]
+}
+
+/// A box from `[x, y, width, height]`.
+#[must_use]
+pub fn from_xywh([x, y, w, h]: [f32; 4]) -> BBox {
+    BBox::new(x, y, x + w, y + h)
+}
+
+/// `[cx, cy, width, height]` of a box: middle and size.
+#[must_use]
+pub fn to_cxcywh(b: &BBox) -> [f32; 4] {
+    [f32::midpoint(b.x1, b.x2), f32::midpoint(b.y1, b.y2), b.x2 - b.x1, b.y2 - b.y1]
+}
+
+/// A box from `[cx, cy, width, height]`.
+#[must_use]
+pub fn from_cxcywh([cx, cy, w, h]: [f32; 4]) -> BBox {
+    BBox::new(cx - 0.5 * w, cy - 0.5 * h, cx + 0.5 * w, cy + 0.5 * h)
+}
+
+/// Whether both sides are at least `min_side_px` long.
+#[must_use]
+pub fn is_at_least(b: &BBox, min_side_px: f32) -> bool {
+    b.x2 - b.x1 >= min_side_px && b.y2 - b.y1 >= min_side_px
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_box_is_a_third_of_the_union() {
+        let (a, b) = (BBox::new(0.0, 0.0, 2.0, 2.0), BBox::new(1.0, 0.0, 3.0, 2.0));
+        assert!((iou(&a, &b) - 1.0 / 3.0).abs() < 1e-6);
+        assert!((generalized(&a, &b) - 1.0 / 3.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn empty_boxes_give_zero_and_no_nan() {
+        let empty = BBox::new(3.0, 3.0, 3.0, 3.0);
+        for value in [iou(&empty, &empty), generalized(&empty, &empty), complete(&empty, &empty)] {
+            assert!(value == 0.0, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_crowd_is_measured_by_the_found_box_alone() {
+        let found = [0.0, 0.0, 1.0, 1.0];
+        let crowd = [0.0, 0.0, 10.0, 10.0];
+        assert!((coco(found, crowd, true) - 1.0).abs() < 1e-12);
+        assert!((coco(found, crowd, false) - 0.01).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,12 @@
+//! Pure functions on types: no files, no threads, no clock.
+
+pub mod anchors;
+pub mod box_coder;
+pub mod color;
+pub mod debayer;
+pub mod draw;
+pub mod iou;
+pub mod matcher;
+pub mod nms;
+pub mod normalize;
+pub mod resize;

@@ -1,0 +1,264 @@
+//! Bringing a frame to the size a model wants, and the way back for boxes.
+
+use crate::error::{Error, Result};
+use crate::types::{Image, PixelFormat, Placement, Size};
+use fast_image_resize as fir;
+use fir::images::{CroppedImageMut, Image as FirImage, ImageRef};
+use fir::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+
+/// How pixels are weighed. The names are those of the program whose numbers the filter gives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Filter {
+    /// Pillow `BILINEAR`: a triangle as wide as the reduction, so nothing flickers. The default.
+    #[default]
+    Bilinear,
+    /// Pillow `NEAREST`.
+    Nearest,
+    /// Pillow `BOX`: the mean of the pixels covered.
+    Box,
+    /// Pillow `BICUBIC`.
+    Bicubic,
+    /// Pillow `HAMMING`.
+    Hamming,
+    /// Pillow `LANCZOS`.
+    Lanczos,
+    /// OpenCV `INTER_LINEAR`: four pixels, however large the reduction.
+    CvLinear,
+    /// OpenCV `INTER_NEAREST`.
+    CvNearest,
+}
+
+/// How a frame of another shape is brought into the input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Fit {
+    /// Fill the input, changing the shape of things.
+    #[default]
+    Stretch,
+    /// Keep the shape; pad on both sides (Ultralytics).
+    Letterbox,
+    /// Keep the shape; pad on the right and below (YOLOX).
+    LetterboxTopLeft,
+    /// Keep the shape; cut off what sticks out, equally on both sides.
+    Crop,
+}
+
+/// Which part of the frame goes where in the input.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Plan {
+    /// Left, top, width, height of the part of the frame that is used, in frame pixels.
+    pub source: [f64; 4],
+    /// Left, top, width, height of its place in the input, in whole input pixels.
+    pub target: [u32; 4],
+    /// Size of the input.
+    pub input: Size,
+    /// The way back.
+    pub placement: Placement,
+}
+
+/// Plans how a frame is brought to the size of an input.
+#[must_use]
+pub fn plan(frame: Size, input: Size, fit: Fit) -> Plan {
+    let (fw, fh) = (f64::from(frame.width), f64::from(frame.height));
+    let (iw, ih) = (f64::from(input.width), f64::from(input.height));
+    let whole = [0.0, 0.0, fw, fh];
+    match fit {
+        Fit::Stretch => Plan {
+            source: whole,
+            target: [0, 0, input.width, input.height],
+            input,
+            placement: Placement {
+                scale: ((fw / iw) as f32, (fh / ih) as f32),
+                offset: (0.0, 0.0),
+                frame,
+            },
+        },
+        Fit::Letterbox => letterbox(frame, input, &LetterboxRule::default()),
+        Fit::LetterboxTopLeft => {
+            // YOLOX `preproc`: the ratio is cut, not rounded, to whole pixels, and boxes are divided by it.
+            let ratio = (iw / fw).min(ih / fh);
+            let size = [(fw * ratio) as u32, (fh * ratio) as u32];
+            let scale = (1.0 / ratio) as f32;
+            Plan {
+                source: whole,
+                target: [0, 0, size[0].max(1), size[1].max(1)],
+                input,
+                placement: Placement { scale: (scale, scale), offset: (0.0, 0.0), frame },
+            }
+        }
+        Fit::Crop => {
+            let ratio = (iw / fw).max(ih / fh);
+            let (w, h) = (iw / ratio, ih / ratio);
+            let (x, y) = ((fw - w) / 2.0, (fh - h) / 2.0);
+            let scale = (1.0 / ratio) as f32;
+            Plan {
+                source: [x, y, w, h],
+                target: [0, 0, input.width, input.height],
+                input,
+                placement: Placement { scale: (scale, scale), offset: (x as f32, y as f32), frame },
+            }
+        }
+    }
+}
+
+/// The options of Ultralytics' `LetterBox`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LetterboxRule {
+    /// Whether a frame smaller than the input is enlarged.
+    pub scale_up: bool,
+    /// Whether padding is split between both sides.
+    pub center: bool,
+    /// Pad only to a multiple of this many pixels (`auto` with its `stride`); the input shrinks.
+    pub multiple: Option<u32>,
+}
+
+impl Default for LetterboxRule {
+    fn default() -> Self {
+        Self { scale_up: true, center: true, multiple: None }
+    }
+}
+
+/// Plans a letterbox as Ultralytics' `LetterBox` (8.x) does; boxes go back as its `scale_boxes`.
+#[must_use]
+pub fn letterbox(frame: Size, input: Size, rule: &LetterboxRule) -> Plan {
+    let (fw, fh) = (f64::from(frame.width), f64::from(frame.height));
+    let (iw, ih) = (f64::from(input.width), f64::from(input.height));
+    let mut ratio = (ih / fh).min(iw / fw);
+    if !rule.scale_up {
+        ratio = ratio.min(1.0);
+    }
+    let (w, h) = ((fw * ratio).round_ties_even(), (fh * ratio).round_ties_even());
+    let (mut pad_w, mut pad_h) = (iw - w, ih - h);
+    if let Some(multiple) = rule.multiple {
+        (pad_w, pad_h) = (pad_w % f64::from(multiple), pad_h % f64::from(multiple));
+    }
+    let input = Size::new((w + pad_w) as u32, (h + pad_h) as u32);
+    let share = if rule.center { 0.5 } else { 0.0 };
+    // Ultralytics rounds 0.1 below the half, so that an odd pixel goes to the far side.
+    let first = |pad: f64| if rule.center { (pad * share - 0.1).round_ties_even().max(0.0) } else { 0.0 };
+    let (left, top) = (first(pad_w), first(pad_h));
+    // The way back uses the padded size, as `scale_boxes` does, not the rounded picture.
+    let gain = (f64::from(input.height) / fh).min(f64::from(input.width) / fw);
+    let gain = if rule.scale_up { gain } else { gain.min(1.0) };
+    let back = |side: f64, frame_side: f64| {
+        if rule.center { ((side - (frame_side * gain).round_ties_even()) / 2.0 - 0.1).round_ties_even() } else { 0.0 }
+    };
+    let (pad_x, pad_y) = (back(f64::from(input.width), fw), back(f64::from(input.height), fh));
+    let scale = (1.0 / gain) as f32;
+    Plan {
+        source: [0.0, 0.0, fw, fh],
+        target: [left as u32, top as u32, (w as u32).max(1), (h as u32).max(1)],
+        input,
+        placement: Placement {
+            scale: (scale, scale),
+            offset: ((-pad_x / gain) as f32, (-pad_y / gain) as f32),
+            frame,
+        },
+    }
+}
+
+/// Resizes with the buffers of `fast_image_resize` kept from frame to frame.
+#[derive(Debug, Default)]
+pub struct Resize {
+    resizer: Resizer,
+}
+
+impl Resize {
+    /// Brings `from` into `into` as planned; what the picture does not cover is filled with `pad`.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if the plan does not fit the picture.
+    pub fn apply(&mut self, from: &Image, plan: &Plan, filter: Filter, pad: u8, into: &mut Image) -> Result<()> {
+        into.reshape(plan.input, from.format);
+        let [left, top, width, height] = plan.target;
+        if width < plan.input.width || height < plan.input.height {
+            into.data.fill(pad);
+        }
+        if plan.source == [0.0, 0.0, f64::from(width), f64::from(height)] && plan.input == from.size {
+            into.data.copy_from_slice(&from.data);
+            return Ok(());
+        }
+        if matches!(filter, Filter::CvNearest) {
+            nearest_opencv(from, plan, into);
+            return Ok(());
+        }
+        let pixel = match from.format {
+            PixelFormat::Rgb8 => PixelType::U8x3,
+            PixelFormat::Gray8 => PixelType::U8,
+        };
+        let wrong = |e: &dyn std::fmt::Display| Error::Internal(format!("resize of {} to {width}x{height}: {e}", from.size));
+        let source = ImageRef::new(from.size.width, from.size.height, &from.data, pixel).map_err(|e| wrong(&e))?;
+        let mut canvas = FirImage::from_slice_u8(plan.input.width, plan.input.height, &mut into.data, pixel)
+            .map_err(|e| wrong(&e))?;
+        let mut target = CroppedImageMut::new(&mut canvas, left, top, width, height).map_err(|e| wrong(&e))?;
+        let [x, y, w, h] = plan.source;
+        let options = ResizeOptions::new().resize_alg(algorithm(filter)).crop(x, y, w, h).use_alpha(false);
+        self.resizer.resize(&source, &mut target, &options).map_err(|e| wrong(&e))
+    }
+}
+
+const fn algorithm(filter: Filter) -> ResizeAlg {
+    match filter {
+        Filter::Bilinear => ResizeAlg::Convolution(FilterType::Bilinear),
+        Filter::Nearest | Filter::CvNearest => ResizeAlg::Nearest,
+        Filter::Box => ResizeAlg::Convolution(FilterType::Box),
+        Filter::Bicubic => ResizeAlg::Convolution(FilterType::CatmullRom),
+        Filter::Hamming => ResizeAlg::Convolution(FilterType::Hamming),
+        Filter::Lanczos => ResizeAlg::Convolution(FilterType::Lanczos3),
+        Filter::CvLinear => ResizeAlg::Interpolation(FilterType::Bilinear),
+    }
+}
+
+/// OpenCV's nearest takes the pixel at `floor(x * scale)`, half a pixel off everyone else's.
+fn nearest_opencv(from: &Image, plan: &Plan, into: &mut Image) {
+    let [left, top, width, height] = plan.target;
+    let [x0, y0, w, h] = plan.source;
+    let channels = from.format.channels();
+    let stride = into.stride();
+    let pick = |at: u32, count: u32, start: f64, length: f64, limit: u32| {
+        let place = start + (f64::from(at) * (length / f64::from(count))).floor();
+        (place as u32).min(limit - 1) as usize
+    };
+    for y in 0..height {
+        let row = from.row(pick(y, height, y0, h, from.size.height) as u32);
+        let start = (top + y) as usize * stride + left as usize * channels;
+        let target = &mut into.data[start..start + width as usize * channels];
+        for (x, out) in target.chunks_exact_mut(channels).enumerate() {
+            let source = pick(x as u32, width, x0, w, from.size.width) * channels;
+            out.copy_from_slice(&row[source..source + channels]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::BBox;
+
+    #[test]
+    fn a_letterbox_goes_there_and_back() {
+        let plan = plan(Size::new(640, 360), Size::new(320, 320), Fit::Letterbox);
+        assert_eq!(plan.target, [0, 70, 320, 180]);
+        let found = plan.placement.to_frame(BBox::new(0.0, 70.0, 320.0, 250.0));
+        assert_eq!(found, BBox::new(0.0, 0.0, 640.0, 360.0));
+    }
+
+    #[test]
+    fn a_crop_uses_the_middle() {
+        let plan = plan(Size::new(640, 360), Size::new(100, 100), Fit::Crop);
+        assert_eq!(plan.source, [140.0, 0.0, 360.0, 360.0]);
+        assert_eq!(plan.placement.to_frame(BBox::new(0.0, 0.0, 100.0, 100.0)), BBox::new(140.0, 0.0, 500.0, 360.0));
+    }
+
+    #[test]
+    fn padding_is_filled_and_the_picture_lands_in_its_place() {
+        let mut from = Image::new(Size::new(4, 2), PixelFormat::Rgb8);
+        from.data.fill(200);
+        let mut into = Image::default();
+        let plan = plan(from.size, Size::new(4, 4), Fit::LetterboxTopLeft);
+        Resize::default().apply(&from, &plan, Filter::Bilinear, 114, &mut into).unwrap();
+        assert_eq!(into.row(1), [200; 12]);
+        assert_eq!(into.row(2), [114; 12]);
+    }
+}

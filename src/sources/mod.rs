@@ -1,0 +1,3 @@
+//! Where frames come from: one source a file.
+
+pub mod scene;

@@ -1,0 +1,57 @@
+//! One picture of one source, and what a model sees of it.
+
+use super::{Image, Placement, Size};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// One picture of one source.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// Name of the line that made it.
+    pub source: Arc<str>,
+    /// Counts the frames of the source from 0; a gap means a drop.
+    pub seq: u64,
+    /// Media time since the source's first frame; never the wall clock.
+    pub pts: Duration,
+    /// The source's start plus `pts`; for output only.
+    pub wall: SystemTime,
+    /// The pixels.
+    pub image: Image,
+    /// File name of the picture, where the source reads pictures; otherwise empty.
+    pub name: String,
+}
+
+impl Default for Frame {
+    fn default() -> Self {
+        Self {
+            source: Arc::from(""),
+            seq: 0,
+            pts: Duration::ZERO,
+            wall: SystemTime::UNIX_EPOCH,
+            image: Image::default(),
+            name: String::new(),
+        }
+    }
+}
+
+/// What a model sees of a frame, and the way back.
+#[derive(Clone, Debug)]
+pub struct ModelInput {
+    /// The resized picture, 8 bits, before normalisation.
+    pub image: Image,
+    /// The way from input pixels to frame pixels.
+    pub placement: Placement,
+}
+
+impl Default for ModelInput {
+    fn default() -> Self {
+        Self {
+            image: Image::default(),
+            placement: Placement {
+                scale: (1.0, 1.0),
+                offset: (0.0, 0.0),
+                frame: Size::default(),
+            },
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! A frame and all that has been found in it so far.
+
+use super::{Detection, Frame, Image, ModelInput};
+use std::sync::Arc;
+
+bitflags::bitflags! {
+    /// One bit for each optional field of [`Packet`]: what a line needs and what it gives.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Products: u16 {
+        /// [`Packet::input`].
+        const INPUT = 1;
+        /// [`Packet::detections`].
+        const DETECTIONS = 2;
+        /// [`Packet::canvas`].
+        const CANVAS = 4;
+        /// [`Packet::truth`].
+        const TRUTH = 8;
+    }
+}
+
+impl Products {
+    /// The plain names, for messages and pictures of the graph: `input, detections`.
+    #[must_use]
+    pub fn words(self) -> String {
+        let words: Vec<String> = self.iter_names().map(|(name, _)| name.to_lowercase()).collect();
+        words.join(", ")
+    }
+}
+
+/// A frame and all that has been found in it so far. Cloning copies pointers, never pixels.
+#[derive(Clone, Debug)]
+pub struct Packet {
+    /// The picture.
+    pub frame: Arc<Frame>,
+    /// What a model is to see of it.
+    pub input: Option<Arc<ModelInput>>,
+    /// What was found.
+    pub detections: Option<Arc<Vec<Detection>>>,
+    /// Names of the classes of `detections`.
+    pub labels: Option<Arc<[String]>>,
+    /// The picture with boxes drawn on it.
+    pub canvas: Option<Arc<Image>>,
+    /// What is really there; only a rendered `scene` knows.
+    pub truth: Option<Arc<Vec<Detection>>>,
+}
+
+impl Packet {
+    /// A packet in which nothing has been found yet.
+    #[must_use]
+    pub const fn new(frame: Arc<Frame>) -> Self {
+        Self { frame, input: None, detections: None, labels: None, canvas: None, truth: None }
+    }
+
+    /// The name of a class, or its number where the model has no names.
+    #[must_use]
+    pub fn label(&self, class: u16) -> Option<&str> {
+        self.labels.as_ref()?.get(usize::from(class)).map(String::as_str)
+    }
+}

@@ -1,0 +1,364 @@
+//! Reads a part's settings from its node: serde, with the place of every fault.
+
+use super::{Fault, Node, Place, Value, nearest, one_of};
+use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Unexpected, Visitor};
+
+/// Reads a value from a node.
+///
+/// # Errors
+/// The first [`Fault`], at the innermost place known.
+pub fn read<T: DeserializeOwned>(node: &Node) -> Result<T, Fault> {
+    T::deserialize(Reader(node)).map_err(|e| Fault::new(e.place.unwrap_or(node.place), e.message))
+}
+
+#[derive(Debug)]
+struct ReadError {
+    message: String,
+    place: Option<Place>,
+}
+
+impl ReadError {
+    /// Gives the fault a place, unless one nearer to it is known.
+    fn or_at(mut self, place: Place) -> Self {
+        self.place.get_or_insert(place);
+        self
+    }
+}
+
+impl std::fmt::Display for ReadError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+impl de::Error for ReadError {
+    fn custom<T: std::fmt::Display>(message: T) -> Self {
+        Self { message: message.to_string(), place: None }
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::custom(format!("found {found}, expected {expected}"))
+    }
+
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::custom(format!("found {found}, expected {expected}"))
+    }
+
+    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
+        Self::custom(unknown("field", field, expected))
+    }
+
+    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
+        Self::custom(unknown("word", variant, expected))
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self::custom(format!("`{field}` is missing"))
+    }
+}
+
+fn unknown(kind: &str, word: &str, expected: &[&'static str]) -> String {
+    let hint = nearest(word, expected.iter().copied()).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+    format!("unknown {kind} `{word}`, expected {}{hint}", one_of(expected.iter().copied()))
+}
+
+#[derive(Clone, Copy)]
+struct Reader<'a>(&'a Node);
+
+/// What a visitor wants, in its own words.
+struct Wanted(String);
+
+impl Wanted {
+    fn by<'de, V: Visitor<'de>>(visitor: &V) -> Self {
+        struct Shown<'v, V>(&'v V);
+        impl<'de, V: Visitor<'de>> std::fmt::Display for Shown<'_, V> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.expecting(f)
+            }
+        }
+        let plain = match Shown(visitor).to_string().as_str() {
+            "a string" => "a text".to_owned(),
+            "f32" | "f64" => "a number".to_owned(),
+            "a boolean" => "`true` or `false`".to_owned(),
+            "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more".to_owned(),
+            "i8" | "i16" | "i32" | "i64" => "a whole number".to_owned(),
+            other if other.starts_with("struct ") => "a map".to_owned(),
+            other if other.starts_with("enum ") => "a word or a map with one key".to_owned(),
+            other => other.to_owned(),
+        };
+        Self(plain)
+    }
+}
+
+impl<'a> Reader<'a> {
+    fn mismatch(self, wanted: &Wanted) -> ReadError {
+        let scalar = matches!(self.0.value, Value::Int(_) | Value::Float(_) | Value::Bool(_));
+        let quote = if scalar && wanted.0 == "a text" { "; put it in quotes" } else { "" };
+        let message = format!("found {}, expected {}{quote}", self.0.describe(), wanted.0);
+        ReadError { message, place: Some(self.0.place) }
+    }
+
+    /// What a `${…}` turned into may be a number or a bool where one is wanted.
+    fn resolved(self) -> Value {
+        let Value::Text(text) = &self.0.value else { return self.0.value.clone() };
+        let (number, text) = (text.trim().parse().map(Value::Int), text.trim());
+        let number = number.or_else(|_| text.parse().map(Value::Float));
+        number.or_else(|_| text.parse().map(Value::Bool)).unwrap_or_else(|_| self.0.value.clone())
+    }
+
+    fn scalar<'de, V: Visitor<'de>>(self, visitor: V, value: &Value) -> Result<V::Value, ReadError> {
+        let wanted = Wanted::by(&visitor);
+        let result = match value {
+            Value::Bool(value) => visitor.visit_bool(*value),
+            Value::Int(value) => visitor.visit_i64(*value),
+            Value::Float(value) => visitor.visit_f64(*value),
+            Value::Text(value) => visitor.visit_str(value),
+            _ => visitor.visit_unit(),
+        };
+        result.map_err(|e: ReadError| {
+            let generic = e.place.is_none() && e.message.starts_with("found ");
+            if generic { self.mismatch(&wanted) } else { e.or_at(self.0.place) }
+        })
+    }
+
+    fn list<'de, V: Visitor<'de>>(self, visitor: V, list: &'a [Node]) -> Result<V::Value, ReadError> {
+        let wanted = Wanted::by(&visitor);
+        visitor.visit_seq(Items(list.iter())).map_err(|e: ReadError| {
+            let generic = e.place.is_none() && (e.message.starts_with("invalid length") || e.message.starts_with("found "));
+            if generic && e.message.starts_with("found ") {
+                return self.mismatch(&wanted);
+            }
+            if generic {
+                let message = format!("found {} values, expected {}", list.len(), wanted.0);
+                return ReadError { message, place: Some(self.0.place) };
+            }
+            e.or_at(self.0.place)
+        })
+    }
+
+    fn map<'de, V: Visitor<'de>>(self, visitor: V, entries: &'a [(Node, Node)]) -> Result<V::Value, ReadError> {
+        let wanted = Wanted::by(&visitor);
+        visitor.visit_map(Entries { rest: entries.iter(), value: None }).map_err(|e: ReadError| {
+            let generic = e.place.is_none() && e.message.starts_with("found ");
+            if generic { self.mismatch(&wanted) } else { e.or_at(self.0.place) }
+        })
+    }
+}
+
+impl<'de> de::Deserializer<'de> for Reader<'_> {
+    type Error = ReadError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        match &self.0.value {
+            Value::List(list) => self.list(visitor, list),
+            Value::Map(entries) => self.map(visitor, entries),
+            value => self.scalar(visitor, value),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        if self.0.value == Value::Null { visitor.visit_none() } else { visitor.visit_some(self) }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, ReadError> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    /// Nothing is a map without entries: `- scene:` takes every default.
+    fn deserialize_struct<V: Visitor<'de>>(self, _: &'static str, _: &'static [&'static str], visitor: V) -> Result<V::Value, ReadError> {
+        match &self.0.value {
+            Value::Null => self.map(visitor, &[]),
+            Value::Map(entries) => self.map(visitor, entries),
+            _ => Err(self.mismatch(&Wanted::by(&visitor))),
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(self, _: &'static str, _: &'static [&'static str], visitor: V) -> Result<V::Value, ReadError> {
+        match &self.0.value {
+            Value::Text(_) => visitor.visit_enum(Variant { key: self.0, value: None }),
+            Value::Map(entries) if entries.len() == 1 => {
+                visitor.visit_enum(Variant { key: &entries[0].0, value: Some(&entries[0].1) })
+            }
+            _ => Err(self.mismatch(&Wanted::by(&visitor))),
+        }
+    }
+
+    serde::forward_to_deserialize_any! {
+        str string char bytes byte_buf unit unit_struct seq tuple tuple_struct map identifier ignored_any
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        self.number(visitor)
+    }
+    fn deserialize_i8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        self.number(visitor)
+    }
+    fn deserialize_i16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        self.number(visitor)
+    }
+    fn deserialize_i32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        self.number(visitor)
+    }
+    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        self.number(visitor)
+    }
+    fn deserialize_u8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        self.number(visitor)
+    }
+    fn deserialize_u16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        self.number(visitor)
+    }
+    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        self.number(visitor)
+    }
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        self.number(visitor)
+    }
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        self.number(visitor)
+    }
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        self.number(visitor)
+    }
+}
+
+impl Reader<'_> {
+    /// Numbers and bools: the only place where a `${…}` may change its kind.
+    fn number<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        match &self.0.value {
+            Value::Text(_) if self.0.secret => self.scalar(visitor, &self.resolved()),
+            Value::List(_) | Value::Map(_) => Err(self.mismatch(&Wanted::by(&visitor))),
+            value => self.scalar(visitor, value),
+        }
+    }
+}
+
+struct Items<'a>(std::slice::Iter<'a, Node>);
+
+impl<'de> de::SeqAccess<'de> for Items<'_> {
+    type Error = ReadError;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, ReadError> {
+        let Some(node) = self.0.next() else { return Ok(None) };
+        seed.deserialize(Reader(node)).map(Some).map_err(|e| e.or_at(node.place))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.0.len())
+    }
+}
+
+struct Entries<'a> {
+    rest: std::slice::Iter<'a, (Node, Node)>,
+    value: Option<&'a Node>,
+}
+
+impl<'de> de::MapAccess<'de> for Entries<'_> {
+    type Error = ReadError;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, ReadError> {
+        let Some((key, value)) = self.rest.next() else { return Ok(None) };
+        self.value = Some(value);
+        seed.deserialize(Reader(key)).map(Some).map_err(|e| e.or_at(key.place))
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ReadError> {
+        let Some(node) = self.value.take() else { return Err(de::Error::custom("a value before its key")) };
+        seed.deserialize(Reader(node)).map_err(|e| e.or_at(node.place))
+    }
+}
+
+struct Variant<'a> {
+    key: &'a Node,
+    value: Option<&'a Node>,
+}
+
+impl<'a, 'de> de::EnumAccess<'de> for Variant<'a> {
+    type Error = ReadError;
+    type Variant = Self;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), ReadError> {
+        let name = self.key.text().unwrap_or_default();
+        let value = seed.deserialize(IntoDeserializer::<ReadError>::into_deserializer(name));
+        Ok((value.map_err(|e| e.or_at(self.key.place))?, self))
+    }
+}
+
+impl<'de> de::VariantAccess<'de> for Variant<'_> {
+    type Error = ReadError;
+
+    fn unit_variant(self) -> Result<(), ReadError> {
+        match self.value {
+            None => Ok(()),
+            Some(node) if node.value == Value::Null => Ok(()),
+            Some(node) => Err(ReadError { message: format!("found {}, expected nothing after this word", node.describe()), place: Some(node.place) }),
+        }
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, ReadError> {
+        // A word alone takes every default of its settings.
+        let empty = Node { place: self.key.place, value: Value::Null, secret: false };
+        let node = self.value.unwrap_or(&empty);
+        seed.deserialize(Reader(node)).map_err(|e| e.or_at(node.place))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, ReadError> {
+        match self.value {
+            Some(node) => de::Deserializer::deserialize_seq(Reader(node), visitor),
+            None => Err(ReadError { message: "a list must follow this word".into(), place: Some(self.key.place) }),
+        }
+    }
+
+    fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, ReadError> {
+        let empty = Node { place: self.key.place, value: Value::Null, secret: false };
+        let node = self.value.unwrap_or(&empty);
+        de::Deserializer::deserialize_struct(Reader(node), "", fields, visitor).map_err(|e| e.or_at(node.place))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Document;
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(deny_unknown_fields)]
+    struct Part {
+        name: String,
+        #[serde(default)]
+        size: Option<[u32; 2]>,
+        #[serde(default)]
+        score: f32,
+    }
+
+    fn part(text: &str) -> Result<Part, String> {
+        let lookup = |name: &str| if name == "N" { Ok("0.5".to_owned()) } else { Err("none".to_owned()) };
+        let document = Document::parse("t.yaml", text.into(), lookup).map_err(|e| e.to_string())?;
+        read(&document.root).map_err(|fault| format!("{}:{}: {}", fault.place.line, fault.place.column, fault.message))
+    }
+
+    #[test]
+    fn settings_are_read() {
+        let expect = Part { name: "a".into(), size: Some([3, 4]), score: 1.0 };
+        assert_eq!(part("name: a\nsize: [3, 4]\nscore: 1"), Ok(expect));
+    }
+
+    #[test]
+    fn each_fault_has_its_place() {
+        let of = |text| part(text).unwrap_err();
+        assert_eq!(of("name: a\nsizes: 3"), "2:1: unknown field `sizes`, expected `name`, `size` or `score`; did you mean `size`?");
+        assert_eq!(of("name: 5"), "1:7: found the number 5, expected a text; put it in quotes");
+        assert_eq!(of("name: a\nscore: high"), "2:8: found the text \"high\", expected a number");
+        assert_eq!(of("size: [1, 2]"), "1:1: `name` is missing");
+        assert_eq!(of("name: a\nsize: [1, -2]"), "2:11: found the number -2, expected a whole number, 0 or more");
+    }
+
+    #[test]
+    fn a_value_put_in_may_be_a_number_and_is_never_shown() {
+        assert_eq!(part("name: a\nscore: ${N}").map(|p| p.score), Ok(0.5));
+        assert_eq!(part("name: a\nsize: ${N}"), Err("2:7: found a value from `${…}`, expected an array of length 2".into()));
+    }
+}

@@ -1,0 +1,144 @@
+//! YAML with places: every value knows its line and column, and every fault says where it is.
+//!
+//! `serde_yaml` (serde-saphyr) parses the text into a tree of [`Node`]s; each part of a pipeline is then
+//! read from its own node, so that one fault does not hide the next.
+
+mod de;
+mod node;
+mod substitute;
+
+pub use de::read;
+pub use node::{Node, Place, Value};
+
+use crate::error::{Error, Result};
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// No file of ours is longer; a longer one is not read.
+pub const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// Something wrong in a file, and where.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fault {
+    /// Where in the text.
+    pub place: Place,
+    /// What was found, what was expected, and the way out.
+    pub message: String,
+}
+
+impl Fault {
+    /// A fault at a place.
+    #[must_use]
+    pub fn new(place: Place, message: impl Into<String>) -> Self {
+        Self { place, message: message.into() }
+    }
+
+    /// Puts `part: ` in front of the message.
+    #[must_use]
+    pub fn within(mut self, part: &str) -> Self {
+        self.message = format!("{part}: {}", self.message);
+        self
+    }
+}
+
+/// A file that has been read and parsed.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// The name to show in messages.
+    pub file: String,
+    /// The text as read.
+    pub text: String,
+    /// The whole of it.
+    pub root: Node,
+}
+
+impl Document {
+    /// Reads a file and parses it; `${NAME}` and `${file:PATH}` are put in, PATH relative to the file's folder.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read, [`Error::Config`] with all faults if it is no sound YAML.
+    pub fn read(path: &Path) -> Result<Self> {
+        let file = path.display().to_string();
+        let io = |e| Error::io(path, e);
+        let length = std::fs::metadata(path).map_err(io)?.len();
+        if length > MAX_FILE_BYTES {
+            return Err(Error::Config(format!(
+                "{file}: {length} bytes; a file of ours has at most {MAX_FILE_BYTES}; is it the right file?"
+            )));
+        }
+        let bytes = std::fs::read(path).map_err(io)?;
+        let text = String::from_utf8(bytes).map_err(|e| {
+            let at = e.utf8_error().valid_up_to();
+            Error::Config(format!("{file}: byte {at} is not UTF-8; save the file as UTF-8"))
+        })?;
+        let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
+        let lookup = |name: &str| substitute::from_process(name, &folder);
+        Self::parse(&file, text, lookup)
+    }
+
+    /// Parses a text; `lookup` gives what `${…}` stands for, or why it cannot.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with all faults.
+    pub fn parse(file: &str, text: String, lookup: impl Fn(&str) -> Result<String, String>) -> Result<Self> {
+        let parsed = node::parse(&text);
+        let mut document = Self { file: file.into(), text, root: Node::null() };
+        match parsed {
+            Err(fault) => Err(document.error(&[fault])),
+            Ok(root) => {
+                document.root = root;
+                let mut faults = Vec::new();
+                substitute::apply(&mut document.root, &lookup, &mut faults);
+                if faults.is_empty() { Ok(document) } else { Err(document.error(&faults)) }
+            }
+        }
+    }
+
+    /// All faults as one error: each with file, line, column and the line it is in.
+    #[must_use]
+    pub fn error(&self, faults: &[Fault]) -> Error {
+        let mut sorted: Vec<&Fault> = faults.iter().collect();
+        sorted.sort_by_key(|fault| (fault.place.line, fault.place.column));
+        let mut message = String::new();
+        for fault in sorted {
+            if !message.is_empty() {
+                message.push('\n');
+            }
+            let Place { line, column, .. } = fault.place;
+            let _ = write!(message, "{}:{line}:{column}: {}", self.file, fault.message);
+            self.excerpt(fault.place, &mut message);
+        }
+        Error::Config(message)
+    }
+
+    /// The line of a place with a caret under it.
+    fn excerpt(&self, place: Place, message: &mut String) {
+        let Some(line) = self.text.lines().nth((place.line as usize).wrapping_sub(1)) else { return };
+        let column = (place.column as usize).max(1);
+        // A long line is cut to what surrounds the place.
+        let start = column.saturating_sub(61);
+        let shown: String = line.chars().skip(start).take(100).map(|c| if c == '\t' { ' ' } else { c }).collect();
+        let width = place.width.clamp(1, shown.chars().count().saturating_sub(column - 1 - start).max(1));
+        let number = place.line.to_string();
+        let _ = write!(message, "\n {number} | {shown}\n {} | ", " ".repeat(number.len()));
+        let _ = write!(message, "{}{}", " ".repeat(column - 1 - start), "^".repeat(width));
+    }
+}
+
+/// The name of `names` that is nearest to `word`, if one is near.
+#[must_use]
+pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let best = names.into_iter().map(|name| (strsim::damerau_levenshtein(word, name), name)).min()?;
+    (best.0 <= 1 + word.chars().count() / 4).then_some(best.1)
+}
+
+/// `a`, `b` or `c`.
+#[must_use]
+pub fn one_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let quoted: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    match quoted.split_last() {
+        None => "nothing".into(),
+        Some((only, [])) => only.clone(),
+        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+    }
+}
