@@ -1,35 +1,117 @@
 //! The command line: one verb a file.
 
+mod check;
+mod models;
 mod progress;
+mod run;
 mod scene;
+mod schema;
 
-use clap::{Parser, Subcommand};
+use crate::error::Error;
+use crate::host::{Stop, SystemClock};
+use crate::infer::ModelStore;
+use crate::stage::Env;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use tracing_subscriber::EnvFilter;
 
-/// From a camera, a stream or a recording to answers
+/// From a camera, a stream or a recording to answers: what is where, out to a file or a picture
 #[derive(Debug, Parser)]
-#[command(name = "ocelli", version)]
+#[command(name = "ocelli", version, after_help = "Examples:
+  ocelli run pipelines/quickstart.yaml       find objects in the bundled clip
+  ocelli check pipelines/*.yaml              look for faults without running anything
+  ocelli scene --export coco --out data      labelled pictures to train with
+  ocelli models list                         the models that pipelines can name
+
+Exit codes: 0 done, 2 a fault in the YAML or the command line, 3 a fault in a model, 4 a device, 5 bad
+media or data, 70 a fault of ocelli itself, 74 a file that cannot be read or written.")]
 struct Cli {
+    #[command(flatten)]
+    global: Global,
     #[command(subcommand)]
     verb: Verb,
 }
 
+#[derive(Debug, Args)]
+struct Global {
+    /// Form of the log on standard error; OCELLI_LOG sets what is logged (warn, info, debug, trace)
+    #[arg(long, value_enum, global = true, default_value = "auto")]
+    log: LogForm,
+    /// A folder of models; may be given several times
+    #[arg(long, global = true, value_name = "FOLDER")]
+    models: Vec<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogForm {
+    /// Lines for people
+    Auto,
+    /// One JSON object a line
+    Json,
+}
+
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Run(run::RunArgs),
+    Check(check::CheckArgs),
+    Schema(schema::SchemaArgs),
     Scene(scene::SceneArgs),
+    Models(models::ModelsArgs),
+}
+
+impl Global {
+    /// What the parts of a pipeline in `base_dir` may use.
+    fn env(&self, base_dir: &Path) -> Env {
+        Env {
+            base_dir: base_dir.to_path_buf(),
+            models: ModelStore::new(&self.models, base_dir),
+            clock: Arc::new(SystemClock::default()),
+            stop: Stop::default(),
+        }
+    }
+
+    fn start_log(&self) {
+        let filter = EnvFilter::try_from_env("OCELLI_LOG").unwrap_or_else(|_| EnvFilter::new("warn,ocelli=info"));
+        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        // A second subscriber (in tests) is no fault.
+        let _ = match self.log {
+            LogForm::Json => log.json().try_init(),
+            LogForm::Auto => log.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init(),
+        };
+    }
+}
+
+/// The folder of a pipeline's file.
+fn folder_of(file: &Path) -> PathBuf {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_path_buf()
+}
+
+/// Writes to standard output; a reader that went away is [`Error::ReaderGone`].
+fn say(text: &str) -> Result<(), Error> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| Error::io("standard output", e))
 }
 
 /// Reads the command line, does what it says, and gives the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    cli.global.start_log();
     let result = match &cli.verb {
+        Verb::Run(args) => args.run(&cli.global),
+        Verb::Check(args) => args.run(&cli.global),
+        Verb::Schema(args) => args.run(),
         Verb::Scene(args) => args.run(),
+        Verb::Models(args) => args.run(&cli.global),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) | Err(Error::ReaderGone) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("ocelli: {error}");
+            // Nothing to be done if standard error is closed too.
+            let _ = writeln!(std::io::stderr(), "{error}");
             ExitCode::from(error.exit_code())
         }
     }

@@ -1,7 +1,19 @@
 //! Containers and codecs: one format a file.
 
+pub mod avi;
+pub mod ffmpeg;
+pub mod fmp4;
+#[cfg(feature = "h264")]
+pub mod h264;
 pub mod jpeg;
+#[cfg(feature = "mkv")]
+pub mod mkv;
+#[cfg(feature = "h264")]
+pub mod mp4;
 pub mod png;
+pub mod still;
+pub mod video;
+pub mod y4m;
 
 use crate::error::{Error, Result};
 

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::types::{Image, PixelFormat, Size};
 use yuv::{
-    YuvBiPlanarImage, YuvConversionMode, YuvGrayImage, YuvPackedImage, YuvPlanarImage, YuvRange,
+    YuvBiPlanarImage, YuvConversionMode, YuvGrayImage, YuvPlanarImage, YuvRange,
     YuvStandardMatrix,
 };
 
@@ -140,24 +140,28 @@ pub enum Raw {
     Uyvy,
 }
 
-/// Converts a raw camera frame to RGB into `rgb`'s buffer.
+/// Converts a raw camera frame to RGB into `rgb`'s buffer. `scratch` is kept by the caller from frame to
+/// frame; packed layouts are unpacked into it, because `yuv` 0.8.20 converts those up to 19 levels off OpenCV.
 ///
 /// # Errors
 /// [`Error::Data`] if `raw` is too short for the size.
-pub fn raw_to_rgb(raw: &[u8], layout: Raw, size: Size, how: Colorimetry, rgb: &mut Image) -> Result<()> {
+pub fn raw_to_rgb(raw: &[u8], layout: Raw, size: Size, how: Colorimetry, scratch: &mut Vec<u8>, rgb: &mut Image) -> Result<()> {
     let Size { width, height } = size;
     let packed = matches!(layout, Raw::Yuyv | Raw::Uyvy);
-    let need = if packed { width.div_ceil(2) as usize * 4 * height as usize } else { Subsampling::Yuv420.bytes(size) };
+    let row = width.div_ceil(2) as usize * 4;
+    let need = if packed { row * height as usize } else { Subsampling::Yuv420.bytes(size) };
     if raw.len() < need {
         return Err(Error::Data(format!("a {size} frame of {} bytes; {need} are needed", raw.len())));
     }
+    if packed {
+        let sampling = Subsampling::Yuv422;
+        unpack(&raw[..need], layout, size, scratch);
+        let (y, chroma) = scratch.split_at(size.pixels());
+        let (u, v) = chroma.split_at(sampling.chroma(size).pixels());
+        return planar_to_rgb(&Planes { y, u, v, sampling, size }, how, rgb);
+    }
     rgb.reshape(size, PixelFormat::Rgb8);
     let (stride, range, matrix) = (rgb.stride() as u32, how.range, how.matrix);
-    if packed {
-        let image = YuvPackedImage { yuy: raw, yuy_stride: width.div_ceil(2) * 4, width, height };
-        let convert = if layout == Raw::Yuyv { yuv::yuyv422_to_rgb } else { yuv::uyvy422_to_rgb };
-        return convert(&image, &mut rgb.data, stride, range, matrix).map_err(|e| failed(&e));
-    }
     let (y, chroma) = raw.split_at(size.pixels());
     if matches!(layout, Raw::Nv12 | Raw::Nv21) {
         let uv_stride = width.div_ceil(2) * 2;
@@ -169,6 +173,26 @@ pub fn raw_to_rgb(raw: &[u8], layout: Raw, size: Size, how: Colorimetry, rgb: &m
     let (first, second) = chroma.split_at(Subsampling::Yuv420.chroma(size).pixels());
     let (u, v) = if layout == Raw::I420 { (first, second) } else { (second, first) };
     planar_to_rgb(&Planes { y, u, v, sampling: Subsampling::Yuv420, size }, how, rgb)
+}
+
+/// Parts `Y U Y V` or `U Y V Y` into three planes, one after the other in `planes`.
+fn unpack(raw: &[u8], layout: Raw, size: Size, planes: &mut Vec<u8>) {
+    let (width, half) = (size.width as usize, size.width.div_ceil(2) as usize);
+    planes.resize(Subsampling::Yuv422.bytes(size), 0);
+    let (luma, chroma) = planes.split_at_mut(size.pixels());
+    let (blue, red) = chroma.split_at_mut(half * size.height as usize);
+    let [y0, u, y1, v] = if layout == Raw::Yuyv { [0, 1, 2, 3] } else { [1, 0, 3, 2] };
+    for (line, row) in raw.chunks_exact(half * 4).enumerate() {
+        for (pair, four) in row.as_chunks::<4>().0.iter().enumerate() {
+            let at = line * width + pair * 2;
+            luma[at] = four[y0];
+            if pair * 2 + 1 < width {
+                luma[at + 1] = four[y1];
+            }
+            blue[line * half + pair] = four[u];
+            red[line * half + pair] = four[v];
+        }
+    }
 }
 
 /// Brightness of a pixel: OpenCV's `COLOR_RGB2GRAY` (BT.601, 15-bit fixed point).
@@ -231,8 +255,8 @@ mod tests {
         let size = Size::new(2, 2);
         let mut rgb = Image::default();
         let raw = [235, 235, 16, 16, 128, 128];
-        raw_to_rgb(&raw, Raw::I420, size, Colorimetry::BT601, &mut rgb).unwrap();
+        raw_to_rgb(&raw, Raw::I420, size, Colorimetry::BT601, &mut Vec::new(), &mut rgb).unwrap();
         assert_eq!(rgb.data, [255, 255, 255, 255, 255, 255, 0, 0, 0, 0, 0, 0]);
-        assert!(raw_to_rgb(&raw[..5], Raw::I420, size, Colorimetry::BT601, &mut rgb).is_err());
+        assert!(raw_to_rgb(&raw[..5], Raw::I420, size, Colorimetry::BT601, &mut Vec::new(), &mut rgb).is_err());
     }
 }

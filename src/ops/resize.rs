@@ -15,14 +15,10 @@ pub enum Filter {
     Bilinear,
     /// Pillow `NEAREST`.
     Nearest,
-    /// Pillow `BOX`: the mean of the pixels covered.
-    Box,
     /// Pillow `BICUBIC`.
     Bicubic,
     /// Pillow `HAMMING`.
     Hamming,
-    /// Pillow `LANCZOS`.
-    Lanczos,
     /// OpenCV `INTER_LINEAR`: four pixels, however large the reduction.
     CvLinear,
     /// OpenCV `INTER_NEAREST`.
@@ -128,7 +124,7 @@ pub fn letterbox(frame: Size, input: Size, rule: &LetterboxRule) -> Plan {
     if !rule.scale_up {
         ratio = ratio.min(1.0);
     }
-    let (w, h) = ((fw * ratio).round_ties_even(), (fh * ratio).round_ties_even());
+    let (w, h) = ((fw * ratio).round_ties_even().max(1.0), (fh * ratio).round_ties_even().max(1.0));
     let (mut pad_w, mut pad_h) = (iw - w, ih - h);
     if let Some(multiple) = rule.multiple {
         (pad_w, pad_h) = (pad_w % f64::from(multiple), pad_h % f64::from(multiple));
@@ -138,21 +134,15 @@ pub fn letterbox(frame: Size, input: Size, rule: &LetterboxRule) -> Plan {
     // Ultralytics rounds 0.1 below the half, so that an odd pixel goes to the far side.
     let first = |pad: f64| if rule.center { (pad * share - 0.1).round_ties_even().max(0.0) } else { 0.0 };
     let (left, top) = (first(pad_w), first(pad_h));
-    // The way back uses the padded size, as `scale_boxes` does, not the rounded picture.
-    let gain = (f64::from(input.height) / fh).min(f64::from(input.width) / fw);
-    let gain = if rule.scale_up { gain } else { gain.min(1.0) };
-    let back = |side: f64, frame_side: f64| {
-        if rule.center { ((side - (frame_side * gain).round_ties_even()) / 2.0 - 0.1).round_ties_even() } else { 0.0 }
-    };
-    let (pad_x, pad_y) = (back(f64::from(input.width), fw), back(f64::from(input.height), fh));
-    let scale = (1.0 / gain) as f32;
+    // The way back undoes the rounding to whole pixels on each axis, as `scale_boxes` does.
+    let scale = (fw / w, fh / h);
     Plan {
         source: [0.0, 0.0, fw, fh],
-        target: [left as u32, top as u32, (w as u32).max(1), (h as u32).max(1)],
+        target: [left as u32, top as u32, w as u32, h as u32],
         input,
         placement: Placement {
-            scale: (scale, scale),
-            offset: ((-pad_x / gain) as f32, (-pad_y / gain) as f32),
+            scale: (scale.0 as f32, scale.1 as f32),
+            offset: ((-left * scale.0) as f32, (-top * scale.1) as f32),
             frame,
         },
     }
@@ -202,10 +192,8 @@ const fn algorithm(filter: Filter) -> ResizeAlg {
     match filter {
         Filter::Bilinear => ResizeAlg::Convolution(FilterType::Bilinear),
         Filter::Nearest | Filter::CvNearest => ResizeAlg::Nearest,
-        Filter::Box => ResizeAlg::Convolution(FilterType::Box),
         Filter::Bicubic => ResizeAlg::Convolution(FilterType::CatmullRom),
         Filter::Hamming => ResizeAlg::Convolution(FilterType::Hamming),
-        Filter::Lanczos => ResizeAlg::Convolution(FilterType::Lanczos3),
         Filter::CvLinear => ResizeAlg::Interpolation(FilterType::Bilinear),
     }
 }

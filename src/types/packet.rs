@@ -2,10 +2,11 @@
 
 use super::{Detection, Frame, Image, ModelInput};
 use std::sync::Arc;
+use std::time::Duration;
 
 bitflags::bitflags! {
     /// One bit for each optional field of [`Packet`]: what a line needs and what it gives.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub struct Products: u16 {
         /// [`Packet::input`].
         const INPUT = 1;
@@ -42,13 +43,15 @@ pub struct Packet {
     pub canvas: Option<Arc<Image>>,
     /// What is really there; only a rendered `scene` knows.
     pub truth: Option<Arc<Vec<Detection>>>,
+    /// The clock's time when the frame left its source; set by the runner, for deadlines.
+    pub born: Duration,
 }
 
 impl Packet {
     /// A packet in which nothing has been found yet.
     #[must_use]
     pub const fn new(frame: Arc<Frame>) -> Self {
-        Self { frame, input: None, detections: None, labels: None, canvas: None, truth: None }
+        Self { frame, input: None, detections: None, labels: None, canvas: None, truth: None, born: Duration::ZERO }
     }
 
     /// The name of a class, or its number where the model has no names.

@@ -1,6 +1,7 @@
 //! What several test files share.
 #![allow(dead_code)]
 
+pub mod pipe;
 pub mod vectors;
 
 /// The folder that an environment variable names; `None` (after saying so) when it is not set.

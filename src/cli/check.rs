@@ -1,0 +1,65 @@
+//! `ocelli check`: looks for faults without running anything.
+
+use super::{Global, folder_of, say};
+use crate::error::{Error, Result};
+use crate::pipeline::{Graph, Pipeline};
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+/// Check pipelines without opening a device, and show their graph
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ocelli check pipelines/*.yaml
+  ocelli check door.yaml --svg > door.svg
+  ocelli check door.yaml --dot | dot -Tpng > door.png
+
+Each line of the table is a line of the YAML: what it is, what it reads, its queue, and what its packets
+carry. All faults are shown at once, each with its file, line and column; the exit code is then 2.")]
+pub struct CheckArgs {
+    /// The pipelines' YAML
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// Print the graph in Graphviz's language
+    #[arg(long, conflicts_with = "svg")]
+    dot: bool,
+    /// Print the graph as an SVG picture
+    #[arg(long)]
+    svg: bool,
+}
+
+impl CheckArgs {
+    /// Checks each file; a faulty one does not hide the next.
+    ///
+    /// # Errors
+    /// The first kind of fault, after all were printed.
+    pub fn run(&self, global: &Global) -> Result<()> {
+        if (self.dot || self.svg) && self.files.len() > 1 {
+            return Err(Error::Config("one picture at a time: give one file with --dot or --svg".into()));
+        }
+        let mut faults = Vec::new();
+        for file in &self.files {
+            match self.check(file, global) {
+                Ok(text) => say(&text)?,
+                Err(error) => faults.push(error),
+            }
+        }
+        let Some(last) = faults.pop() else { return Ok(()) };
+        for fault in &faults {
+            eprintln!("{fault}");
+        }
+        Err(last)
+    }
+
+    fn check(&self, file: &Path, global: &Global) -> Result<String> {
+        let env = global.env(&folder_of(file));
+        let pipeline = Pipeline::read(file)?;
+        let graph = Graph::check(&pipeline, &env)?;
+        if self.dot {
+            return Ok(graph.dot(&pipeline));
+        }
+        if self.svg {
+            return Ok(graph.svg(&pipeline));
+        }
+        Ok(format!("{}: sound\n{}", file.display(), graph.text(&pipeline)))
+    }
+}

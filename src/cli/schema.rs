@@ -1,0 +1,35 @@
+//! `ocelli schema`: what a pipeline may say, for editors and for people.
+
+use super::say;
+use crate::error::{Error, Result};
+use crate::pipeline;
+use clap::Args;
+
+/// Print the JSON Schema of pipelines, or the manual of all their words
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ocelli schema > ocelli.schema.json
+  ocelli schema --reference > docs/yaml.md
+
+An editor with a YAML language server completes and checks pipelines that begin with
+  # yaml-language-server: $schema=ocelli.schema.json")]
+pub struct SchemaArgs {
+    /// The manual in Markdown instead
+    #[arg(long)]
+    reference: bool,
+}
+
+impl SchemaArgs {
+    /// Prints.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if standard output fails.
+    pub fn run(&self) -> Result<()> {
+        if self.reference {
+            return say(&pipeline::reference());
+        }
+        let text = serde_json::to_string_pretty(&pipeline::schema());
+        let text = text.map_err(|e| Error::Internal(format!("schema: {e}")))?;
+        say(&format!("{text}\n"))
+    }
+}

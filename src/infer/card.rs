@@ -1,0 +1,250 @@
+//! The model card: all that turns pixels into the tensor and tensors into answers.
+
+use crate::error::{Error, Result};
+use crate::ops::normalize::{ChannelOrder, Layout, Normalizer};
+use crate::ops::resize::{Filter, Fit};
+use crate::types::Size;
+use crate::yaml::{self, Document, Fault, Node, Value};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The weights: which file, what it must hash to, whose they are.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelSpec {
+    /// File name of the ONNX graph, relative to the card.
+    pub file: String,
+    /// SHA-256 of that file, 64 hexadecimal digits.
+    pub sha256: String,
+    /// SPDX name of the licence of the weights.
+    pub license: String,
+    /// Where the weights come from.
+    pub source: String,
+}
+
+/// Type of the numbers of the input tensor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Dtype {
+    /// Floats, normalised by `mean` and `std`.
+    #[default]
+    F32,
+    /// Levels 0–255 as they are.
+    U8,
+    /// Levels less 128.
+    I8,
+}
+
+/// How pixels become the tensor.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InputSpec {
+    /// Width and height of the input in pixels.
+    pub size: Size,
+    /// How a frame of another shape is brought into the input.
+    #[serde(default)]
+    pub fit: Fit,
+    /// Level (0–255) of what a letterbox leaves empty.
+    #[serde(default = "default_pad")]
+    pub pad: u8,
+    /// How pixels are weighed when resizing.
+    #[serde(default)]
+    pub filter: Filter,
+    /// Order of the colour channels.
+    #[serde(default)]
+    pub color: ChannelOrder,
+    /// Order of the tensor's axes.
+    #[serde(default)]
+    pub layout: Layout,
+    /// Type of the tensor's numbers.
+    #[serde(default)]
+    pub dtype: Dtype,
+    /// Subtracted from the levels (0–255), a channel each, in the tensor's order.
+    #[serde(default)]
+    pub mean: [f32; 3],
+    /// What the rest is divided by.
+    #[serde(default = "default_std")]
+    pub std: [f32; 3],
+}
+
+const fn default_pad() -> u8 {
+    114
+}
+
+const fn default_std() -> [f32; 3] {
+    [1.0; 3]
+}
+
+impl InputSpec {
+    /// Shape of the input tensor.
+    #[must_use]
+    pub fn shape(&self) -> [usize; 4] {
+        let channels = if self.color == ChannelOrder::Gray { 1 } else { 3 };
+        let (w, h) = (self.size.width as usize, self.size.height as usize);
+        match self.layout {
+            Layout::Nchw => [1, channels, h, w],
+            Layout::Nhwc => [1, h, w, channels],
+        }
+    }
+
+    /// The table that normalises levels.
+    #[must_use]
+    pub fn normalizer(&self) -> Normalizer {
+        Normalizer::new(self.color, self.layout, self.mean, self.std)
+    }
+}
+
+/// What was measured of the model, for people.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Quality {
+    /// Name of the measure, such as `map50`.
+    pub metric: String,
+    /// Its value for the float model.
+    pub float: f64,
+    /// On which data.
+    pub data: String,
+}
+
+/// A picture and what must be found in it: `ocelli models verify` runs it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Golden {
+    /// File name of the picture, relative to the card.
+    pub image: String,
+    /// The objects in it.
+    pub expect: Vec<Expected>,
+    /// Least score of an answer that counts.
+    pub min_score: f32,
+    /// Boxes must overlap by at least this IoU.
+    pub iou: f32,
+}
+
+/// One object of a golden picture.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Expected {
+    /// Its label.
+    pub label: String,
+    /// `[x1, y1, x2, y2]` in pixels of the picture.
+    #[serde(rename = "box")]
+    pub bbox: [f32; 4],
+}
+
+/// The card's text less `family`, which the floor above reads.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CardFields {
+    /// The weights.
+    pub model: ModelSpec,
+    /// How pixels become the tensor.
+    pub input: InputSpec,
+    /// File with a class name a line, relative to the card.
+    pub labels: String,
+    /// What was measured.
+    #[serde(default)]
+    pub quality: Option<Quality>,
+    /// What must be found.
+    #[serde(default)]
+    pub golden: Option<Golden>,
+}
+
+/// A model card that has been read and checked.
+#[derive(Clone, Debug)]
+pub struct Card {
+    /// The folder's name: what YAML calls the model.
+    pub name: String,
+    /// The folder.
+    pub folder: PathBuf,
+    /// All but the family.
+    pub fields: CardFields,
+    /// How tensors become answers; read by `models`.
+    pub family: Node,
+    /// Class names.
+    pub labels: Arc<[String]>,
+    document: Document,
+}
+
+impl Card {
+    /// Reads `card.yaml` in a model's folder, and the labels it names. The weights are not touched.
+    ///
+    /// # Errors
+    /// [`Error::Model`] with every fault of the card.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join("card.yaml");
+        let as_model = |e: Error| match e {
+            Error::Config(message) => Error::Model(message),
+            other => other,
+        };
+        let mut document = Document::read(&path).map_err(as_model)?;
+        let mut faults = Vec::new();
+        let mut family = Node::null();
+        if let Value::Map(entries) = &mut document.root.value {
+            if let Some(at) = entries.iter().position(|(key, _)| key.text() == Some("family")) {
+                family = entries.remove(at).1;
+            } else {
+                faults.push(Fault::new(document.root.place, "`family` is missing: it says how tensors become answers"));
+            }
+        }
+        let fields: CardFields = match yaml::read(&document.root) {
+            Ok(fields) => fields,
+            Err(fault) => {
+                faults.push(fault);
+                return Err(as_model(document.error(&faults)));
+            }
+        };
+        if !faults.is_empty() {
+            return Err(as_model(document.error(&faults)));
+        }
+        let labels = read_labels(&folder.join(&fields.labels))?;
+        let name = folder.file_name().map_or_else(|| folder.display().to_string(), |n| n.to_string_lossy().into_owned());
+        Ok(Self { name, folder: folder.to_path_buf(), fields, family, labels, document })
+    }
+
+    /// The word under `family:`.
+    #[must_use]
+    pub fn family_name(&self) -> &str {
+        match &self.family.value {
+            Value::Map(entries) => entries.first().and_then(|(key, _)| key.text()).unwrap_or("?"),
+            _ => self.family.text().unwrap_or("?"),
+        }
+    }
+
+    /// A fault of this card as an error with file, line and column.
+    #[must_use]
+    pub fn error(&self, fault: Fault) -> Error {
+        Error::Model(self.document.error(&[fault]).to_string())
+    }
+
+    /// Reads the weights and checks their hash.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if the file is missing or is not the one the card means.
+    pub fn weights(&self) -> Result<Vec<u8>> {
+        let path = self.folder.join(&self.fields.model.file);
+        let bytes = std::fs::read(&path).map_err(|e| {
+            Error::Model(format!("model `{}`: {}: {e}; its source: {}", self.name, path.display(), self.fields.model.source))
+        })?;
+        let found = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect::<String>();
+        if found != self.fields.model.sha256.to_lowercase() {
+            return Err(Error::Model(format!(
+                "model `{}`: {} has sha256 {found}, the card says {}; get the file again, or put the new hash in the card if you changed the model",
+                self.name, path.display(), self.fields.model.sha256
+            )));
+        }
+        Ok(bytes)
+    }
+}
+
+fn read_labels(path: &Path) -> Result<Arc<[String]>> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Error::Model(format!("{}: {e}; the card names it as its labels", path.display())))?;
+    let labels: Vec<String> = text.lines().map(|line| line.trim_end().to_owned()).collect();
+    if labels.is_empty() || labels.len() > usize::from(u16::MAX) {
+        return Err(Error::Model(format!("{}: {} labels; write one a line", path.display(), labels.len())));
+    }
+    Ok(labels.into())
+}

@@ -1,0 +1,65 @@
+//! Where models are found.
+
+use super::Card;
+use crate::error::{Error, Result};
+use crate::yaml::nearest;
+use std::path::{Path, PathBuf};
+
+/// The folders in which a model's folder is looked for, in order.
+#[derive(Clone, Debug, Default)]
+pub struct ModelStore {
+    roots: Vec<PathBuf>,
+}
+
+impl ModelStore {
+    /// The folders given (`--models`), those of `OCELLI_MODELS`, `models` in or beside the pipeline's
+    /// folder, and `models` here.
+    #[must_use]
+    pub fn new(given: &[PathBuf], base_dir: &Path) -> Self {
+        let mut roots = given.to_vec();
+        if let Some(paths) = std::env::var_os("OCELLI_MODELS") {
+            roots.extend(std::env::split_paths(&paths));
+        }
+        roots.extend([base_dir.join("models"), base_dir.join("../models"), PathBuf::from("models")]);
+        roots.retain(|root| root.is_dir());
+        let mut seen = Vec::new();
+        roots.retain(|root| {
+            let whole = root.canonicalize().unwrap_or_else(|_| root.clone());
+            let new = !seen.contains(&whole);
+            seen.push(whole);
+            new
+        });
+        Self { roots }
+    }
+
+    /// The card of a model.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if no folder has it, with the nearest name, or if its card is faulty.
+    pub fn card(&self, name: &str) -> Result<Card> {
+        let plain = !name.is_empty() && !name.contains(['/', '\\']) && name != ".." && name != ".";
+        let found = self.roots.iter().map(|root| root.join(name)).find(|folder| plain && folder.join("card.yaml").is_file());
+        if let Some(folder) = found {
+            return Card::read(&folder);
+        }
+        let names = self.names();
+        let hint = nearest(name, names.iter().map(String::as_str))
+            .map_or_else(|| "see `ocelli models list`".to_owned(), |near| format!("did you mean `{near}`?"));
+        let places: Vec<String> = self.roots.iter().map(|root| root.display().to_string()).collect();
+        let places = if places.is_empty() { "no models folder was found".to_owned() } else { format!("looked in {}", places.join(", ")) };
+        Err(Error::Model(format!("no model `{name}`: {places} (more folders: --models, OCELLI_MODELS); {hint}")))
+    }
+
+    /// The names of all models, sorted.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let folders = self.roots.iter().filter_map(|root| std::fs::read_dir(root).ok()).flatten().flatten();
+        let mut names: Vec<String> = folders
+            .filter(|entry| entry.path().join("card.yaml").is_file())
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+}

@@ -1,0 +1,265 @@
+//! AVI with MJPEG: read (RIFF with OpenDML continuations, no index needed) and written.
+
+use super::video::{Picture, Pixels, VideoReader};
+use super::check_size;
+use crate::error::{Error, Result};
+use crate::types::Size;
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Reads the MJPEG pictures of an AVI file.
+pub struct AviReader {
+    file: BufReader<File>,
+    frames: Vec<(u64, u32)>,
+    size: Size,
+    frame_time: Duration,
+    next: usize,
+    buffer: Vec<u8>,
+}
+
+/// No compressed picture is larger.
+const MAX_CHUNK: u32 = 64 << 20;
+
+impl AviReader {
+    /// Opens a file; the inner `Err` names a codec that is not MJPEG.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if it is no AVI with video, [`Error::Io`].
+    pub fn open(path: &Path) -> Result<Result<Self, String>> {
+        let io = |e| Error::io(path, e);
+        let file = File::open(path).map_err(io)?;
+        let length = file.metadata().map_err(io)?.len();
+        let mut file = BufReader::new(file);
+        let walk = Walk::over(&mut file, length).map_err(io)?;
+        if walk.video.is_none() {
+            return Err(Error::Data("AVI: no video stream".into()));
+        }
+        if ![*b"MJPG", *b"JPEG", *b"AVRN", *b"DMB1"].iter().any(|known| walk.fourcc.eq_ignore_ascii_case(known)) {
+            return Ok(Err(String::from_utf8_lossy(&walk.fourcc).trim_matches(['\0', ' ']).to_owned()));
+        }
+        check_size(walk.size.width, walk.size.height, "AVI")?;
+        Ok(Ok(Self { file, frames: walk.frames, size: walk.size, frame_time: walk.frame_time, next: 0, buffer: Vec::new() }))
+    }
+}
+
+impl VideoReader for AviReader {
+    fn next_picture(&mut self) -> Result<Option<Picture<'_>>> {
+        let Some(&(offset, length)) = self.frames.get(self.next) else { return Ok(None) };
+        let cut = |e| Error::io("AVI", e);
+        self.file.seek(SeekFrom::Start(offset)).map_err(cut)?;
+        self.buffer.resize(length as usize, 0);
+        self.file.read_exact(&mut self.buffer).map_err(cut)?;
+        let pts = self.frame_time * self.next as u32;
+        self.next += 1;
+        Ok(Some(Picture { pts, pixels: Pixels::Jpeg(&self.buffer) }))
+    }
+
+    fn size(&self) -> Size {
+        self.size
+    }
+
+    fn count(&self) -> Option<u64> {
+        Some(self.frames.len() as u64)
+    }
+}
+
+/// What one pass over the chunks finds. A file that was cut off gives the frames it still has.
+struct Walk {
+    fourcc: [u8; 4],
+    size: Size,
+    frame_time: Duration,
+    frames: Vec<(u64, u32)>,
+    streams: i32,
+    video: Option<i32>,
+}
+
+impl Walk {
+    fn over(file: &mut (impl Read + Seek), length: u64) -> std::io::Result<Self> {
+        let mut walk = Self {
+            fourcc: [0; 4],
+            size: Size::default(),
+            frame_time: Duration::from_millis(40),
+            frames: Vec::new(),
+            streams: -1,
+            video: None,
+        };
+        let mut at = 0;
+        while at + 8 <= length {
+            file.seek(SeekFrom::Start(at))?;
+            let mut head = [0; 8];
+            file.read_exact(&mut head)?;
+            let id = [head[0], head[1], head[2], head[3]];
+            let bytes = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
+            if matches!(&id, b"RIFF" | b"LIST") {
+                at += 12;
+                continue;
+            }
+            let body = at + 8;
+            let end = body + u64::from(bytes);
+            if end > length {
+                break;
+            }
+            if matches!(&id, b"avih" | b"strh" | b"strf") && bytes <= 4096 {
+                let mut chunk = vec![0; bytes as usize];
+                file.read_exact(&mut chunk)?;
+                walk.header(&id, &chunk);
+            } else if walk.is_video(&id) && bytes > 0 && bytes <= MAX_CHUNK {
+                walk.frames.push((body, bytes));
+            }
+            at = end + u64::from(bytes & 1);
+        }
+        Ok(walk)
+    }
+
+    fn header(&mut self, id: &[u8; 4], chunk: &[u8]) {
+        let number = |at: usize| chunk.get(at..at + 4).map_or(0, |b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+        match id {
+            b"avih" if number(0) > 0 => self.frame_time = Duration::from_micros(number(0).into()),
+            b"strh" => {
+                self.streams += 1;
+                if chunk.starts_with(b"vids") && self.video.is_none() {
+                    self.video = Some(self.streams);
+                    let (scale, rate) = (u64::from(number(20)), u64::from(number(24)));
+                    if scale > 0 && rate > 0 {
+                        self.frame_time = Duration::from_nanos(scale * 1_000_000_000 / rate);
+                    }
+                }
+            }
+            b"strf" if self.video == Some(self.streams) => {
+                self.size = Size::new(number(4), number(8).cast_signed().unsigned_abs());
+                self.fourcc = number(16).to_le_bytes();
+            }
+            _ => {}
+        }
+    }
+
+    /// Chunks of stream 0 are called `00dc`, of stream 1 `01dc`, and so on.
+    fn is_video(&self, id: &[u8; 4]) -> bool {
+        let [tens, ones, b'd', b'c' | b'b'] = *id else { return false };
+        tens.is_ascii_digit()
+            && ones.is_ascii_digit()
+            && self.video == Some(i32::from(tens - b'0') * 10 + i32::from(ones - b'0'))
+    }
+}
+
+/// Writes MJPEG pictures to an AVI file of at most 1 GiB with an index at the end.
+pub struct AviWriter {
+    out: BufWriter<File>,
+    path: PathBuf,
+    index: Vec<(u32, u32)>,
+    movi: u32,
+    at: u32,
+}
+
+const HEADER_BYTES: u32 = 224;
+/// Old AVI readers stop at 1 GiB.
+const MAX_FILE: u32 = 1 << 30;
+
+impl AviWriter {
+    /// Starts a file.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn create(path: &Path, size: Size, frames_per_second: f64) -> Result<Self> {
+        let io = |e| Error::io(path, e);
+        let mut out = BufWriter::new(File::create(path).map_err(io)?);
+        out.write_all(&header(size, frames_per_second, 0, 0)).map_err(io)?;
+        Ok(Self { out, path: path.to_path_buf(), index: Vec::new(), movi: HEADER_BYTES - 4, at: HEADER_BYTES })
+    }
+
+    /// Appends a JPEG.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Data`] when the file is full.
+    pub fn push(&mut self, jpeg: &[u8]) -> Result<()> {
+        let length = jpeg.len() as u32;
+        if self.at + length + 16 * (self.index.len() as u32 + 2) > MAX_FILE {
+            return Err(Error::Data(format!("{}: an AVI file holds at most 1 GiB; record shorter pieces", self.path.display())));
+        }
+        let io = |e| Error::io(&self.path, e);
+        self.out.write_all(b"00dc").map_err(io)?;
+        self.out.write_all(&length.to_le_bytes()).map_err(io)?;
+        self.out.write_all(jpeg).map_err(io)?;
+        if length % 2 == 1 {
+            self.out.write_all(&[0]).map_err(io)?;
+        }
+        self.index.push((self.at - self.movi, length));
+        self.at += 8 + length + length % 2;
+        Ok(())
+    }
+
+    /// Writes the index and the header with what is now known.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn finish(mut self, size: Size, frames_per_second: f64) -> Result<()> {
+        let path = self.path.clone();
+        let io = |e| Error::io(&path, e);
+        let mut index = b"idx1".to_vec();
+        index.extend((self.index.len() as u32 * 16).to_le_bytes());
+        for (offset, length) in &self.index {
+            index.extend(b"00dc");
+            for number in [0x10, *offset, *length] {
+                index.extend(number.to_le_bytes());
+            }
+        }
+        self.out.write_all(&index).map_err(io)?;
+        let data = self.at - HEADER_BYTES;
+        self.out.seek(SeekFrom::Start(0)).map_err(io)?;
+        self.out.write_all(&header(size, frames_per_second, self.index.len() as u32, data)).map_err(io)?;
+        self.out.flush().map_err(io)
+    }
+}
+
+/// RIFF, `hdrl` with one video stream, and the start of `movi`: always [`HEADER_BYTES`] long.
+fn header(size: Size, frames_per_second: f64, frames: u32, data: u32) -> Vec<u8> {
+    let (scale, rate) = (1000_u32, (frames_per_second * 1000.0).round().max(1.0) as u32);
+    let micros = (1_000_000.0 / frames_per_second) as u32;
+    let mut h = Vec::with_capacity(HEADER_BYTES as usize);
+    let put = |h: &mut Vec<u8>, numbers: &[u32]| numbers.iter().for_each(|n| h.extend(n.to_le_bytes()));
+    h.extend(b"RIFF");
+    put(&mut h, &[HEADER_BYTES - 8 + data + 8 + frames * 16]);
+    h.extend(b"AVI LIST");
+    put(&mut h, &[192]);
+    h.extend(b"hdrlavih");
+    put(&mut h, &[56, micros, 0, 0, 0x10, frames, 0, 1, 0, size.width, size.height, 0, 0, 0, 0]);
+    h.extend(b"LIST");
+    put(&mut h, &[116]);
+    h.extend(b"strlstrh");
+    put(&mut h, &[56]);
+    h.extend(b"vidsMJPG");
+    put(&mut h, &[0, 0, 0, scale, rate, 0, frames, 0, u32::MAX, 0]);
+    put(&mut h, &[0, size.width | (size.height << 16)]);
+    h.extend(b"strf");
+    put(&mut h, &[40, 40, size.width, size.height, 1 | (24 << 16)]);
+    h.extend(b"MJPG");
+    put(&mut h, &[size.width * size.height * 3, 0, 0, 0, 0]);
+    h.extend(b"LIST");
+    put(&mut h, &[4 + data]);
+    h.extend(b"movi");
+    h
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, size) = (folder.path().join("t.avi"), Size::new(16, 8));
+        let mut writer = AviWriter::create(&path, size, 12.5).unwrap();
+        writer.push(&[1, 2, 3]).unwrap();
+        writer.push(&[4, 5]).unwrap();
+        writer.finish(size, 12.5).unwrap();
+        assert_eq!(header(size, 12.5, 0, 0).len(), HEADER_BYTES as usize);
+        let mut reader = AviReader::open(&path).unwrap().unwrap();
+        assert_eq!((reader.size(), reader.count()), (size, Some(2)));
+        reader.next_picture().unwrap();
+        let second = reader.next_picture().unwrap().unwrap();
+        assert_eq!(second.pts, Duration::from_millis(80));
+        assert!(matches!(second.pixels, Pixels::Jpeg([4, 5])));
+    }
+}

@@ -1,0 +1,249 @@
+//! Writes fragmented MP4: one H.264 track, a fragment for each group of pictures.
+//!
+//! Own code (ISO/IEC 14496-12 and -15): a fragment is complete once written, so a file that is cut off
+//! plays up to its last fragment; the well-kept muxers we found need a seekable output or many crates.
+
+use crate::error::{Error, Result};
+use crate::types::Size;
+use std::io::Write;
+
+/// Ticks a second in the files we write.
+pub const TIMESCALE: u32 = 90_000;
+
+/// Writes one track to anything that takes bytes.
+pub struct Fmp4Writer<W> {
+    out: W,
+    name: String,
+    size: Size,
+    sequence: u32,
+    started: bool,
+    pending: Vec<Sample>,
+}
+
+struct Sample {
+    data: Vec<u8>,
+    time: u64,
+    key: bool,
+}
+
+impl<W: Write> Fmp4Writer<W> {
+    /// A writer; `name` is for messages.
+    pub fn new(out: W, name: &str, size: Size) -> Self {
+        Self { out, name: name.to_owned(), size, sequence: 0, started: false, pending: Vec::new() }
+    }
+
+    /// Adds an access unit (Annex B) shown at `time` ticks. A key picture starts a new fragment.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn push(&mut self, annex_b: &[u8], time: u64) -> Result<()> {
+        let (mut sps, mut pps, mut key) = (None, None, false);
+        let mut data = Vec::with_capacity(annex_b.len() + 16);
+        for nal in split_annex_b(annex_b) {
+            match nal.first().map(|byte| byte & 31) {
+                Some(7) => sps = Some(nal),
+                Some(8) => pps = Some(nal),
+                Some(9) | None => {}
+                Some(kind) => {
+                    key |= kind == 5;
+                    data.extend((nal.len() as u32).to_be_bytes());
+                    data.extend_from_slice(nal);
+                }
+            }
+        }
+        if !self.started {
+            let (Some(sps), Some(pps)) = (sps, pps) else { return Ok(()) };
+            let init = self.init(sps, pps);
+            self.write(&init)?;
+            self.started = true;
+        }
+        if key && !self.pending.is_empty() {
+            self.fragment(time)?;
+        }
+        if !data.is_empty() {
+            self.pending.push(Sample { data, time, key });
+        }
+        Ok(())
+    }
+
+    /// Writes what is left; the last picture is shown until `end` ticks.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn finish(&mut self, end: u64) -> Result<()> {
+        if !self.pending.is_empty() {
+            self.fragment(end)?;
+        }
+        self.out.flush().map_err(|e| Error::io(&self.name, e))
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.out.write_all(bytes).map_err(|e| Error::io(&self.name, e))
+    }
+
+    fn fragment(&mut self, next: u64) -> Result<()> {
+        self.sequence += 1;
+        let samples = std::mem::take(&mut self.pending);
+        let mut moof = Vec::new();
+        let mut offset_at = 0;
+        boxed(&mut moof, b"moof", |o| {
+            full(o, b"mfhd", 0, 0, |o| put(o, &[self.sequence]));
+            boxed(o, b"traf", |o| {
+                full(o, b"tfhd", 0, 0x02_0000, |o| put(o, &[1]));
+                full(o, b"tfdt", 1, 0, |o| o.extend(samples[0].time.to_be_bytes()));
+                full(o, b"trun", 0, 0x701, |o| {
+                    put(o, &[samples.len() as u32]);
+                    offset_at = o.len();
+                    put(o, &[0]);
+                    for (index, sample) in samples.iter().enumerate() {
+                        let end = samples.get(index + 1).map_or(next.max(sample.time + 1), |s| s.time);
+                        let flags = if sample.key { 0x0200_0000 } else { 0x0101_0000 };
+                        put(o, &[(end - sample.time) as u32, sample.data.len() as u32, flags]);
+                    }
+                });
+            });
+        });
+        let offset = moof.len() as u32 + 8;
+        moof[offset_at..offset_at + 4].copy_from_slice(&offset.to_be_bytes());
+        let bytes: usize = samples.iter().map(|sample| sample.data.len()).sum();
+        put(&mut moof, &[8 + bytes as u32]);
+        moof.extend(b"mdat");
+        self.write(&moof)?;
+        samples.iter().try_for_each(|sample| self.write(&sample.data))
+    }
+
+    fn init(&self, sps: &[u8], pps: &[u8]) -> Vec<u8> {
+        let Size { width, height } = self.size;
+        let mut out = Vec::new();
+        boxed(&mut out, b"ftyp", |o| o.extend(b"isom\0\0\x02\0isomiso5iso6mp41avc1"));
+        boxed(&mut out, b"moov", |o| {
+            full(o, b"mvhd", 0, 0, |o| {
+                put(o, &[0, 0, TIMESCALE, 0, 0x1_0000, 0x100_0000, 0, 0]);
+                put(o, &MATRIX);
+                put(o, &[0, 0, 0, 0, 0, 0, 2]);
+            });
+            boxed(o, b"trak", |o| {
+                full(o, b"tkhd", 0, 7, |o| {
+                    put(o, &[0, 0, 1, 0, 0, 0, 0, 0, 0]);
+                    put(o, &MATRIX);
+                    put(o, &[width << 16, height << 16]);
+                });
+                boxed(o, b"mdia", |o| {
+                    full(o, b"mdhd", 0, 0, |o| put(o, &[0, 0, TIMESCALE, 0, 0x55c4_0000]));
+                    full(o, b"hdlr", 0, 0, |o| {
+                        put(o, &[0, u32::from_be_bytes(*b"vide"), 0, 0, 0]);
+                        o.extend(b"video\0");
+                    });
+                    boxed(o, b"minf", |o| {
+                        full(o, b"vmhd", 0, 1, |o| put(o, &[0, 0]));
+                        boxed(o, b"dinf", |o| {
+                            full(o, b"dref", 0, 0, |o| {
+                                put(o, &[1]);
+                                full(o, b"url ", 0, 1, |_| {});
+                            });
+                        });
+                        boxed(o, b"stbl", |o| sample_table(o, self.size, sps, pps));
+                    });
+                });
+            });
+            boxed(o, b"mvex", |o| full(o, b"trex", 0, 0, |o| put(o, &[1, 1, 0, 0, 0])));
+        });
+        out
+    }
+}
+
+const MATRIX: [u32; 9] = [0x1_0000, 0, 0, 0, 0x1_0000, 0, 0, 0, 0x4000_0000];
+
+fn sample_table(o: &mut Vec<u8>, size: Size, sps: &[u8], pps: &[u8]) {
+    full(o, b"stsd", 0, 0, |o| {
+        put(o, &[1]);
+        boxed(o, b"avc1", |o| {
+            put(o, &[0, 1, 0, 0, 0, 0]);
+            put(o, &[(size.width << 16) | size.height, 0x48_0000, 0x48_0000, 0]);
+            o.extend(1_u16.to_be_bytes());
+            o.extend([0; 32]);
+            o.extend([0, 24, 0xff, 0xff]);
+            boxed(o, b"avcC", |o| {
+                let profile = sps.get(1..4).unwrap_or(&[0; 3]);
+                o.push(1);
+                o.extend_from_slice(profile);
+                o.extend([0xff, 0xe1]);
+                o.extend((sps.len() as u16).to_be_bytes());
+                o.extend_from_slice(sps);
+                o.push(1);
+                o.extend((pps.len() as u16).to_be_bytes());
+                o.extend_from_slice(pps);
+            });
+        });
+    });
+    for empty in [b"stts", b"stsc", b"stco"] {
+        full(o, empty, 0, 0, |o| put(o, &[0]));
+    }
+    full(o, b"stsz", 0, 0, |o| put(o, &[0, 0]));
+}
+
+fn put(out: &mut Vec<u8>, numbers: &[u32]) {
+    numbers.iter().for_each(|number| out.extend(number.to_be_bytes()));
+}
+
+/// A box: its length, its name, its content.
+fn boxed(out: &mut Vec<u8>, name: &[u8; 4], content: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    out.extend([0; 4]);
+    out.extend(name);
+    content(out);
+    let length = (out.len() - start) as u32;
+    out[start..start + 4].copy_from_slice(&length.to_be_bytes());
+}
+
+/// A box with version and flags.
+fn full(out: &mut Vec<u8>, name: &[u8; 4], version: u32, flags: u32, content: impl FnOnce(&mut Vec<u8>)) {
+    boxed(out, name, |out| {
+        put(out, &[(version << 24) | flags]);
+        content(out);
+    });
+}
+
+/// The NAL units between start codes.
+fn split_annex_b(data: &[u8]) -> Vec<&[u8]> {
+    let mut starts = Vec::new();
+    let mut at = 0;
+    while at + 3 <= data.len() {
+        if data[at..at + 3] == [0, 0, 1] {
+            starts.push(at);
+            at += 3;
+        } else {
+            at += 1;
+        }
+    }
+    let end_of = |index: usize| starts.get(index + 1).copied().unwrap_or(data.len());
+    (0..starts.len())
+        .map(|index| {
+            let nal = &data[starts[index] + 3..end_of(index)];
+            let trailing = nal.iter().rev().take_while(|byte| **byte == 0).count();
+            &nal[..nal.len() - trailing]
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn start_codes_of_both_lengths_part_the_units() {
+        let parts = split_annex_b(&[0, 0, 0, 1, 7, 1, 0, 0, 1, 8, 2, 0, 0, 0, 1, 5, 3]);
+        assert_eq!(parts, [&[7, 1][..], &[8, 2], &[5, 3]]);
+    }
+
+    #[test]
+    fn nothing_is_written_before_the_parameter_sets() {
+        let mut bytes = Vec::new();
+        let mut writer = Fmp4Writer::new(&mut bytes, "t", Size::new(16, 16));
+        writer.push(&[0, 0, 1, 5, 9], 0).unwrap();
+        assert_eq!(writer.pending.len(), 0);
+        writer.push(&[0, 0, 1, 7, 66, 0, 30, 0, 0, 1, 8, 1, 0, 0, 1, 5, 9], 0).unwrap();
+        writer.finish(3000).unwrap();
+        assert_eq!(&bytes[4..8], b"ftyp");
+    }
+}

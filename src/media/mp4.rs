@@ -1,0 +1,76 @@
+//! MP4 (plain and fragmented) by `re_mp4`: finds the H.264 track and reads its packets one by one.
+
+use super::h264::PacketSource;
+use crate::error::{Error, Result};
+use re_mp4::{StsdBoxContent, TrackKind};
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+/// The packets of an MP4's H.264 track, in decoding order.
+pub struct Mp4Packets {
+    file: BufReader<File>,
+    config: Vec<u8>,
+    /// Offset, length, presentation time in nanoseconds.
+    samples: Vec<(u64, usize, i64)>,
+    next: usize,
+}
+
+/// No sample is larger.
+const MAX_SAMPLE: u64 = 64 << 20;
+
+/// Opens a file; the inner `Err` names a codec that is not H.264.
+///
+/// # Errors
+/// [`Error::Data`] if it is damaged or has no video, [`Error::Io`].
+pub fn open(path: &Path) -> Result<Result<Mp4Packets, String>> {
+    let io = |e| Error::io(path, e);
+    let file = File::open(path).map_err(io)?;
+    let length = file.metadata().map_err(io)?.len();
+    let mut file = BufReader::new(file);
+    // Hostile boxes may make the parser panic; that is a bad file, not the end of the program.
+    let parsed = catch_unwind(AssertUnwindSafe(|| re_mp4::Mp4::read(&mut file, length)));
+    let mp4 = match parsed {
+        Ok(Ok(mp4)) => mp4,
+        Ok(Err(e)) => return Err(Error::Data(format!("MP4: {e}"))),
+        Err(_) => return Err(Error::Data("MP4: damaged boxes".into())),
+    };
+    let Some(track) = mp4.tracks().values().find(|track| track.kind == Some(TrackKind::Video)) else {
+        return Ok(Err("a codec that is not H.264".into()));
+    };
+    if !matches!(track.trak(&mp4).mdia.minf.stbl.stsd.contents, StsdBoxContent::Avc1(_)) {
+        return Ok(Err(track.codec_string(&mp4).unwrap_or_else(|| "a codec that is not H.264".into())));
+    }
+    let config = track.raw_codec_config(&mp4).ok_or_else(|| Error::Data("MP4: no parameter sets".into()))?;
+    let mut samples = Vec::with_capacity(track.samples.len());
+    for sample in &track.samples {
+        let end = sample.offset.checked_add(sample.size);
+        if sample.size > MAX_SAMPLE || end.is_none_or(|end| end > length) {
+            return Err(Error::Data(format!("MP4: picture {} lies outside the file; the file was cut off", samples.len())));
+        }
+        let scale = i128::from(sample.timescale.max(1));
+        let nanos = i128::from(sample.composition_timestamp) * 1_000_000_000 / scale;
+        samples.push((sample.offset, sample.size as usize, i64::try_from(nanos).unwrap_or(i64::MAX)));
+    }
+    Ok(Ok(Mp4Packets { file, config, samples, next: 0 }))
+}
+
+impl PacketSource for Mp4Packets {
+    fn next_packet(&mut self, data: &mut Vec<u8>) -> Result<Option<i64>> {
+        let Some(&(offset, length, time)) = self.samples.get(self.next) else { return Ok(None) };
+        self.next += 1;
+        data.resize(length, 0);
+        self.file.seek(SeekFrom::Start(offset)).map_err(|e| Error::io("MP4", e))?;
+        self.file.read_exact(data).map_err(|e| Error::io("MP4", e))?;
+        Ok(Some(time))
+    }
+
+    fn config(&self) -> &[u8] {
+        &self.config
+    }
+
+    fn count(&self) -> Option<u64> {
+        Some(self.samples.len() as u64)
+    }
+}

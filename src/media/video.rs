@@ -1,0 +1,108 @@
+//! Recorded video of any kind, one picture after the other.
+
+use super::{avi, ffmpeg, jpeg, y4m};
+use crate::error::{Error, Result};
+use crate::ops::color::{Colorimetry, Planes, planar_to_rgb};
+use crate::types::{Image, Size};
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+/// One picture as its format holds it; borrowed from the reader.
+#[derive(Clone, Copy, Debug)]
+pub struct Picture<'a> {
+    /// Media time; the first picture of a file is at 0.
+    pub pts: Duration,
+    /// The pixels.
+    pub pixels: Pixels<'a>,
+}
+
+/// Pixels before they become RGB.
+#[derive(Clone, Copy, Debug)]
+pub enum Pixels<'a> {
+    /// Planes of 8 bits.
+    Yuv(Planes<'a>, Colorimetry),
+    /// A whole JPEG file.
+    Jpeg(&'a [u8]),
+}
+
+impl Pixels<'_> {
+    /// Converts or decodes into `image`'s buffer.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if the picture is damaged.
+    pub fn to_rgb(&self, image: &mut Image) -> Result<()> {
+        match self {
+            Self::Yuv(planes, how) => planar_to_rgb(planes, *how, image),
+            Self::Jpeg(bytes) => jpeg::decode(bytes, image),
+        }
+    }
+}
+
+/// Reads the pictures of a recording in the order they are shown.
+pub trait VideoReader: Send {
+    /// The next picture; `None` at the end.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if the recording is damaged, [`Error::Io`] if it cannot be read.
+    fn next_picture(&mut self) -> Result<Option<Picture<'_>>>;
+    /// Width and height as the container gives them.
+    fn size(&self) -> Size;
+    /// Number of pictures, if the container tells.
+    fn count(&self) -> Option<u64>;
+}
+
+/// Opens a recording. The first bytes tell the format; what is not read natively goes through `ffmpeg`.
+///
+/// # Errors
+/// [`Error::Io`] if the file cannot be opened, [`Error::Data`] if it is damaged or of a format that
+/// needs `ffmpeg` where that is not installed.
+pub fn open(path: &Path) -> Result<Box<dyn VideoReader>> {
+    let io = |e| Error::io(path, e);
+    let mut head = [0; 12];
+    let mut file = std::fs::File::open(path).map_err(io)?;
+    let mut filled = 0;
+    while filled < head.len() {
+        match file.read(&mut head[filled..]).map_err(io)? {
+            0 => break,
+            n => filled += n,
+        }
+    }
+    let in_file = |e: Error| e.at(path.display());
+    match &head {
+        [b'Y', b'U', b'V', b'4', b'M', b'P', b'E', b'G', b'2', ..] => Ok(Box::new(y4m::Y4mReader::open(path).map_err(in_file)?)),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', b' '] => match avi::AviReader::open(path).map_err(in_file)? {
+            Ok(reader) => Ok(Box::new(reader)),
+            Err(codec) => ffmpeg::open(path, &format!("{codec} in AVI")),
+        },
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => open_mp4(path),
+        [0x1A, 0x45, 0xDF, 0xA3, ..] => open_mkv(path),
+        _ => ffmpeg::open(path, "this format"),
+    }
+}
+
+#[cfg(feature = "h264")]
+fn open_mp4(path: &Path) -> Result<Box<dyn VideoReader>> {
+    match super::mp4::open(path).map_err(|e| e.at(path.display()))? {
+        Ok(packets) => Ok(Box::new(super::h264::H264Reader::new(packets).map_err(|e| e.at(path.display()))?)),
+        Err(codec) => ffmpeg::open(path, &format!("{codec} in MP4")),
+    }
+}
+
+#[cfg(not(feature = "h264"))]
+fn open_mp4(path: &Path) -> Result<Box<dyn VideoReader>> {
+    ffmpeg::open(path, "MP4 (this build has no `h264`)")
+}
+
+#[cfg(all(feature = "mkv", feature = "h264"))]
+fn open_mkv(path: &Path) -> Result<Box<dyn VideoReader>> {
+    match super::mkv::open(path).map_err(|e| e.at(path.display()))? {
+        Ok(packets) => Ok(Box::new(super::h264::H264Reader::new(packets).map_err(|e| e.at(path.display()))?)),
+        Err(codec) => ffmpeg::open(path, &format!("{codec} in Matroska")),
+    }
+}
+
+#[cfg(not(all(feature = "mkv", feature = "h264")))]
+fn open_mkv(path: &Path) -> Result<Box<dyn VideoReader>> {
+    ffmpeg::open(path, "Matroska (this build has no `mkv` or no `h264`)")
+}

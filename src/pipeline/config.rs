@@ -1,0 +1,305 @@
+//! Reads the lines of a pipeline, each on its own, so that all faults are found at once.
+
+use crate::error::Result;
+use crate::sinks::SINKS;
+use crate::sources::SOURCES;
+use crate::stage::{SinkConfig, SourceConfig, StageConfig};
+use crate::stages::STAGES;
+use crate::yaml::{self, Document, Fault, Node, Place, Value, nearest, one_of};
+use serde::Deserialize;
+use std::path::Path;
+use std::time::Duration;
+
+/// What a line does.
+pub enum Part {
+    /// Makes packets.
+    Source(Box<dyn SourceConfig>),
+    /// Works on packets.
+    Stage(Box<dyn StageConfig>),
+    /// Takes packets out.
+    Sink(Box<dyn SinkConfig>),
+}
+
+/// What happens when a queue is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenFull {
+    /// The line above waits. Nothing is lost. The default for recorded streams.
+    Block,
+    /// The oldest waiting packet makes room, and is counted. The default for live streams.
+    DropOldest,
+}
+
+/// The queue in front of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QueueSetting {
+    /// Packets that may wait, 1–1024. Default: 2 for recorded streams, 1 for live ones.
+    #[serde(default)]
+    pub capacity: Option<usize>,
+    /// What happens when it is full.
+    #[serde(default)]
+    pub when_full: Option<WhenFull>,
+}
+
+/// Which packets a line takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Every {
+    /// Each so manieth.
+    Packets(u64),
+    /// At most one in so much media time.
+    Time(Duration),
+}
+
+/// A line of a pipeline, read and sound in itself.
+pub struct Line {
+    /// Its name: `id:`, or the part's word.
+    pub id: String,
+    /// The part's word.
+    pub word: &'static str,
+    /// What it does.
+    pub part: Part,
+    /// The names after `from:`, with their places; empty if there is none.
+    pub from: Vec<(String, Place)>,
+    /// Its queue, as far as set.
+    pub queue: Option<QueueSetting>,
+    /// Which packets it takes.
+    pub every: Option<Every>,
+    /// How old a packet of a live stream may be.
+    pub deadline: Option<Duration>,
+    /// Where its word stands.
+    pub place: Place,
+}
+
+/// All lines of a file.
+pub struct Pipeline {
+    /// The lines, top to bottom.
+    pub lines: Vec<Line>,
+    /// The file, for messages.
+    pub document: Document,
+}
+
+/// The words that every line accepts beside its part.
+pub const COMMON: [&str; 5] = ["id", "from", "queue", "every", "deadline"];
+
+impl Pipeline {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Config`] with all faults that each line has in itself.
+    pub fn read(path: &Path) -> Result<Self> {
+        Self::of(Document::read(path)?)
+    }
+
+    /// Reads a parsed document.
+    ///
+    /// # Errors
+    /// As [`Pipeline::read`].
+    pub fn of(document: Document) -> Result<Self> {
+        let mut faults = Vec::new();
+        let lines = read_lines(&document.root, &mut faults);
+        if faults.is_empty() { Ok(Self { lines, document }) } else { Err(document.error(&faults)) }
+    }
+}
+
+fn read_lines(root: &Node, faults: &mut Vec<Fault>) -> Vec<Line> {
+    let Value::Map(entries) = &root.value else {
+        let message = format!("found {}, expected `pipeline:` and under it a list of lines", root.describe());
+        faults.push(Fault::new(Place { line: root.place.line.max(1), column: root.place.column.max(1), ..root.place }, message));
+        return Vec::new();
+    };
+    let mut lines: Vec<Line> = Vec::new();
+    let mut found = false;
+    for (key, value) in entries {
+        if key.text() != Some("pipeline") {
+            faults.push(Fault::new(key.place, format!("unknown key `{}`, expected `pipeline`", key.text().unwrap_or_default())));
+            continue;
+        }
+        found = true;
+        let Value::List(items) = &value.value else {
+            faults.push(Fault::new(value.place, format!("`pipeline`: found {}, expected a list of lines, each starting with `- `", value.describe())));
+            continue;
+        };
+        if items.is_empty() {
+            faults.push(Fault::new(value.place, "`pipeline` has no lines; begin with a source, such as `- video: { path: … }`"));
+        }
+        for (index, item) in items.iter().enumerate() {
+            if let Some(line) = read_line(index, item, faults) {
+                lines.push(line);
+            }
+        }
+    }
+    if !found {
+        faults.push(Fault::new(Place { line: 1, column: 1, width: 1 }, "`pipeline` is missing: a file begins with `pipeline:` and under it a list of lines"));
+    }
+    name_lines(&mut lines, faults);
+    lines
+}
+
+/// Lines without an `id` take their part's word; the second such line is `word-2`, and so on.
+fn name_lines(lines: &mut [Line], faults: &mut Vec<Fault>) {
+    let mut taken: Vec<String> = Vec::new();
+    for line in lines.iter_mut() {
+        if line.id.is_empty() {
+            let same = taken.iter().filter(|id| *id == line.word || id.strip_prefix(line.word).is_some_and(|rest| rest.starts_with('-'))).count();
+            line.id = if same == 0 { line.word.to_owned() } else { format!("{}-{}", line.word, same + 1) };
+        }
+        if taken.contains(&line.id) {
+            faults.push(Fault::new(line.place, format!("two lines are called `{}`; give one another `id`", line.id)));
+        }
+        taken.push(line.id.clone());
+    }
+}
+
+fn read_line(index: usize, item: &Node, faults: &mut Vec<Fault>) -> Option<Line> {
+    let at = format!("pipeline[{index}]");
+    // `- nms` alone is `- nms: {}`.
+    let alone;
+    let entries: &[(Node, Node)] = match &item.value {
+        Value::Map(entries) => entries,
+        Value::Text(_) => {
+            alone = [(item.clone(), Node { place: item.place, ..Node::null() })];
+            &alone
+        }
+        _ => {
+            faults.push(Fault::new(item.place, format!("{at}: found {}, expected a line such as `- video: {{ path: … }}`", item.describe())));
+            return None;
+        }
+    };
+    let before = faults.len();
+    let mut common = Common::default();
+    let mut parts = Vec::new();
+    for (key, value) in entries {
+        let word = key.text().unwrap_or_default();
+        if COMMON.contains(&word) {
+            if let Err(fault) = common.take(word, value) {
+                faults.push(fault.within(&format!("{at}.{word}")));
+            }
+        } else {
+            parts.push((word, key.place, value));
+        }
+    }
+    let (word, place, value) = match parts.as_slice() {
+        [only] => *only,
+        [] => {
+            faults.push(Fault::new(item.place, format!("{at}: no source, stage or sink on this line")));
+            return None;
+        }
+        [first, second, ..] => {
+            let known = |word: &str| words().any(|name| name == word);
+            let message = if known(second.0) {
+                format!("{at}: `{}` and `{}` on one line; begin a line of its own with `- `", first.0, second.0)
+            } else {
+                format!("{at}: unknown word `{}` beside `{}`; its settings belong inside: `{}: {{ {}: … }}`", second.0, first.0, first.0, second.0)
+            };
+            faults.push(Fault::new(second.1, message));
+            return None;
+        }
+    };
+    let (word, part) = match read_part(word, place, value) {
+        Ok(read) => read,
+        Err(fault) => {
+            faults.push(if words().any(|name| name == word) { fault.within(&format!("{at}.{word}")) } else { fault.within(&at) });
+            return None;
+        }
+    };
+    if matches!(part, Part::Source(_)) {
+        let useless = [("from", !common.from.is_empty()), ("queue", common.queue.is_some()), ("every", common.every.is_some()), ("deadline", common.deadline.is_some())];
+        for (name, _) in useless.iter().filter(|(_, set)| *set) {
+            faults.push(Fault::new(place, format!("{at}.{word}: a source reads from no other line, so `{name}` means nothing here; remove it")));
+        }
+    }
+    (faults.len() == before).then(|| Line {
+        id: common.id,
+        word,
+        part,
+        from: common.from,
+        queue: common.queue,
+        every: common.every,
+        deadline: common.deadline,
+        place,
+    })
+}
+
+/// All words that may begin a line.
+pub fn words() -> impl Iterator<Item = &'static str> {
+    let sources = SOURCES.iter().map(|part| part.name);
+    sources.chain(STAGES.iter().map(|part| part.name)).chain(SINKS.iter().map(|part| part.name))
+}
+
+fn read_part(word: &str, place: Place, value: &Node) -> Result<(&'static str, Part), Fault> {
+    // A fault of the whole map (a missing field) is shown at the part's word.
+    let shown = |fault: Fault| if fault.place == value.place { Fault { place, ..fault } } else { fault };
+    if let Some(part) = SOURCES.iter().find(|part| part.name == word) {
+        return Ok((part.name, Part::Source((part.read)(value).map_err(shown)?)));
+    }
+    if let Some(part) = STAGES.iter().find(|part| part.name == word) {
+        return Ok((part.name, Part::Stage((part.read)(value).map_err(shown)?)));
+    }
+    if let Some(part) = SINKS.iter().find(|part| part.name == word) {
+        return Ok((part.name, Part::Sink((part.read)(value).map_err(shown)?)));
+    }
+    let hint = nearest(word, words()).map_or_else(|| format!("there are {}", one_of(words())), |near| format!("did you mean `{near}`?"));
+    Err(Fault::new(place, format!("unknown source, stage or sink `{word}`; {hint}")))
+}
+
+#[derive(Default)]
+struct Common {
+    id: String,
+    from: Vec<(String, Place)>,
+    queue: Option<QueueSetting>,
+    every: Option<Every>,
+    deadline: Option<Duration>,
+}
+
+impl Common {
+    fn take(&mut self, word: &str, value: &Node) -> Result<(), Fault> {
+        match word {
+            "id" => self.id = read_id(value)?,
+            "from" => self.from = read_from(value)?,
+            "queue" => {
+                let queue: QueueSetting = yaml::read(value)?;
+                if queue.capacity.is_some_and(|capacity| !(1..=1024).contains(&capacity)) {
+                    return Err(Fault::new(value.place, "`capacity` must lie between 1 and 1024"));
+                }
+                self.queue = Some(queue);
+            }
+            "every" => self.every = Some(read_every(value)?),
+            _ => self.deadline = Some(read_duration(value)?),
+        }
+        Ok(())
+    }
+}
+
+fn read_id(value: &Node) -> Result<String, Fault> {
+    let id: String = yaml::read(value)?;
+    let fine = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if id.is_empty() || id.len() > 40 || !id.chars().all(fine) {
+        return Err(Fault::new(value.place, "an id has 1 to 40 letters, digits, `_`, `-` or `.`"));
+    }
+    Ok(id)
+}
+
+fn read_from(value: &Node) -> Result<Vec<(String, Place)>, Fault> {
+    match &value.value {
+        Value::Text(id) => Ok(vec![(id.clone(), value.place)]),
+        Value::List(list) if !list.is_empty() => {
+            list.iter().map(|node| Ok((yaml::read::<String>(node)?, node.place))).collect()
+        }
+        _ => Err(Fault::new(value.place, format!("found {}, expected the id of a line above, or a list of them", value.describe()))),
+    }
+}
+
+fn read_every(value: &Node) -> Result<Every, Fault> {
+    match &value.value {
+        Value::Int(count) if *count >= 1 => Ok(Every::Packets(count.unsigned_abs())),
+        Value::Text(_) => read_duration(value).map(Every::Time),
+        _ => Err(Fault::new(value.place, format!("found {}, expected a whole number of packets, 1 or more, or a time such as `2s`", value.describe()))),
+    }
+}
+
+fn read_duration(value: &Node) -> Result<Duration, Fault> {
+    let text = value.text().unwrap_or_default();
+    let parsed = humantime::parse_duration(text).ok().filter(|time| !time.is_zero());
+    parsed.ok_or_else(|| Fault::new(value.place, format!("found {}, expected a time such as `500ms` or `2s`", value.describe())))
+}

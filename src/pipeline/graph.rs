@@ -1,0 +1,256 @@
+//! Who reads from whom, and whether each line gets what it needs.
+
+use super::config::{Line, Part, Pipeline, WhenFull};
+use crate::error::{Error, Result};
+use crate::stage::Env;
+use crate::types::{Products, Size};
+use crate::yaml::{Fault, nearest};
+
+/// A line in the graph; same index as in [`Pipeline::lines`].
+#[derive(Clone, Debug, Default)]
+pub struct Node {
+    /// Lines it reads from.
+    pub inputs: Vec<usize>,
+    /// Lines that read from it.
+    pub readers: Vec<usize>,
+    /// Whether a live source is somewhere above it.
+    pub live: bool,
+    /// The sources above it, or itself.
+    pub sources: Vec<usize>,
+    /// What its packets carry beside the frame.
+    pub carries: Products,
+    /// Packets that may wait in front of it.
+    pub capacity: usize,
+    /// What happens then.
+    pub when_full: WhenFull,
+    /// Size of the frames that reach it, if known.
+    pub frame: Option<Size>,
+    /// Size of the model input that reaches it, if known.
+    pub input: Option<Size>,
+}
+
+impl Default for WhenFull {
+    fn default() -> Self {
+        Self::Block
+    }
+}
+
+/// A checked pipeline.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    /// One node a line.
+    pub nodes: Vec<Node>,
+    /// What is no fault but worth knowing.
+    pub notes: Vec<String>,
+}
+
+impl Graph {
+    /// Checks a pipeline without opening a device.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with all faults.
+    pub fn check(pipeline: &Pipeline, env: &Env) -> Result<Self> {
+        let mut builder = Builder { pipeline, env, nodes: Vec::new(), faults: Vec::new(), notes: Vec::new() };
+        for index in 0..pipeline.lines.len() {
+            let node = builder.node(index);
+            for &input in &node.inputs {
+                builder.nodes[input].readers.push(index);
+            }
+            builder.nodes.push(node);
+        }
+        builder.check_ends();
+        let Builder { nodes, faults, notes, .. } = builder;
+        if faults.is_empty() { Ok(Self { nodes, notes }) } else { Err(pipeline.document.error(&faults)) }
+    }
+
+    /// Bytes that frames, model inputs and canvases may take in all queues and at work, if all sizes are known.
+    #[must_use]
+    pub fn memory_bound_bytes(&self) -> Option<u64> {
+        let mut sum = 0;
+        for node in self.nodes.iter().filter(|node| !node.inputs.is_empty()) {
+            let frame = node.frame?.pixels() as u64 * 3;
+            let canvas = if node.carries.contains(Products::CANVAS) { frame } else { 0 };
+            let input = node.input.map_or(0, |size| size.pixels() as u64 * 3);
+            sum += (node.capacity as u64 * node.inputs.len() as u64 + 1) * (frame + canvas + input);
+        }
+        Some(sum)
+    }
+
+    /// Frames that may be in all queues and at work.
+    #[must_use]
+    pub fn frames_bound(&self) -> usize {
+        self.nodes.iter().filter(|n| !n.inputs.is_empty()).map(|n| n.capacity * n.inputs.len() + 1).sum()
+    }
+}
+
+struct Builder<'a> {
+    pipeline: &'a Pipeline,
+    env: &'a Env,
+    nodes: Vec<Node>,
+    faults: Vec<Fault>,
+    notes: Vec<String>,
+}
+
+/// Which part gives a product: the way out in messages.
+fn giver(product: Products) -> &'static str {
+    if product == Products::INPUT {
+        "resize"
+    } else if product == Products::DETECTIONS {
+        "detect"
+    } else if product == Products::CANVAS {
+        "annotate"
+    } else {
+        "scene"
+    }
+}
+
+impl Builder<'_> {
+    fn fault(&mut self, line: &Line, message: impl Into<String>) {
+        self.faults.push(Fault::new(line.place, message));
+    }
+
+    /// An error of a part's own check, at its line.
+    fn part_fault(&mut self, line: &Line, error: &Error) {
+        self.fault(line, format!("`{}`: {error}", line.word));
+    }
+
+    fn node(&mut self, index: usize) -> Node {
+        let line = &self.pipeline.lines[index];
+        if let Part::Source(source) = &line.part {
+            if let Err(error) = source.check(self.env) {
+                self.part_fault(line, &error);
+            }
+            let frame = source.frame_size(self.env);
+            return Node { live: source.is_live(), sources: vec![index], carries: source.gives(), frame, ..Node::default() };
+        }
+        let inputs = self.inputs(index);
+        let mut node = self.inherit(&inputs);
+        node.inputs = inputs;
+        let queue = line.queue;
+        node.when_full = queue.and_then(|q| q.when_full).unwrap_or(if node.live { WhenFull::DropOldest } else { WhenFull::Block });
+        node.capacity = queue.and_then(|q| q.capacity).unwrap_or(if node.live { 1 } else { 2 });
+        if line.deadline.is_some() && !node.live {
+            self.notes.push(format!("`{}`: `deadline` has no effect on a recorded stream, whose frames do not age", line.id));
+        }
+        if node.when_full == WhenFull::DropOldest && !node.live {
+            self.notes.push(format!("`{}`: `drop_oldest` on a recorded stream: two runs may differ", line.id));
+        }
+        let (needs, gives) = match &line.part {
+            Part::Stage(stage) => (stage.needs(), stage.gives()),
+            Part::Sink(sink) => (sink.needs(), Products::empty()),
+            Part::Source(_) => (Products::empty(), Products::empty()),
+        };
+        if !node.inputs.is_empty() {
+            for missing in needs.difference(node.carries).iter() {
+                let message = format!(
+                    "`{}` needs {}, which nothing above it gives; put a `{}` line above it",
+                    line.word, missing.words(), giver(missing)
+                );
+                self.fault(line, message);
+            }
+        }
+        self.check_part(line, &mut node);
+        node.carries |= gives;
+        node
+    }
+
+    fn check_part(&mut self, line: &Line, node: &mut Node) {
+        match &line.part {
+            Part::Stage(stage) => {
+                if let Err(error) = stage.check(self.env) {
+                    return self.part_fault(line, &error);
+                }
+                match stage.takes_input(self.env) {
+                    Ok(Some((model, wants))) => {
+                        if let Some(size) = node.input.filter(|size| *size != wants.size) {
+                            let message = format!(
+                                "`{}` model `{model}` takes {}, but `resize` gives {size}; write `resize: {{ for: {model} }}`",
+                                line.word, wants.size
+                            );
+                            self.fault(line, message);
+                        }
+                    }
+                    Ok(None) => {}
+                    Err(error) => self.part_fault(line, &error),
+                }
+                match stage.makes_input(self.env) {
+                    Ok(Some(shape)) => node.input = Some(shape.size),
+                    Ok(None) => {}
+                    Err(error) => self.part_fault(line, &error),
+                }
+            }
+            Part::Sink(sink) => {
+                if let Err(error) = sink.check(self.env) {
+                    self.part_fault(line, &error);
+                }
+            }
+            Part::Source(_) => {}
+        }
+    }
+
+    /// The lines a line reads from.
+    fn inputs(&mut self, index: usize) -> Vec<usize> {
+        let line = &self.pipeline.lines[index];
+        let gives = |other: &Line| !matches!(other.part, Part::Sink(_));
+        if line.from.is_empty() {
+            let nearest = (0..index).rev().find(|&other| gives(&self.pipeline.lines[other]));
+            if nearest.is_none() {
+                self.fault(line, format!("`{}` has nothing to read; put a source such as `- video: {{ path: … }}` above it", line.word));
+            }
+            return nearest.into_iter().collect();
+        }
+        let mut inputs: Vec<usize> = Vec::new();
+        for (id, place) in &line.from {
+            let found = self.pipeline.lines.iter().position(|other| other.id == *id);
+            let message = match found {
+                Some(at) if at == index => format!("`{id}` cannot read from itself"),
+                Some(at) if at > index => format!("`{id}` stands below; a line reads only from lines above it"),
+                Some(at) if !gives(&self.pipeline.lines[at]) => format!("`{id}` is a sink and gives nothing; read from what it reads"),
+                Some(at) if inputs.contains(&at) => format!("`{id}` stands twice after `from`"),
+                Some(at) => {
+                    inputs.push(at);
+                    continue;
+                }
+                None => {
+                    let ids = self.pipeline.lines[..index].iter().filter(|other| gives(other)).map(|other| other.id.as_str());
+                    let hint = nearest(id, ids).map_or_else(|| "name a line above".to_owned(), |near| format!("did you mean `{near}`?"));
+                    format!("no line is called `{id}`; {hint}")
+                }
+            };
+            self.faults.push(Fault::new(*place, message));
+        }
+        inputs
+    }
+
+    /// What a line gets from those it reads: of several only what all of them give.
+    fn inherit(&self, inputs: &[usize]) -> Node {
+        let mut node = Node { carries: if inputs.is_empty() { Products::empty() } else { Products::all() }, ..Node::default() };
+        for (order, &input) in inputs.iter().enumerate() {
+            let above = &self.nodes[input];
+            node.carries &= above.carries;
+            node.live |= above.live;
+            node.sources.extend(above.sources.iter().filter(|source| !node.sources.contains(source)).copied().collect::<Vec<_>>());
+            let same = |a: Option<Size>, b: Option<Size>| if order == 0 || a == b { b } else { None };
+            node.frame = same(node.frame, above.frame);
+            node.input = same(node.input, above.input);
+        }
+        node
+    }
+
+    /// A pipeline begins with a source and ends in sinks.
+    fn check_ends(&mut self) {
+        let lines = &self.pipeline.lines;
+        let Some(last) = lines.last() else { return };
+        if !lines.iter().any(|line| matches!(line.part, Part::Source(_))) && lines.iter().all(|line| !line.from.is_empty()) {
+            self.fault(&lines[0], "no line is a source; begin with one, such as `- video: { path: … }`");
+        }
+        if !lines.iter().any(|line| matches!(line.part, Part::Sink(_))) {
+            self.fault(last, "no line is a sink, so the results go nowhere; end with one, such as `- jsonl`");
+        }
+        for (line, node) in lines.iter().zip(&self.nodes) {
+            if node.readers.is_empty() && !matches!(line.part, Part::Sink(_)) {
+                self.notes.push(format!("`{}`: no line reads its packets", line.id));
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The graph for people: as text, for Graphviz, and as SVG.
+
+use super::config::{Part, Pipeline, WhenFull};
+use super::graph::Graph;
+use std::fmt::Write as _;
+
+impl Graph {
+    /// A table: each line, what it reads, its queue, what its packets carry, and the memory bound.
+    #[must_use]
+    pub fn text(&self, pipeline: &Pipeline) -> String {
+        let mut out = String::new();
+        let id_width = pipeline.lines.iter().map(|line| line.id.chars().count()).max().unwrap_or(2).max(4);
+        let from_width = (0..self.nodes.len()).map(|at| self.from_text(pipeline, at).chars().count()).max().unwrap_or(4);
+        for (index, (line, node)) in pipeline.lines.iter().zip(&self.nodes).enumerate() {
+            let kind = match line.part {
+                Part::Source(_) if node.live => "live source",
+                Part::Source(_) => "recorded source",
+                Part::Stage(_) => "stage",
+                Part::Sink(_) => "sink",
+            };
+            let from = self.from_text(pipeline, index);
+            let queue = if node.inputs.is_empty() { String::new() } else { format!("{} {}", when_text(node.when_full), node.capacity) };
+            let carries = if matches!(line.part, Part::Sink(_)) { String::new() } else { format!("→ {}", self.carries_text(index)) };
+            let _ = writeln!(out, "  {:id_width$}  {kind:15}  {from:from_width$}  {queue:13}  {carries}", line.id);
+        }
+        let frames = self.frames_bound();
+        let memory = self.memory_bound_bytes().map_or_else(
+            || "their size is known only once the source is open".to_owned(),
+            |bytes| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20)),
+        );
+        let _ = writeln!(out, "  at most {frames} frames in queues and at work: {memory}");
+        for note in &self.notes {
+            let _ = writeln!(out, "  note: {note}");
+        }
+        out
+    }
+
+    fn from_text(&self, pipeline: &Pipeline, index: usize) -> String {
+        let ids: Vec<&str> = self.nodes[index].inputs.iter().map(|&input| pipeline.lines[input].id.as_str()).collect();
+        if ids.is_empty() { String::new() } else { format!("← {}", ids.join(", ")) }
+    }
+
+    fn carries_text(&self, index: usize) -> String {
+        let node = &self.nodes[index];
+        let frame = node.frame.map_or_else(|| "frame".to_owned(), |size| format!("frame {size}"));
+        let words = node.carries.words();
+        if words.is_empty() { frame } else { format!("{frame}, {words}") }
+    }
+
+    /// The graph in Graphviz's language.
+    #[must_use]
+    pub fn dot(&self, pipeline: &Pipeline) -> String {
+        let mut out = String::from("digraph pipeline {\n  rankdir=LR;\n  node [shape=box, fontname=\"sans-serif\"];\n");
+        for (index, line) in pipeline.lines.iter().enumerate() {
+            let shape = match line.part {
+                Part::Source(_) => "cds",
+                Part::Stage(_) => "box",
+                Part::Sink(_) => "note",
+            };
+            let _ = writeln!(out, "  n{index} [label=\"{}\", shape={shape}];", line.id);
+            for &input in &self.nodes[index].inputs {
+                let _ = writeln!(out, "  n{input} -> n{index} [label=\"{}\"];", self.carries_text(input));
+            }
+        }
+        out.push_str("}\n");
+        out
+    }
+
+    /// The graph as a picture: columns by distance from the source.
+    #[must_use]
+    pub fn svg(&self, pipeline: &Pipeline) -> String {
+        let (wide, high, gap_x, gap_y) = (150_usize, 44_usize, 60_usize, 26_usize);
+        let mut column = vec![0; self.nodes.len()];
+        for (index, node) in self.nodes.iter().enumerate() {
+            column[index] = node.inputs.iter().map(|&input| column[input] + 1).max().unwrap_or(0);
+        }
+        let mut used = vec![0; column.iter().max().map_or(1, |max| max + 1)];
+        let place: Vec<(usize, usize)> = column
+            .iter()
+            .map(|&c| {
+                used[c] += 1;
+                (20 + c * (wide + gap_x), 20 + (used[c] - 1) * (high + gap_y))
+            })
+            .collect();
+        let width = 20 + used.len() * (wide + gap_x);
+        let height = 20 + used.iter().max().unwrap_or(&1) * (high + gap_y);
+        let mut out = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"14\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
+        );
+        for (index, node) in self.nodes.iter().enumerate() {
+            for &input in &node.inputs {
+                let (x1, y1) = (place[input].0 + wide, place[input].1 + high / 2);
+                let (x2, y2) = (place[index].0, place[index].1 + high / 2);
+                let middle = usize::midpoint(x1, x2);
+                let _ = writeln!(out, "<path d=\"M{x1} {y1} C{middle} {y1} {middle} {y2} {x2} {y2}\" fill=\"none\" stroke=\"#555\" stroke-width=\"1.5\"><title>{}</title></path>", self.carries_text(input));
+            }
+        }
+        for (line, (x, y)) in pipeline.lines.iter().zip(&place) {
+            let fill = match line.part {
+                Part::Source(_) => "#cfe8ff",
+                Part::Stage(_) => "#e9e4ff",
+                Part::Sink(_) => "#d9f2d0",
+            };
+            let _ = writeln!(out, "<rect x=\"{x}\" y=\"{y}\" width=\"{wide}\" height=\"{high}\" rx=\"8\" fill=\"{fill}\" stroke=\"#555\"/>");
+            let (cx, cy) = (x + wide / 2, y + high / 2 + 5);
+            let label: String = line.id.chars().take(18).collect();
+            let _ = writeln!(out, "<text x=\"{cx}\" y=\"{cy}\" text-anchor=\"middle\">{label}</text>");
+        }
+        out.push_str("</svg>\n");
+        out
+    }
+}
+
+const fn when_text(when: WhenFull) -> &'static str {
+    match when {
+        WhenFull::Block => "block",
+        WhenFull::DropOldest => "drop_oldest",
+    }
+}

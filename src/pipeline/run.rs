@@ -1,0 +1,308 @@
+//! Runs a checked pipeline: a thread a line, a queue an edge.
+
+use super::config::{Every, Line, Part, Pipeline, WhenFull};
+use super::graph::Graph;
+use super::queue::{Edge, Inbox, Merge, Outbox, edge};
+use crate::error::{Error, Result};
+use crate::host::{Clock, DropReason, LineMetrics, Metrics, Stop};
+use crate::stage::{Env, Sink, Source, Stage};
+use crate::types::Packet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// A pipeline at work.
+pub struct Run {
+    /// The counters, while it runs and after.
+    pub metrics: Metrics,
+    threads: Vec<JoinHandle<()>>,
+    fault: Arc<Fault>,
+    started: Instant,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The counters.
+    pub metrics: Metrics,
+    /// How long it ran.
+    pub elapsed: Duration,
+    /// The first fault that ended it, if one did.
+    pub result: Result<()>,
+}
+
+/// The first fault of a run; later ones are consequences.
+#[derive(Default)]
+struct Fault(Mutex<Option<Error>>);
+
+impl Fault {
+    fn report(&self, error: Error, stop: &Stop) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        stop.request();
+    }
+}
+
+/// What each thread has.
+struct Worker {
+    id: String,
+    live: bool,
+    metrics: Arc<LineMetrics>,
+    stop: Stop,
+    clock: Arc<dyn Clock>,
+    fault: Arc<Fault>,
+}
+
+/// A line's work, ready to begin.
+enum Job {
+    Source(Box<dyn Source>),
+    Stage(Box<dyn Stage>),
+    Sink(Box<dyn Sink>),
+}
+
+/// Runs a pipeline to its end.
+///
+/// # Errors
+/// What kept it from starting; what ended it is in the outcome.
+pub fn run(pipeline: &Pipeline, graph: &Graph, env: &Env) -> Result<Outcome> {
+    Ok(Run::start(pipeline, graph, env)?.wait())
+}
+
+impl Run {
+    /// Builds every line, then starts the threads: sinks first, sources last.
+    ///
+    /// # Errors
+    /// What kept it from starting.
+    pub fn start(pipeline: &Pipeline, graph: &Graph, env: &Env) -> Result<Self> {
+        let metrics = Metrics::new(pipeline.lines.iter().map(|line| line.id.as_str()));
+        let jobs = build(pipeline, env, &metrics)?;
+        let fault = Arc::new(Fault::default());
+        let count = pipeline.lines.len();
+        let gone: Vec<Arc<AtomicBool>> = (0..count).map(|_| Arc::default()).collect();
+        let mut outgoing: Vec<Vec<Edge>> = (0..count).map(|_| Vec::new()).collect();
+        let mut incoming = Vec::with_capacity(count);
+        for (index, node) in graph.nodes.iter().enumerate() {
+            let mut receivers = Vec::new();
+            for &input in &node.inputs {
+                let (sender, receiver) = edge(node.capacity, node.when_full, &gone[index], &metrics.lines[index]);
+                outgoing[input].push(sender);
+                receivers.push(receiver);
+            }
+            incoming.push(Inbox::new(receivers, merge_rule(graph, index), Arc::clone(&gone[index])));
+        }
+        let mut threads = Vec::new();
+        let started = Instant::now();
+        let parts = pipeline.lines.iter().zip(jobs).zip(incoming.into_iter().zip(outgoing));
+        for (index, ((line, job), (inbox, edges))) in parts.enumerate().collect::<Vec<_>>().into_iter().rev() {
+            let worker = Worker {
+                id: line.id.clone(),
+                live: graph.nodes[index].live,
+                metrics: Arc::clone(&metrics.lines[index]),
+                stop: env.stop.clone(),
+                clock: Arc::clone(&env.clock),
+                fault: Arc::clone(&fault),
+            };
+            let gate = Gate::new(line, worker.live);
+            let thread = std::thread::Builder::new().name(line.id.clone());
+            let spawned = thread.spawn(move || worker.run(job, inbox, Outbox::new(edges), gate));
+            match spawned {
+                Ok(handle) => threads.push(handle),
+                Err(e) => fault.report(Error::io(format!("thread for `{}`", line.id), e), &env.stop),
+            }
+        }
+        Ok(Self { metrics, threads, fault, started })
+    }
+
+    /// Whether every line has ended.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.threads.iter().all(JoinHandle::is_finished)
+    }
+
+    /// Waits for the end.
+    #[must_use]
+    pub fn wait(self) -> Outcome {
+        for thread in self.threads {
+            // A panic was caught and reported inside; nothing is left to learn here.
+            let _ = thread.join();
+        }
+        let fault = self.fault.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let result = match fault {
+            None | Some(Error::ReaderGone) => Ok(()),
+            Some(error) => Err(error),
+        };
+        Outcome { metrics: self.metrics, elapsed: self.started.elapsed(), result }
+    }
+}
+
+/// Streams of one source must be merged with a buffer, see [`Merge`].
+fn merge_rule(graph: &Graph, index: usize) -> Merge {
+    let node = &graph.nodes[index];
+    if node.live || node.when_full == WhenFull::DropOldest {
+        return Merge::Arrival;
+    }
+    let sources: usize = node.inputs.iter().map(|&input| graph.nodes[input].sources.len()).sum();
+    if sources > node.sources.len() { Merge::TimeBuffered } else { Merge::Time }
+}
+
+/// Opens sinks and builds stages before sources, so that nothing is lost while a model loads.
+fn build(pipeline: &Pipeline, env: &Env, metrics: &Metrics) -> Result<Vec<Job>> {
+    let mut jobs = Vec::with_capacity(pipeline.lines.len());
+    for line in &pipeline.lines {
+        let at = |e: Error| e.at(&line.id);
+        jobs.push(match &line.part {
+            Part::Source(_) => None,
+            Part::Stage(stage) => Some(Job::Stage(stage.build(env).map_err(at)?)),
+            Part::Sink(sink) => Some(Job::Sink(sink.open(env).map_err(at)?)),
+        });
+    }
+    let open = |(index, job): (usize, Option<Job>)| match (&pipeline.lines[index].part, job) {
+        (Part::Source(config), None) => {
+            let id = &pipeline.lines[index].id;
+            let source = config.open(env, &Arc::from(id.as_str())).map_err(|e| e.at(id))?;
+            metrics.lines[index].expected.store(source.count().unwrap_or(0), Relaxed);
+            Ok(Job::Source(source))
+        }
+        (_, Some(job)) => Ok(job),
+        (_, None) => Err(Error::Internal(format!("line {index} was not built"))),
+    };
+    jobs.into_iter().enumerate().map(open).collect()
+}
+
+impl Worker {
+    fn run(&self, job: Job, inbox: Inbox, outbox: Outbox, gate: Gate) {
+        let work = AssertUnwindSafe(|| match job {
+            Job::Source(source) => {
+                drop(inbox);
+                self.source_loop(source, outbox)
+            }
+            Job::Stage(stage) => self.stage_loop(stage, inbox, outbox, gate),
+            Job::Sink(sink) => self.sink_loop(sink, inbox, gate),
+        });
+        match catch_unwind(work) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self.fault.report(error.at(&self.id), &self.stop),
+            Err(panic) => {
+                let said = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+                let said = said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+                self.fault.report(Error::Internal(format!("{}: panicked: {said}", self.id)), &self.stop);
+            }
+        }
+    }
+
+    fn source_loop(&self, mut source: Box<dyn Source>, mut outbox: Outbox) -> Result<()> {
+        while !self.stop.is_requested() {
+            let start = Instant::now();
+            let packet = match source.next() {
+                Ok(Some(packet)) => packet,
+                Ok(None) => break,
+                Err(error) if self.live && !matches!(error, Error::Internal(_)) => {
+                    self.metrics.failed.fetch_add(1, Relaxed);
+                    tracing::warn!(line = self.id, "{error}");
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            self.metrics.time(start.elapsed());
+            self.metrics.received.fetch_add(1, Relaxed);
+            self.metrics.passed.fetch_add(1, Relaxed);
+            let packet = Packet { born: self.clock.now(), ..packet };
+            if !outbox.send(packet) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn stage_loop(&self, mut stage: Box<dyn Stage>, mut inbox: Inbox, mut outbox: Outbox, mut gate: Gate) -> Result<()> {
+        while let Some(packet) = inbox.next() {
+            self.metrics.received.fetch_add(1, Relaxed);
+            if let Err(reason) = gate.admit(&packet, &*self.clock) {
+                self.metrics.count_drop(reason);
+                continue;
+            }
+            let seq = packet.frame.seq;
+            let start = Instant::now();
+            let done = stage.process(packet);
+            self.metrics.time(start.elapsed());
+            if let Some(Some(packet)) = self.settle(done, seq)? {
+                self.metrics.passed.fetch_add(1, Relaxed);
+                if !outbox.send(packet) {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn sink_loop(&self, mut sink: Box<dyn Sink>, mut inbox: Inbox, mut gate: Gate) -> Result<()> {
+        while let Some(packet) = inbox.next() {
+            self.metrics.received.fetch_add(1, Relaxed);
+            if let Err(reason) = gate.admit(&packet, &*self.clock) {
+                self.metrics.count_drop(reason);
+                continue;
+            }
+            let start = Instant::now();
+            let done = sink.write(&packet);
+            self.metrics.time(start.elapsed());
+            if self.settle(done, packet.frame.seq)?.is_some() {
+                self.metrics.passed.fetch_add(1, Relaxed);
+            }
+        }
+        sink.finish()
+    }
+
+    /// Live: a failed packet is logged, counted and left out. Recorded: it ends the run.
+    fn settle<T>(&self, done: Result<T>, seq: u64) -> Result<Option<T>> {
+        match done {
+            Ok(value) => Ok(Some(value)),
+            Err(Error::ReaderGone) => Err(Error::ReaderGone),
+            Err(error) if self.live => {
+                self.metrics.failed.fetch_add(1, Relaxed);
+                tracing::warn!(line = self.id, seq, "{error}");
+                Ok(None)
+            }
+            Err(error) => Err(error.at(format_args!("frame {seq}"))),
+        }
+    }
+}
+
+/// `every:` and `deadline:`.
+struct Gate {
+    every: Option<Every>,
+    deadline: Option<Duration>,
+    count: u64,
+    next: Duration,
+}
+
+impl Gate {
+    fn new(line: &Line, live: bool) -> Self {
+        Self { every: line.every, deadline: line.deadline.filter(|_| live), count: 0, next: Duration::ZERO }
+    }
+
+    fn admit(&mut self, packet: &Packet, clock: &dyn Clock) -> Result<(), DropReason> {
+        if self.deadline.is_some_and(|limit| clock.now().saturating_sub(packet.born) > limit) {
+            return Err(DropReason::Deadline);
+        }
+        match self.every {
+            None => Ok(()),
+            Some(Every::Packets(step)) => {
+                let turn = self.count.is_multiple_of(step);
+                self.count += 1;
+                if turn { Ok(()) } else { Err(DropReason::Every) }
+            }
+            Some(Every::Time(step)) => {
+                let pts = packet.frame.pts;
+                if self.count > 0 && pts < self.next {
+                    return Err(DropReason::Every);
+                }
+                self.count += 1;
+                // On the grid of `step`, so that a late frame does not shift all that follow.
+                let turns = pts.as_nanos() / step.as_nanos().max(1) + 1;
+                self.next = Duration::from_nanos(u64::try_from(turns * step.as_nanos()).unwrap_or(u64::MAX));
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! One line of JSON a frame.
+
+use super::output::make_parent;
+use crate::error::{Error, Result};
+use crate::stage::{Env, Sink, SinkConfig};
+use crate::types::{Detection, Packet, Products};
+use serde::Deserialize;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::time::Instant;
+
+/// Writes one line of JSON a frame. Keys come in a fixed order and numbers in a fixed form, so that two runs
+/// over one recording give the same bytes; docs/jsonl.md describes every key.
+///
+/// `- jsonl` (to standard output) or `- jsonl: { path: found.jsonl }`
+#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Jsonl {
+    /// The file, or `-` for standard output.
+    #[serde(default = "default_path")]
+    pub path: String,
+    /// Also write frames in which nothing was found.
+    #[serde(default = "yes")]
+    pub empty: bool,
+    /// Also write what is really there; only a `scene` knows.
+    #[serde(default)]
+    pub truth: bool,
+}
+
+fn default_path() -> String {
+    "-".into()
+}
+
+const fn yes() -> bool {
+    true
+}
+
+impl SinkConfig for Jsonl {
+    fn needs(&self) -> Products {
+        if self.truth { Products::TRUTH } else { Products::empty() }
+    }
+
+    fn open(&self, _env: &Env) -> Result<Box<dyn Sink>> {
+        let out: Box<dyn Write + Send> = if self.path == "-" {
+            Box::new(std::io::stdout())
+        } else {
+            let path = Path::new(&self.path);
+            make_parent(path)?;
+            Box::new(File::create(path).map_err(|e| Error::io(path, e))?)
+        };
+        let out = BufWriter::with_capacity(1 << 15, out);
+        Ok(Box::new(Writing { settings: self.clone(), out, line: String::new(), flushed: Instant::now() }))
+    }
+}
+
+struct Writing {
+    settings: Jsonl,
+    out: BufWriter<Box<dyn Write + Send>>,
+    line: String,
+    flushed: Instant,
+}
+
+impl Sink for Writing {
+    fn write(&mut self, packet: &Packet) -> Result<()> {
+        let found = packet.detections.as_ref().map(|found| found.as_slice());
+        if !self.settings.empty && found.is_none_or(<[Detection]>::is_empty) {
+            return Ok(());
+        }
+        self.line.clear();
+        let truth = packet.truth.as_ref().filter(|_| self.settings.truth).map(|truth| truth.as_slice());
+        // Writing to a String cannot fail.
+        let _ = line(&mut self.line, packet, found, truth);
+        let io = |e| Error::io(&self.settings.path, e);
+        self.out.write_all(self.line.as_bytes()).map_err(io)?;
+        // A reader that follows the file waits at most a fifth of a second.
+        if self.flushed.elapsed().as_millis() >= 200 {
+            self.out.flush().map_err(io)?;
+            self.flushed = Instant::now();
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.out.flush().map_err(|e| Error::io(&self.settings.path, e))
+    }
+}
+
+fn line(out: &mut String, packet: &Packet, found: Option<&[Detection]>, truth: Option<&[Detection]>) -> std::fmt::Result {
+    let frame = &packet.frame;
+    out.write_str("{\"source\":")?;
+    text(out, &frame.source)?;
+    if !frame.name.is_empty() {
+        out.write_str(",\"name\":")?;
+        text(out, &frame.name)?;
+    }
+    let wall = humantime::format_rfc3339_millis(frame.wall);
+    let pts = frame.pts.as_micros();
+    let size = frame.image.size;
+    write!(out, ",\"seq\":{},\"pts_ms\":{}.{:03},\"wall\":\"{wall}\"", frame.seq, pts / 1000, pts % 1000)?;
+    write!(out, ",\"size\":[{},{}]", size.width, size.height)?;
+    for (key, list) in [("detections", found), ("truth", truth)] {
+        let Some(list) = list else { continue };
+        write!(out, ",\"{key}\":[")?;
+        for (index, detection) in list.iter().enumerate() {
+            if index > 0 {
+                out.write_char(',')?;
+            }
+            object(out, packet, detection)?;
+        }
+        out.write_char(']')?;
+    }
+    out.write_str("}\n")
+}
+
+fn object(out: &mut String, packet: &Packet, detection: &Detection) -> std::fmt::Result {
+    write!(out, "{{\"class\":{}", detection.class)?;
+    if let Some(label) = packet.label(detection.class) {
+        out.write_str(",\"label\":")?;
+        text(out, label)?;
+    }
+    let b = detection.bbox;
+    write!(out, ",\"score\":{:.4},\"box\":[{:.2},{:.2},{:.2},{:.2}]}}", detection.score, b.x1, b.y1, b.x2, b.y2)
+}
+
+/// A JSON string (RFC 8259, §7).
+fn text(out: &mut String, value: &str) -> std::fmt::Result {
+    out.write_char('"')?;
+    for c in value.chars() {
+        match c {
+            '"' => out.write_str("\\\"")?,
+            '\\' => out.write_str("\\\\")?,
+            c if (c as u32) < 0x20 => write!(out, "\\u{:04x}", c as u32)?,
+            c => out.write_char(c)?,
+        }
+    }
+    out.write_char('"')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{BBox, Frame};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    #[test]
+    fn a_line_is_sound_json_in_a_fixed_form() {
+        let frame = Frame { source: Arc::from("a\"b\n"), seq: 3, pts: Duration::from_micros(100_001), ..Frame::default() };
+        let mut packet = Packet::new(Arc::new(frame));
+        packet.labels = Some(vec!["person".to_owned()].into());
+        let found = [Detection { bbox: BBox::new(1.0, 2.25, 3.5, 4.0), class: 0, score: 0.5 }];
+        let mut out = String::new();
+        line(&mut out, &packet, Some(&found), None).unwrap();
+        let expect = "{\"source\":\"a\\\"b\\u000a\",\"seq\":3,\"pts_ms\":100.001,\"wall\":\"1970-01-01T00:00:00.000Z\",\"size\":[0,0],\"detections\":[{\"class\":0,\"label\":\"person\",\"score\":0.5000,\"box\":[1.00,2.25,3.50,4.00]}]}\n";
+        assert_eq!(out, expect);
+        assert!(serde_json::from_str::<serde_json::Value>(&out).is_ok());
+    }
+}

@@ -1,0 +1,91 @@
+//! Single pictures.
+
+use super::output::{make_parent, replace};
+use crate::error::{Error, Result};
+use crate::media::{jpeg, png};
+use crate::stage::{Env, Sink, SinkConfig};
+use crate::types::{Packet, Products};
+use serde::Deserialize;
+use std::path::Path;
+
+/// Writes pictures: the annotated one if there is one, else the frame. With `every: 10s` on the line one in
+/// ten seconds. A path without `{seq}` or `{name}` always holds the newest picture.
+///
+/// `- snapshot: { path: "out/{source}-{seq}.jpg" }`
+#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshot {
+    /// The file, ending in `.jpg` or `.png`. `{source}`, `{seq}`, `{pts_ms}` and `{name}` (of the picture
+    /// read, without its extension) are put in.
+    pub path: String,
+    /// Only frames in which something was found.
+    #[serde(default)]
+    pub found: bool,
+    /// Quality of a JPEG, 1–100.
+    #[serde(default = "default_quality")]
+    pub quality: u8,
+}
+
+const fn default_quality() -> u8 {
+    90
+}
+
+impl SinkConfig for Snapshot {
+    fn needs(&self) -> Products {
+        if self.found { Products::DETECTIONS } else { Products::empty() }
+    }
+
+    fn check(&self, _env: &Env) -> Result<()> {
+        let extension = Path::new(&self.path).extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
+        if !matches!(extension.as_str(), "jpg" | "jpeg" | "png") {
+            return Err(Error::Config(format!("`path` is {:?}; it must end in .jpg or .png", self.path)));
+        }
+        if !(1..=100).contains(&self.quality) {
+            return Err(Error::Config(format!("`quality` is {}; it must lie between 1 and 100", self.quality)));
+        }
+        let known = ["source", "seq", "pts_ms", "name"];
+        for field in self.path.split('{').skip(1) {
+            let name = field.split('}').next().unwrap_or_default();
+            if !known.contains(&name) {
+                let known = crate::yaml::one_of(known);
+                return Err(Error::Config(format!("`path`: unknown field `{{{name}}}`; there are {known}, each in braces")));
+            }
+        }
+        Ok(())
+    }
+
+    fn open(&self, env: &Env) -> Result<Box<dyn Sink>> {
+        self.check(env)?;
+        make_parent(Path::new(&self.path))?;
+        Ok(Box::new(Taking { settings: self.clone(), bytes: Vec::new() }))
+    }
+}
+
+struct Taking {
+    settings: Snapshot,
+    bytes: Vec<u8>,
+}
+
+impl Sink for Taking {
+    fn write(&mut self, packet: &Packet) -> Result<()> {
+        let nothing = packet.detections.as_ref().is_none_or(|found| found.is_empty());
+        if self.settings.found && nothing {
+            return Ok(());
+        }
+        let frame = &packet.frame;
+        let image = packet.canvas.as_deref().unwrap_or(&frame.image);
+        let name = Path::new(&frame.name).file_stem().unwrap_or_default().to_string_lossy();
+        let path = self.settings.path
+            .replace("{source}", &frame.source)
+            .replace("{seq}", &format!("{:06}", frame.seq))
+            .replace("{pts_ms}", &frame.pts.as_millis().to_string())
+            .replace("{name}", &name);
+        self.bytes.clear();
+        if path.to_lowercase().ends_with(".png") {
+            png::encode(image, &mut self.bytes)?;
+        } else {
+            jpeg::encode(image, self.settings.quality, &mut self.bytes)?;
+        }
+        replace(Path::new(&path), &self.bytes)
+    }
+}

@@ -1,0 +1,33 @@
+//! When a recording began.
+
+use serde::{Deserialize, Deserializer};
+use std::time::SystemTime;
+
+/// A moment as `2026-11-23T08:30:00Z`. A recorded source's first frame has this `wall` time;
+/// without it 1970-01-01, so that two runs give the same bytes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Start(pub SystemTime);
+
+impl Default for Start {
+    fn default() -> Self {
+        Self(SystemTime::UNIX_EPOCH)
+    }
+}
+
+impl<'de> Deserialize<'de> for Start {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let parsed = humantime::parse_rfc3339_weak(&text);
+        parsed.map(Self).map_err(|_| serde::de::Error::custom(format!("{text:?} is no time; write it as 2026-11-23T08:30:00Z")))
+    }
+}
+
+impl schemars::JsonSchema for Start {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Start".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "format": "date-time" })
+    }
+}

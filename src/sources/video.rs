@@ -1,0 +1,90 @@
+//! Recorded video from a file.
+
+use super::start::Start;
+use crate::error::{Error, Result};
+use crate::media::video::{self, VideoReader};
+use crate::stage::{Env, Source, SourceConfig};
+use crate::types::{Frame, Packet, Pool, Size};
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// Frames of a video file: MP4 and MKV with H.264, AVI with MJPEG, Y4M; any other format if `ffmpeg` is
+/// installed.
+///
+/// `- video: { path: door.mp4 }`
+#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Video {
+    /// The file; a relative path starts here or in the pipeline's folder.
+    pub path: String,
+    /// Stop after so many frames.
+    #[serde(default)]
+    pub frames: Option<u64>,
+    /// When the recording began, as `2026-11-23T08:30:00Z`; 1970 if not given.
+    #[serde(default)]
+    pub start: Start,
+}
+
+impl SourceConfig for Video {
+    fn is_live(&self) -> bool {
+        false
+    }
+
+    fn frame_size(&self, env: &Env) -> Option<Size> {
+        video::open(&env.input_path(&self.path)).ok().map(|reader| reader.size())
+    }
+
+    fn check(&self, env: &Env) -> Result<()> {
+        let path = env.input_path(&self.path);
+        std::fs::File::open(&path).map(|_| ()).map_err(|e| Error::io(&path, e))
+    }
+
+    fn open(&self, env: &Env, id: &Arc<str>) -> Result<Box<dyn Source>> {
+        let path = env.input_path(&self.path);
+        let reader = video::open(&path)?;
+        let shown = path.display().to_string();
+        Ok(Box::new(Playing { settings: self.clone(), shown, reader, id: Arc::clone(id), seq: 0, frames: Pool::new() }))
+    }
+}
+
+struct Playing {
+    settings: Video,
+    shown: String,
+    reader: Box<dyn VideoReader>,
+    id: Arc<str>,
+    seq: u64,
+    frames: Pool<Frame>,
+}
+
+impl Source for Playing {
+    fn next(&mut self) -> Result<Option<Packet>> {
+        if self.settings.frames.is_some_and(|limit| self.seq >= limit) {
+            return Ok(None);
+        }
+        let at = |e: Error, shown: &str, seq: u64| e.at(format_args!("{shown}: frame {seq}"));
+        let picture = self.reader.next_picture().map_err(|e| at(e, &self.shown, self.seq))?;
+        let Some(picture) = picture else {
+            if self.seq == 0 {
+                return Err(Error::Data(format!("{}: no picture in it", self.shown)));
+            }
+            return Ok(None);
+        };
+        let frame = self.frames.fill(|frame| {
+            frame.source = Arc::clone(&self.id);
+            frame.seq = self.seq;
+            frame.pts = picture.pts;
+            frame.wall = self.settings.start.0 + picture.pts;
+            picture.pixels.to_rgb(&mut frame.image)
+        });
+        let frame = frame.map_err(|e| at(e, &self.shown, self.seq))?;
+        self.seq += 1;
+        Ok(Some(Packet::new(frame)))
+    }
+
+    fn count(&self) -> Option<u64> {
+        match (self.reader.count(), self.settings.frames) {
+            (Some(all), Some(limit)) => Some(all.min(limit)),
+            (all, limit) => all.or(limit),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! All that the author of a source, stage or sink must know.
+//!
+//! A part is one file: its settings (a struct that YAML fills and whose comments become the manual), its
+//! worker, and one line in the `registry!` of its folder's `mod.rs`.
+
+use crate::error::Result;
+use crate::host::{Clock, Stop};
+use crate::infer::ModelStore;
+use crate::types::{Packet, Products, Size};
+use crate::yaml::{Fault, Node};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Makes packets. Runs in a thread of its own.
+pub trait Source: Send {
+    /// The next packet; `None` is the end. Returns within a second, or with an error.
+    ///
+    /// # Errors
+    /// Recorded: ends the run. Live: logged and counted, and the source is asked again.
+    fn next(&mut self) -> Result<Option<Packet>>;
+
+    /// Number of packets to come, if known; for progress bars.
+    fn count(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// Works on packets, one at a time and in order. Runs in a thread of its own.
+pub trait Stage: Send {
+    /// Adds what it finds to the packet; `None` takes it out of the stream.
+    ///
+    /// # Errors
+    /// Recorded: ends the run. Live: logged and counted, and the packet is left out.
+    fn process(&mut self, packet: Packet) -> Result<Option<Packet>>;
+}
+
+/// Takes packets out of the program. Runs in a thread of its own.
+pub trait Sink: Send {
+    /// Writes one packet.
+    ///
+    /// # Errors
+    /// As for [`Stage::process`].
+    fn write(&mut self, packet: &Packet) -> Result<()>;
+
+    /// Called once after the last packet.
+    ///
+    /// # Errors
+    /// Ends the run with its exit code.
+    fn finish(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// The model input that a line makes or needs: for finding a `resize` that does not fit its `detect`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct InputShape {
+    /// Width and height in pixels.
+    pub size: Size,
+}
+
+/// The settings of a source. `ocelli check` calls everything here except `open`.
+pub trait SourceConfig: Send {
+    /// Whether frames come at their own pace and are lost if not taken.
+    fn is_live(&self) -> bool;
+    /// What its packets carry beside the frame.
+    fn gives(&self) -> Products {
+        Products::empty()
+    }
+    /// Size of its frames, if that can be known without opening a device.
+    fn frame_size(&self, _env: &Env) -> Option<Size> {
+        None
+    }
+    /// Looks for faults that reading alone does not find: missing files and the like.
+    ///
+    /// # Errors
+    /// What is wrong, in one sentence.
+    fn check(&self, _env: &Env) -> Result<()> {
+        Ok(())
+    }
+    /// Opens it; `id` goes into each frame.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Device`] or [`crate::error::Error::Data`].
+    fn open(&self, env: &Env, id: &Arc<str>) -> Result<Box<dyn Source>>;
+}
+
+/// The settings of a stage. `ocelli check` calls everything here except `build`.
+pub trait StageConfig: Send {
+    /// What it needs of a packet.
+    fn needs(&self) -> Products;
+    /// What it adds.
+    fn gives(&self) -> Products;
+    /// The model input it makes, if it makes one.
+    ///
+    /// # Errors
+    /// If the model it is for cannot be found.
+    fn makes_input(&self, _env: &Env) -> Result<Option<InputShape>> {
+        Ok(None)
+    }
+    /// The model input it needs, with the model's name, if it needs one.
+    ///
+    /// # Errors
+    /// If its model cannot be found.
+    fn takes_input(&self, _env: &Env) -> Result<Option<(String, InputShape)>> {
+        Ok(None)
+    }
+    /// As [`SourceConfig::check`].
+    ///
+    /// # Errors
+    /// What is wrong, in one sentence.
+    fn check(&self, _env: &Env) -> Result<()> {
+        Ok(())
+    }
+    /// Makes the worker: loads models, takes buffers.
+    ///
+    /// # Errors
+    /// What is wrong.
+    fn build(&self, env: &Env) -> Result<Box<dyn Stage>>;
+}
+
+/// The settings of a sink. `ocelli check` calls everything here except `open`.
+pub trait SinkConfig: Send {
+    /// What it needs of a packet.
+    fn needs(&self) -> Products;
+    /// As [`SourceConfig::check`].
+    ///
+    /// # Errors
+    /// What is wrong, in one sentence.
+    fn check(&self, _env: &Env) -> Result<()> {
+        Ok(())
+    }
+    /// Opens what it writes to.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Io`] or [`crate::error::Error::Device`].
+    fn open(&self, env: &Env) -> Result<Box<dyn Sink>>;
+}
+
+/// What parts may use of the world.
+#[derive(Clone)]
+pub struct Env {
+    /// Folder of the pipeline's file; relative input paths start there or here.
+    pub base_dir: PathBuf,
+    /// Where models are found.
+    pub models: ModelStore,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// The wish to stop.
+    pub stop: Stop,
+}
+
+impl Env {
+    /// A path of the YAML: absolute as it is; relative from the working folder if it exists there, else
+    /// from the pipeline's folder.
+    #[must_use]
+    pub fn input_path(&self, path: &str) -> PathBuf {
+        let plain = PathBuf::from(path);
+        let beside = self.base_dir.join(path);
+        if plain.is_relative() && !plain.exists() && beside.exists() { beside } else { plain }
+    }
+}
+
+/// An entry of a registry: how a YAML word becomes settings.
+pub struct Part<C: ?Sized> {
+    /// The word.
+    pub name: &'static str,
+    /// Reads its settings.
+    pub read: fn(&Node) -> Result<Box<C>, Fault>,
+    /// The JSON Schema of its settings.
+    pub schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
+}
+
+/// Makes the table of a folder's parts: `registry! { SOURCES: SourceConfig; video => video::Video, … }`.
+#[macro_export]
+macro_rules! registry {
+    ($(#[$doc:meta])* $table:ident: $config:ident; $($name:ident => $settings:ty),+ $(,)?) => {
+        $(#[$doc])*
+        pub static $table: &[$crate::stage::Part<dyn $crate::stage::$config>] = &[$(
+            $crate::stage::Part {
+                name: stringify!($name),
+                read: |node| $crate::yaml::read::<$settings>(node).map(|part| Box::new(part) as Box<dyn $crate::stage::$config>),
+                schema: <$settings as schemars::JsonSchema>::json_schema,
+            },
+        )+];
+    };
+}

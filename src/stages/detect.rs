@@ -1,0 +1,115 @@
+//! Finds objects with a model.
+
+use crate::error::{Error, Result};
+use crate::infer::Session;
+use crate::models::{self, Detector};
+use crate::stage::{Env, InputShape, Stage, StageConfig};
+use crate::types::{Detection, Packet, Pool, Products};
+use crate::yaml::{nearest, one_of};
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// Finds objects: runs a model on the model input and turns its tensors into boxes on the frame. Most models
+/// answer several times for one object; put `nms` below.
+///
+/// `- detect: { model: ssd_mobilenet_v1, min_score: 0.4, classes: [person] }`
+#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Detect {
+    /// Name of the model: a folder with a `card.yaml`.
+    pub model: String,
+    /// Least score (0–1) of an answer.
+    #[serde(default = "default_min_score")]
+    pub min_score: f32,
+    /// Labels to keep; all if not given.
+    #[serde(default)]
+    pub classes: Option<Vec<String>>,
+}
+
+const fn default_min_score() -> f32 {
+    0.5
+}
+
+impl Detect {
+    /// The class numbers to keep.
+    fn kept(&self, labels: &[String]) -> Result<Option<Vec<u16>>> {
+        let Some(classes) = &self.classes else { return Ok(None) };
+        let number = |name: &String| {
+            labels.iter().position(|label| label == name).map(|at| at as u16).ok_or_else(|| {
+                let all = labels.iter().map(String::as_str);
+                let hint = match nearest(name, all.clone()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None if labels.len() <= 12 => format!("it knows {}", one_of(all)),
+                    None => format!("see `ocelli models info {}`", self.model),
+                };
+                Error::Config(format!("model `{}` has no class `{name}`; {hint}", self.model))
+            })
+        };
+        classes.iter().map(number).collect::<Result<_>>().map(Some)
+    }
+}
+
+impl StageConfig for Detect {
+    fn needs(&self) -> Products {
+        Products::INPUT
+    }
+
+    fn gives(&self) -> Products {
+        Products::DETECTIONS
+    }
+
+    fn takes_input(&self, env: &Env) -> Result<Option<(String, InputShape)>> {
+        let size = env.models.card(&self.model)?.fields.input.size;
+        Ok(Some((self.model.clone(), InputShape { size })))
+    }
+
+    fn check(&self, env: &Env) -> Result<()> {
+        if !(0.0..=1.0).contains(&self.min_score) {
+            return Err(Error::Config(format!("`min_score` is {}; it must lie between 0 and 1", self.min_score)));
+        }
+        let card = env.models.card(&self.model)?;
+        models::detector(&card)?;
+        self.kept(&card.labels).map(|_| ())
+    }
+
+    fn build(&self, env: &Env) -> Result<Box<dyn Stage>> {
+        let card = env.models.card(&self.model)?;
+        Ok(Box::new(Detecting {
+            session: Session::load(&card)?,
+            detector: models::detector(&card)?,
+            min_score: self.min_score,
+            kept: self.kept(&card.labels)?,
+            labels: Arc::clone(&card.labels),
+            found: Pool::new(),
+        }))
+    }
+}
+
+struct Detecting {
+    session: Session,
+    detector: Box<dyn Detector>,
+    min_score: f32,
+    kept: Option<Vec<u16>>,
+    labels: Arc<[String]>,
+    found: Pool<Vec<Detection>>,
+}
+
+impl Stage for Detecting {
+    fn process(&mut self, mut packet: Packet) -> Result<Option<Packet>> {
+        let Some(input) = &packet.input else {
+            return Err(Error::Internal("a packet without a model input".into()));
+        };
+        self.session.run(&input.image)?;
+        let found = self.found.fill(|found| {
+            found.clear();
+            self.detector.decode(&self.session, &input.placement, self.min_score, found)?;
+            if let Some(kept) = &self.kept {
+                found.retain(|detection| kept.contains(&detection.class));
+            }
+            Ok::<(), Error>(())
+        })?;
+        packet.detections = Some(found);
+        packet.labels = Some(Arc::clone(&self.labels));
+        Ok(Some(packet))
+    }
+}

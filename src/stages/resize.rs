@@ -1,0 +1,100 @@
+//! Brings frames to the size a model wants.
+
+use crate::error::{Error, Result};
+use crate::ops::resize::{Filter, Fit, Resize as Resizer, plan};
+use crate::stage::{Env, InputShape, Stage, StageConfig};
+use crate::types::{ModelInput, Packet, Pool, Products, Size};
+use serde::Deserialize;
+
+/// Makes the model input: the frame at another size, with the way back for boxes. `for:` takes size, fit,
+/// filter and padding from a model's card; the others set them by hand.
+///
+/// `- resize: { for: ssd_mobilenet_v1 }` or `- resize: { size: [320, 320], fit: letterbox }`
+#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Resize {
+    /// Name of the model whose card says everything.
+    #[serde(default, rename = "for")]
+    pub model: Option<String>,
+    /// Width and height in pixels.
+    #[serde(default)]
+    pub size: Option<Size>,
+    /// How a frame of another shape is brought into the input.
+    #[serde(default)]
+    pub fit: Option<Fit>,
+    /// How pixels are weighed; the names are those of the programs whose numbers they give.
+    #[serde(default)]
+    pub filter: Option<Filter>,
+    /// Level (0–255) of what a letterbox leaves empty.
+    #[serde(default)]
+    pub pad: Option<u8>,
+}
+
+/// What the settings come to.
+#[derive(Clone, Copy)]
+struct Target {
+    size: Size,
+    fit: Fit,
+    filter: Filter,
+    pad: u8,
+}
+
+impl Resize {
+    fn target(&self, env: &Env) -> Result<Target> {
+        let by_hand = self.size.is_some() || self.fit.is_some() || self.filter.is_some() || self.pad.is_some();
+        match (&self.model, self.size) {
+            (Some(_), _) if by_hand => {
+                Err(Error::Config("`for` takes size, fit, filter and pad from the model's card; remove them, or `for`".into()))
+            }
+            (Some(model), _) => {
+                let input = env.models.card(model)?.fields.input;
+                Ok(Target { size: input.size, fit: input.fit, filter: input.filter, pad: input.pad })
+            }
+            (None, Some(size)) => Ok(Target {
+                size,
+                fit: self.fit.unwrap_or_default(),
+                filter: self.filter.unwrap_or_default(),
+                pad: self.pad.unwrap_or(114),
+            }),
+            (None, None) => Err(Error::Config("give `for: MODEL` or `size: [WIDTH, HEIGHT]`".into())),
+        }
+    }
+}
+
+impl StageConfig for Resize {
+    fn needs(&self) -> Products {
+        Products::empty()
+    }
+
+    fn gives(&self) -> Products {
+        Products::INPUT
+    }
+
+    fn makes_input(&self, env: &Env) -> Result<Option<InputShape>> {
+        self.target(env).map(|target| Some(InputShape { size: target.size }))
+    }
+
+    fn build(&self, env: &Env) -> Result<Box<dyn Stage>> {
+        Ok(Box::new(Resizing { target: self.target(env)?, resizer: Resizer::default(), inputs: Pool::new() }))
+    }
+}
+
+struct Resizing {
+    target: Target,
+    resizer: Resizer,
+    inputs: Pool<ModelInput>,
+}
+
+impl Stage for Resizing {
+    fn process(&mut self, mut packet: Packet) -> Result<Option<Packet>> {
+        let Target { size, fit, filter, pad } = self.target;
+        let image = &packet.frame.image;
+        let plan = plan(image.size, size, fit);
+        let input = self.inputs.fill(|input| {
+            input.placement = plan.placement;
+            self.resizer.apply(image, &plan, filter, pad, &mut input.image)
+        })?;
+        packet.input = Some(input);
+        Ok(Some(packet))
+    }
+}
