@@ -125,8 +125,7 @@ fn box_coder_and_matchers() {
         match case.op.as_str() {
             "encode" => {
                 let (anchors, truth) = (boxes(&case.f32("proposals")), boxes(&case.f32("gt")));
-                let all: Vec<f32> =
-                    truth.iter().zip(&anchors).flat_map(|(t, a)| coder().encode(t, a)).collect();
+                let all: Vec<f32> = truth.iter().zip(&anchors).flat_map(|(t, a)| coder().encode(t, a)).collect();
                 case.close("deltas", &all);
             }
             "decode" => {
@@ -173,7 +172,11 @@ fn anchors_of_all_kinds() {
                 let input = size_hw(&p["image_hw"]);
                 let scales = match p.get("scales") {
                     Some(v) if !v.is_null() => numbers(v),
-                    _ => anchors::spread_scales(maps.len(), p["min_ratio"].as_f64().unwrap(), p["max_ratio"].as_f64().unwrap()),
+                    _ => anchors::spread_scales(
+                        maps.len(),
+                        p["min_ratio"].as_f64().unwrap(),
+                        p["max_ratio"].as_f64().unwrap(),
+                    ),
                 };
                 let steps = p.get("steps").filter(|v| !v.is_null()).map(numbers);
                 let found = anchors::default_boxes(&maps, &scales, &lists("aspect_ratios"), steps.as_deref(), input);
@@ -186,7 +189,8 @@ fn anchors_of_all_kinds() {
             }
             "rpn_anchors" => {
                 let input = size_hw(&p["image_hw"]);
-                let found = anchors::grid_anchors(&maps, &narrow(lists("sizes")), &narrow(lists("aspect_ratios")), input);
+                let found =
+                    anchors::grid_anchors(&maps, &narrow(lists("sizes")), &narrow(lists("aspect_ratios")), input);
                 case.close("anchors", &flat(&found));
             }
             "tf_ssd_anchors" => {
@@ -226,7 +230,12 @@ fn letterbox_and_normalisation() {
                 let std = vec![1.0 / p["scale"].as_f64().unwrap() as f32; 3];
                 (mean, std, normalize::ChannelOrder::Bgr)
             };
-            let worker = normalize::Normalizer::new(order, normalize::Layout::Nchw, [mean[0], mean[1], mean[2]], [std[0], std[1], std[2]]);
+            let worker = normalize::Normalizer::new(
+                order,
+                normalize::Layout::Nchw,
+                [mean[0], mean[1], mean[2]],
+                [std[0], std[1], std[2]],
+            );
             let mut tensor = vec![0.0; image.data.len()];
             worker.fill_f32(&image, &mut tensor);
             return case.close("out", &tensor);
@@ -271,7 +280,8 @@ fn colour_spaces() {
                 };
                 let size = Size::new(p["w"].as_u64().unwrap() as u32, p["h"].as_u64().unwrap() as u32);
                 let mut out = Image::default();
-                color::raw_to_rgb(&case.u8("raw"), layout, size, color::Colorimetry::BT601, &mut Vec::new(), &mut out).unwrap();
+                color::raw_to_rgb(&case.u8("raw"), layout, size, color::Colorimetry::BT601, &mut Vec::new(), &mut out)
+                    .unwrap();
                 case.close_u8("rgb", &out.data, 2);
             }
             "rgb_to_gray" => pixels(case, "gray", 1, |p| vec![color::luma(p)]),

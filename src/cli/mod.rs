@@ -20,14 +20,18 @@ use tracing_subscriber::EnvFilter;
 
 /// From a camera, a stream or a recording to answers: what is where, out to a file or a picture
 #[derive(Debug, Parser)]
-#[command(name = "ocelli", version, after_help = "Examples:
+#[command(
+    name = "ocelli",
+    version,
+    after_help = "Examples:
   ocelli run pipelines/quickstart.yaml       find objects in the bundled clip
   ocelli check pipelines/*.yaml              look for faults without running anything
   ocelli scene --export coco --out data      labelled pictures to train with
   ocelli models list                         the models that pipelines can name
 
 Exit codes: 0 done, 2 a fault in the YAML or the command line, 3 a fault in a model, 4 a device, 5 bad
-media or data, 70 a fault of ocelli itself, 74 a file that cannot be read or written.")]
+media or data, 70 a fault of ocelli itself, 74 a file that cannot be read or written."
+)]
 struct Cli {
     #[command(flatten)]
     global: Global,

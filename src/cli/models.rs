@@ -69,7 +69,12 @@ fn list(store: &ModelStore) -> Result<()> {
             Ok(card) => {
                 let input = &card.fields.input;
                 let family = card.family_name();
-                say(&format!("{name}  {family}  {}  {} classes  {}\n", input.size, card.labels.len(), card.fields.model.license))?;
+                say(&format!(
+                    "{name}  {family}  {}  {} classes  {}\n",
+                    input.size,
+                    card.labels.len(),
+                    card.fields.model.license
+                ))?;
             }
             Err(error) => say(&format!("{name}  faulty: {error}\n"))?,
         }
@@ -95,7 +100,8 @@ fn info(card: &Card) -> Result<()> {
     let start = Instant::now();
     let bytes = card.weights()?.len();
     let session = Session::load(card)?;
-    let _ = writeln!(out, "  file     {} bytes, hash as the card says; loads in {} ms", bytes, start.elapsed().as_millis());
+    let _ =
+        writeln!(out, "  file     {} bytes, hash as the card says; loads in {} ms", bytes, start.elapsed().as_millis());
     let (inputs, outputs) = session.describe();
     let _ = writeln!(out, "  graph    {} -> {}", inputs.join("; "), outputs.join("; "));
     let operators: Vec<String> = session.operators().iter().map(|(name, count)| format!("{name} {count}")).collect();
@@ -146,13 +152,19 @@ fn verify_one(card: &Card) -> Result<String> {
     for expected in &golden.expect {
         let [x1, y1, x2, y2] = expected.bbox;
         let real = BBox::new(x1, y1, x2, y2);
-        let hit = kept.iter().any(|d| card.labels.get(usize::from(d.class)) == Some(&expected.label) && iou(&d.bbox, &real) >= golden.iou);
+        let hit = kept.iter().any(|d| {
+            card.labels.get(usize::from(d.class)) == Some(&expected.label) && iou(&d.bbox, &real) >= golden.iou
+        });
         if !hit {
             return Err(Error::Model(format!("golden picture: no `{}` at {:?}", expected.label, expected.bbox)));
         }
     }
     if kept.len() != golden.expect.len() {
-        return Err(Error::Model(format!("golden picture: {} objects found, {} expected", kept.len(), golden.expect.len())));
+        return Err(Error::Model(format!(
+            "golden picture: {} objects found, {} expected",
+            kept.len(),
+            golden.expect.len()
+        )));
     }
     Ok(format!("hash, shapes, and all {} objects of the golden picture", golden.expect.len()))
 }

@@ -200,7 +200,8 @@ impl Card {
             return Err(as_model(document.error(&faults)));
         }
         let labels = read_labels(&folder.join(&fields.labels))?;
-        let name = folder.file_name().map_or_else(|| folder.display().to_string(), |n| n.to_string_lossy().into_owned());
+        let name =
+            folder.file_name().map_or_else(|| folder.display().to_string(), |n| n.to_string_lossy().into_owned());
         Ok(Self { name, folder: folder.to_path_buf(), fields, family, labels, document })
     }
 
@@ -226,13 +227,20 @@ impl Card {
     pub fn weights(&self) -> Result<Vec<u8>> {
         let path = self.folder.join(&self.fields.model.file);
         let bytes = std::fs::read(&path).map_err(|e| {
-            Error::Model(format!("model `{}`: {}: {e}; its source: {}", self.name, path.display(), self.fields.model.source))
+            Error::Model(format!(
+                "model `{}`: {}: {e}; its source: {}",
+                self.name,
+                path.display(),
+                self.fields.model.source
+            ))
         })?;
         let found = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect::<String>();
         if found != self.fields.model.sha256.to_lowercase() {
             return Err(Error::Model(format!(
                 "model `{}`: {} has sha256 {found}, the card says {}; get the file again, or put the new hash in the card if you changed the model",
-                self.name, path.display(), self.fields.model.sha256
+                self.name,
+                path.display(),
+                self.fields.model.sha256
             )));
         }
         Ok(bytes)

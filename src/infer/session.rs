@@ -45,7 +45,9 @@ impl Session {
         let plan = match loaded {
             Ok(Ok(plan)) => plan,
             Ok(Err(message)) => return Err(Error::Model(format!("model `{}`: {message}", card.name))),
-            Err(_) => return Err(Error::Model(format!("model `{}`: tract cannot read this graph (it panicked)", card.name))),
+            Err(_) => {
+                return Err(Error::Model(format!("model `{}`: tract cannot read this graph (it panicked)", card.name)));
+            }
         };
         let input = Tensor::zero_dt(datum, &shape).map_err(|e| Error::Internal(format!("input tensor: {e}")))?;
         Ok(Self {
@@ -105,7 +107,11 @@ impl Session {
     /// [`Error::Model`] if the model has fewer outputs.
     pub fn output(&self, index: usize) -> Result<Output<'_>> {
         let tensor = self.outputs.get(index).ok_or_else(|| {
-            Error::Model(format!("model `{}` has {} outputs, its card speaks of number {index} (counted from 0)", self.name, self.outputs.len()))
+            Error::Model(format!(
+                "model `{}` has {} outputs, its card speaks of number {index} (counted from 0)",
+                self.name,
+                self.outputs.len()
+            ))
         })?;
         Ok(Output { tensor })
     }
@@ -144,7 +150,9 @@ impl Session {
 
 fn load_plan(bytes: &[u8], shape: [usize; 4], datum: DatumType) -> Result<Arc<TypedRunnableModel>, String> {
     let mut cursor = std::io::Cursor::new(bytes);
-    let model = tract_onnx::onnx().model_for_read(&mut cursor).map_err(|e| format!("not an ONNX graph tract can read: {e:#}"))?;
+    let model = tract_onnx::onnx()
+        .model_for_read(&mut cursor)
+        .map_err(|e| format!("not an ONNX graph tract can read: {e:#}"))?;
     let declared = model.input_fact(0).map_err(|e| format!("no input: {e:#}"))?;
     if let Some(type_) = declared.datum_type.concretize().filter(|t| t.unquantized() != datum) {
         return Err(format!("the graph takes {type_:?}, the card says {datum:?}; put the right `dtype` in the card"));
@@ -154,7 +162,10 @@ fn load_plan(bytes: &[u8], shape: [usize; 4], datum: DatumType) -> Result<Arc<Ty
         && dims.iter().zip(shape).all(|(dim, ours)| dim.is_none_or(|d| d == ours as i64));
     if !fits {
         let shown: Vec<String> = dims.iter().map(|d| d.map_or("?".into(), |d| d.to_string())).collect();
-        return Err(format!("the graph takes [{}], the card says {shape:?}; put the right `size` and `layout` in the card", shown.join(", ")));
+        return Err(format!(
+            "the graph takes [{}], the card says {shape:?}; put the right `size` and `layout` in the card",
+            shown.join(", ")
+        ));
     }
     model
         .with_input_fact(0, InferenceFact::dt_shape(datum, shape))

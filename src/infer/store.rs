@@ -38,7 +38,8 @@ impl ModelStore {
     /// [`Error::Model`] if no folder has it, with the nearest name, or if its card is faulty.
     pub fn card(&self, name: &str) -> Result<Card> {
         let plain = !name.is_empty() && !name.contains(['/', '\\']) && name != ".." && name != ".";
-        let found = self.roots.iter().map(|root| root.join(name)).find(|folder| plain && folder.join("card.yaml").is_file());
+        let found =
+            self.roots.iter().map(|root| root.join(name)).find(|folder| plain && folder.join("card.yaml").is_file());
         if let Some(folder) = found {
             return Card::read(&folder);
         }
@@ -46,7 +47,11 @@ impl ModelStore {
         let hint = nearest(name, names.iter().map(String::as_str))
             .map_or_else(|| "see `ocelli models list`".to_owned(), |near| format!("did you mean `{near}`?"));
         let places: Vec<String> = self.roots.iter().map(|root| root.display().to_string()).collect();
-        let places = if places.is_empty() { "no models folder was found".to_owned() } else { format!("looked in {}", places.join(", ")) };
+        let places = if places.is_empty() {
+            "no models folder was found".to_owned()
+        } else {
+            format!("looked in {}", places.join(", "))
+        };
         Err(Error::Model(format!("no model `{name}`: {places} (more folders: --models, OCELLI_MODELS); {hint}")))
     }
 

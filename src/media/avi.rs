@@ -1,7 +1,7 @@
 //! AVI with MJPEG: read (RIFF with OpenDML continuations, no index needed) and written.
 
-use super::video::{Picture, Pixels, VideoReader};
 use super::check_size;
+use super::video::{Picture, Pixels, VideoReader};
 use crate::error::{Error, Result};
 use crate::types::Size;
 use std::fs::File;
@@ -40,7 +40,14 @@ impl AviReader {
             return Ok(Err(String::from_utf8_lossy(&walk.fourcc).trim_matches(['\0', ' ']).to_owned()));
         }
         check_size(walk.size.width, walk.size.height, "AVI")?;
-        Ok(Ok(Self { file, frames: walk.frames, size: walk.size, frame_time: walk.frame_time, next: 0, buffer: Vec::new() }))
+        Ok(Ok(Self {
+            file,
+            frames: walk.frames,
+            size: walk.size,
+            frame_time: walk.frame_time,
+            next: 0,
+            buffer: Vec::new(),
+        }))
     }
 }
 
@@ -176,7 +183,10 @@ impl AviWriter {
     pub fn push(&mut self, jpeg: &[u8]) -> Result<()> {
         let length = jpeg.len() as u32;
         if self.at + length + 16 * (self.index.len() as u32 + 2) > MAX_FILE {
-            return Err(Error::Data(format!("{}: an AVI file holds at most 1 GiB; record shorter pieces", self.path.display())));
+            return Err(Error::Data(format!(
+                "{}: an AVI file holds at most 1 GiB; record shorter pieces",
+                self.path.display()
+            )));
         }
         let io = |e| Error::io(&self.path, e);
         self.out.write_all(b"00dc").map_err(io)?;

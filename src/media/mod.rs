@@ -26,7 +26,5 @@ pub(crate) fn check_size(width: u32, height: u32, what: &str) -> Result<()> {
     if sane.contains(&width) && sane.contains(&height) {
         return Ok(());
     }
-    Err(Error::Data(format!(
-        "{what}: a picture of {width}x{height}; width and height must lie between 1 and 16384"
-    )))
+    Err(Error::Data(format!("{what}: a picture of {width}x{height}; width and height must lie between 1 and 16384")))
 }

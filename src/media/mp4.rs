@@ -47,7 +47,10 @@ pub fn open(path: &Path) -> Result<Result<Mp4Packets, String>> {
     for sample in &track.samples {
         let end = sample.offset.checked_add(sample.size);
         if sample.size > MAX_SAMPLE || end.is_none_or(|end| end > length) {
-            return Err(Error::Data(format!("MP4: picture {} lies outside the file; the file was cut off", samples.len())));
+            return Err(Error::Data(format!(
+                "MP4: picture {} lies outside the file; the file was cut off",
+                samples.len()
+            )));
         }
         let scale = i128::from(sample.timescale.max(1));
         let nanos = i128::from(sample.composition_timestamp) * 1_000_000_000 / scale;

@@ -70,11 +70,15 @@ pub fn open(path: &Path) -> Result<Box<dyn VideoReader>> {
     }
     let in_file = |e: Error| e.at(path.display());
     match &head {
-        [b'Y', b'U', b'V', b'4', b'M', b'P', b'E', b'G', b'2', ..] => Ok(Box::new(y4m::Y4mReader::open(path).map_err(in_file)?)),
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', b' '] => match avi::AviReader::open(path).map_err(in_file)? {
-            Ok(reader) => Ok(Box::new(reader)),
-            Err(codec) => ffmpeg::open(path, &format!("{codec} in AVI")),
-        },
+        [b'Y', b'U', b'V', b'4', b'M', b'P', b'E', b'G', b'2', ..] => {
+            Ok(Box::new(y4m::Y4mReader::open(path).map_err(in_file)?))
+        }
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', b' '] => {
+            match avi::AviReader::open(path).map_err(in_file)? {
+                Ok(reader) => Ok(Box::new(reader)),
+                Err(codec) => ffmpeg::open(path, &format!("{codec} in AVI")),
+            }
+        }
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => open_mp4(path),
         [0x1A, 0x45, 0xDF, 0xA3, ..] => open_mkv(path),
         _ => ffmpeg::open(path, "this format"),

@@ -74,9 +74,9 @@ impl<R: BufRead + Send> VideoReader for Y4mReader<R> {
         }
         let Header { size, rate, sampling, how } = self.header;
         self.frame.resize(sampling.bytes(size), 0);
-        self.input.read_exact(&mut self.frame).map_err(|_| {
-            Error::Data(format!("Y4M: frame {} is cut off; the file was not finished", self.index))
-        })?;
+        self.input
+            .read_exact(&mut self.frame)
+            .map_err(|_| Error::Data(format!("Y4M: frame {} is cut off; the file was not finished", self.index)))?;
         let nanos = u128::from(self.index) * u128::from(rate.1) * 1_000_000_000 / u128::from(rate.0);
         let pts = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
         self.index += 1;
@@ -125,7 +125,9 @@ fn parse_header(line: &str) -> Result<Header> {
                     "422" => Subsampling::Yuv422,
                     "444" => Subsampling::Yuv444,
                     "mono" => Subsampling::Yuv400,
-                    other => return Err(Error::Data(format!("Y4M: layout C{other}; 8-bit 420, 422, 444 and mono are read"))),
+                    other => {
+                        return Err(Error::Data(format!("Y4M: layout C{other}; 8-bit 420, 422, 444 and mono are read")));
+                    }
                 }
             }
             "X" => full |= value == "COLORRANGE=FULL",

@@ -25,7 +25,13 @@ pub trait Detector: Send {
     ///
     /// # Errors
     /// [`Error::Model`] if an output has not the shape the card promises.
-    fn decode(&mut self, session: &Session, placement: &Placement, min_score: f32, found: &mut Vec<Detection>) -> Result<()>;
+    fn decode(
+        &mut self,
+        session: &Session,
+        placement: &Placement,
+        min_score: f32,
+        found: &mut Vec<Detection>,
+    ) -> Result<()>;
 }
 
 /// Reads the family of a card.

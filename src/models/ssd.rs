@@ -155,7 +155,8 @@ impl Anchors {
     /// `[N]` of `[cx, cy, w, h]` relative to the input.
     #[must_use]
     pub fn generate(&self, input: Size) -> Vec<[f32; 4]> {
-        let square = |maps: &[u32]| -> Vec<Size> { maps.iter().map(|&side| Size::new(side.min(512), side.min(512))).collect() };
+        let square =
+            |maps: &[u32]| -> Vec<Size> { maps.iter().map(|&side| Size::new(side.min(512), side.min(512))).collect() };
         match self {
             Self::Tf(tf) => anchors::tf_ssd(&TfSsd {
                 maps: square(&tf.maps),
@@ -216,7 +217,13 @@ impl SsdDetector {
 }
 
 impl Detector for SsdDetector {
-    fn decode(&mut self, session: &Session, placement: &Placement, min_score: f32, found: &mut Vec<Detection>) -> Result<()> {
+    fn decode(
+        &mut self,
+        session: &Session,
+        placement: &Placement,
+        min_score: f32,
+        found: &mut Vec<Detection>,
+    ) -> Result<()> {
         let (b, s) = (self.spec.boxes_output, self.spec.scores_output);
         let (boxes, scores) = (session.output(b.index)?, session.output(s.index)?);
         check_shape(session.name(), "boxes", boxes.shape(), &[1, self.anchors.len(), 4])?;

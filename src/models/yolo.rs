@@ -85,7 +85,13 @@ impl YoloxDetector {
 }
 
 impl Detector for YoloxDetector {
-    fn decode(&mut self, session: &Session, placement: &Placement, min_score: f32, found: &mut Vec<Detection>) -> Result<()> {
+    fn decode(
+        &mut self,
+        session: &Session,
+        placement: &Placement,
+        min_score: f32,
+        found: &mut Vec<Detection>,
+    ) -> Result<()> {
         let output = session.output(self.spec.output)?;
         let width = 5 + self.classes;
         check_shape(session.name(), "rows", output.shape(), &[1, self.cells.len(), width])?;

@@ -62,7 +62,13 @@ pub struct TfSsd {
 /// then each ratio and its inverse. `steps_px` are the strides; without them a cell is an equal part
 /// of the input. Widths and heights are clipped to 0–1 as torchvision does. Liu et al. 2016 (SSD), §2.2.
 #[must_use]
-pub fn default_boxes(maps: &[Size], scales: &[f64], ratios: &[Vec<f64>], steps_px: Option<&[f64]>, input: Size) -> Vec<[f32; 4]> {
+pub fn default_boxes(
+    maps: &[Size],
+    scales: &[f64],
+    ratios: &[Vec<f64>],
+    steps_px: Option<&[f64]>,
+    input: Size,
+) -> Vec<[f32; 4]> {
     let mut boxes = Vec::new();
     for (level, map) in maps.iter().enumerate() {
         let (Some(&scale), Some(&next)) = (scales.get(level), scales.get(level + 1)) else { break };
@@ -79,9 +85,11 @@ pub fn default_boxes(maps: &[Size], scales: &[f64], ratios: &[Vec<f64>], steps_p
         for y in 0..map.height {
             for x in 0..map.width {
                 let (cx, cy) = ((f64::from(x) + 0.5) / cells.0, (f64::from(y) + 0.5) / cells.1);
-                boxes.extend(shapes.iter().map(|&(w, h)| {
-                    [cx as f32, cy as f32, w.clamp(0.0, 1.0) as f32, h.clamp(0.0, 1.0) as f32]
-                }));
+                boxes.extend(
+                    shapes
+                        .iter()
+                        .map(|&(w, h)| [cx as f32, cy as f32, w.clamp(0.0, 1.0) as f32, h.clamp(0.0, 1.0) as f32]),
+                );
             }
         }
     }

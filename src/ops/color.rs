@@ -2,10 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::types::{Image, PixelFormat, Size};
-use yuv::{
-    YuvBiPlanarImage, YuvConversionMode, YuvGrayImage, YuvPlanarImage, YuvRange,
-    YuvStandardMatrix,
-};
+use yuv::{YuvBiPlanarImage, YuvConversionMode, YuvGrayImage, YuvPlanarImage, YuvRange, YuvStandardMatrix};
 
 /// How brightness and colour were mixed, and whether the levels use all of 0–255.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -145,7 +142,14 @@ pub enum Raw {
 ///
 /// # Errors
 /// [`Error::Data`] if `raw` is too short for the size.
-pub fn raw_to_rgb(raw: &[u8], layout: Raw, size: Size, how: Colorimetry, scratch: &mut Vec<u8>, rgb: &mut Image) -> Result<()> {
+pub fn raw_to_rgb(
+    raw: &[u8],
+    layout: Raw,
+    size: Size,
+    how: Colorimetry,
+    scratch: &mut Vec<u8>,
+    rgb: &mut Image,
+) -> Result<()> {
     let Size { width, height } = size;
     let packed = matches!(layout, Raw::Yuyv | Raw::Uyvy);
     let row = width.div_ceil(2) as usize * 4;

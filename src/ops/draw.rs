@@ -10,19 +10,25 @@ pub type Color = [u8; 3];
 #[must_use]
 pub const fn class_color(class: u16) -> Color {
     const PALETTE: [Color; 12] = [
-        [255, 176, 59], [84, 200, 255], [255, 105, 145], [150, 230, 90], [205, 150, 255], [255, 235, 90],
-        [70, 225, 190], [255, 140, 90], [130, 170, 255], [230, 120, 230], [190, 200, 120], [150, 220, 230],
+        [255, 176, 59],
+        [84, 200, 255],
+        [255, 105, 145],
+        [150, 230, 90],
+        [205, 150, 255],
+        [255, 235, 90],
+        [70, 225, 190],
+        [255, 140, 90],
+        [130, 170, 255],
+        [230, 120, 230],
+        [190, 200, 120],
+        [150, 220, 230],
     ];
     PALETTE[class as usize % PALETTE.len()]
 }
 
 /// Text heights that the font has, in pixels.
-const HEIGHTS: [(u32, RasterHeight); 4] = [
-    (16, RasterHeight::Size16),
-    (20, RasterHeight::Size20),
-    (24, RasterHeight::Size24),
-    (32, RasterHeight::Size32),
-];
+const HEIGHTS: [(u32, RasterHeight); 4] =
+    [(16, RasterHeight::Size16), (20, RasterHeight::Size20), (24, RasterHeight::Size24), (32, RasterHeight::Size32)];
 
 /// Text of one size: a raster of the font, enlarged by a whole number for large pictures.
 #[derive(Clone, Copy, Debug)]

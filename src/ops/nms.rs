@@ -42,8 +42,7 @@ impl Nms {
             let new = &found[candidate as usize];
             let hidden = self.keep.iter().any(|&kept| {
                 let better = &found[kept as usize];
-                (scope == Scope::All || better.class == new.class)
-                    && iou(&better.bbox, &new.bbox) > threshold
+                (scope == Scope::All || better.class == new.class) && iou(&better.bbox, &new.bbox) > threshold
             });
             if !hidden {
                 self.keep.push(candidate);

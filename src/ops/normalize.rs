@@ -40,9 +40,7 @@ impl Normalizer {
     #[must_use]
     pub fn new(order: ChannelOrder, layout: Layout, mean: [f32; 3], std: [f32; 3]) -> Self {
         let channels = if order == ChannelOrder::Gray { 1 } else { 3 };
-        let table = |channel: usize| {
-            std::array::from_fn(|level| (level as f32 - mean[channel]) / std[channel])
-        };
+        let table = |channel: usize| std::array::from_fn(|level| (level as f32 - mean[channel]) / std[channel]);
         Self { order, layout, tables: (0..channels).map(table).collect() }
     }
 

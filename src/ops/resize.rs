@@ -64,11 +64,7 @@ pub fn plan(frame: Size, input: Size, fit: Fit) -> Plan {
             source: whole,
             target: [0, 0, input.width, input.height],
             input,
-            placement: Placement {
-                scale: ((fw / iw) as f32, (fh / ih) as f32),
-                offset: (0.0, 0.0),
-                frame,
-            },
+            placement: Placement { scale: ((fw / iw) as f32, (fh / ih) as f32), offset: (0.0, 0.0), frame },
         },
         Fit::Letterbox => letterbox(frame, input, &LetterboxRule::default()),
         Fit::LetterboxTopLeft => {
@@ -177,7 +173,8 @@ impl Resize {
             PixelFormat::Rgb8 => PixelType::U8x3,
             PixelFormat::Gray8 => PixelType::U8,
         };
-        let wrong = |e: &dyn std::fmt::Display| Error::Internal(format!("resize of {} to {width}x{height}: {e}", from.size));
+        let wrong =
+            |e: &dyn std::fmt::Display| Error::Internal(format!("resize of {} to {width}x{height}: {e}", from.size));
         let source = ImageRef::new(from.size.width, from.size.height, &from.data, pixel).map_err(|e| wrong(&e))?;
         let mut canvas = FirImage::from_slice_u8(plan.input.width, plan.input.height, &mut into.data, pixel)
             .map_err(|e| wrong(&e))?;

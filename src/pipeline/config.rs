@@ -105,23 +105,35 @@ impl Pipeline {
 fn read_lines(root: &Node, faults: &mut Vec<Fault>) -> Vec<Line> {
     let Value::Map(entries) = &root.value else {
         let message = format!("found {}, expected `pipeline:` and under it a list of lines", root.describe());
-        faults.push(Fault::new(Place { line: root.place.line.max(1), column: root.place.column.max(1), ..root.place }, message));
+        faults.push(Fault::new(
+            Place { line: root.place.line.max(1), column: root.place.column.max(1), ..root.place },
+            message,
+        ));
         return Vec::new();
     };
     let mut lines: Vec<Line> = Vec::new();
     let mut found = false;
     for (key, value) in entries {
         if key.text() != Some("pipeline") {
-            faults.push(Fault::new(key.place, format!("unknown key `{}`, expected `pipeline`", key.text().unwrap_or_default())));
+            faults.push(Fault::new(
+                key.place,
+                format!("unknown key `{}`, expected `pipeline`", key.text().unwrap_or_default()),
+            ));
             continue;
         }
         found = true;
         let Value::List(items) = &value.value else {
-            faults.push(Fault::new(value.place, format!("`pipeline`: found {}, expected a list of lines, each starting with `- `", value.describe())));
+            faults.push(Fault::new(
+                value.place,
+                format!("`pipeline`: found {}, expected a list of lines, each starting with `- `", value.describe()),
+            ));
             continue;
         };
         if items.is_empty() {
-            faults.push(Fault::new(value.place, "`pipeline` has no lines; begin with a source, such as `- video: { path: … }`"));
+            faults.push(Fault::new(
+                value.place,
+                "`pipeline` has no lines; begin with a source, such as `- video: { path: … }`",
+            ));
         }
         for (index, item) in items.iter().enumerate() {
             if let Some(line) = read_line(index, item, faults) {
@@ -130,7 +142,10 @@ fn read_lines(root: &Node, faults: &mut Vec<Fault>) -> Vec<Line> {
         }
     }
     if !found {
-        faults.push(Fault::new(Place { line: 1, column: 1, width: 1 }, "`pipeline` is missing: a file begins with `pipeline:` and under it a list of lines"));
+        faults.push(Fault::new(
+            Place { line: 1, column: 1, width: 1 },
+            "`pipeline` is missing: a file begins with `pipeline:` and under it a list of lines",
+        ));
     }
     name_lines(&mut lines, faults);
     lines
@@ -141,7 +156,10 @@ fn name_lines(lines: &mut [Line], faults: &mut Vec<Fault>) {
     let mut taken: Vec<String> = Vec::new();
     for line in lines.iter_mut() {
         if line.id.is_empty() {
-            let same = taken.iter().filter(|id| *id == line.word || id.strip_prefix(line.word).is_some_and(|rest| rest.starts_with('-'))).count();
+            let same = taken
+                .iter()
+                .filter(|id| *id == line.word || id.strip_prefix(line.word).is_some_and(|rest| rest.starts_with('-')))
+                .count();
             line.id = if same == 0 { line.word.to_owned() } else { format!("{}-{}", line.word, same + 1) };
         }
         if taken.contains(&line.id) {
@@ -162,10 +180,17 @@ fn read_line(index: usize, item: &Node, faults: &mut Vec<Fault>) -> Option<Line>
             &alone
         }
         _ => {
-            faults.push(Fault::new(item.place, format!("{at}: found {}, expected a line such as `- video: {{ path: … }}`", item.describe())));
+            faults.push(Fault::new(
+                item.place,
+                format!("{at}: found {}, expected a line such as `- video: {{ path: … }}`", item.describe()),
+            ));
             return None;
         }
     };
+    if item.secret {
+        faults.push(Fault::new(item.place, format!("{at}: a line cannot come from `${{…}}`")));
+        return None;
+    }
     let before = faults.len();
     let mut common = Common::default();
     let mut parts = Vec::new();
@@ -190,7 +215,10 @@ fn read_line(index: usize, item: &Node, faults: &mut Vec<Fault>) -> Option<Line>
             let message = if known(second.0) {
                 format!("{at}: `{}` and `{}` on one line; begin a line of its own with `- `", first.0, second.0)
             } else {
-                format!("{at}: unknown word `{}` beside `{}`; its settings belong inside: `{}: {{ {}: … }}`", second.0, first.0, first.0, second.0)
+                format!(
+                    "{at}: unknown word `{}` beside `{}`; its settings belong inside: `{}: {{ {}: … }}`",
+                    second.0, first.0, first.0, second.0
+                )
             };
             faults.push(Fault::new(second.1, message));
             return None;
@@ -199,14 +227,26 @@ fn read_line(index: usize, item: &Node, faults: &mut Vec<Fault>) -> Option<Line>
     let (word, part) = match read_part(word, place, value) {
         Ok(read) => read,
         Err(fault) => {
-            faults.push(if words().any(|name| name == word) { fault.within(&format!("{at}.{word}")) } else { fault.within(&at) });
+            faults.push(if words().any(|name| name == word) {
+                fault.within(&format!("{at}.{word}"))
+            } else {
+                fault.within(&at)
+            });
             return None;
         }
     };
     if matches!(part, Part::Source(_)) {
-        let useless = [("from", !common.from.is_empty()), ("queue", common.queue.is_some()), ("every", common.every.is_some()), ("deadline", common.deadline.is_some())];
+        let useless = [
+            ("from", !common.from.is_empty()),
+            ("queue", common.queue.is_some()),
+            ("every", common.every.is_some()),
+            ("deadline", common.deadline.is_some()),
+        ];
         for (name, _) in useless.iter().filter(|(_, set)| *set) {
-            faults.push(Fault::new(place, format!("{at}.{word}: a source reads from no other line, so `{name}` means nothing here; remove it")));
+            faults.push(Fault::new(
+                place,
+                format!("{at}.{word}: a source reads from no other line, so `{name}` means nothing here; remove it"),
+            ));
         }
     }
     (faults.len() == before).then(|| Line {
@@ -239,7 +279,8 @@ fn read_part(word: &str, place: Place, value: &Node) -> Result<(&'static str, Pa
     if let Some(part) = SINKS.iter().find(|part| part.name == word) {
         return Ok((part.name, Part::Sink((part.read)(value).map_err(shown)?)));
     }
-    let hint = nearest(word, words()).map_or_else(|| format!("there are {}", one_of(words())), |near| format!("did you mean `{near}`?"));
+    let hint = nearest(word, words())
+        .map_or_else(|| format!("there are {}", one_of(words())), |near| format!("did you mean `{near}`?"));
     Err(Fault::new(place, format!("unknown source, stage or sink `{word}`; {hint}")))
 }
 
@@ -281,12 +322,17 @@ fn read_id(value: &Node) -> Result<String, Fault> {
 }
 
 fn read_from(value: &Node) -> Result<Vec<(String, Place)>, Fault> {
+    let name = |node: &Node| match &node.value {
+        Value::Text(id) if !node.secret => Ok((id.clone(), node.place)),
+        _ => Err(Fault::new(node.place, format!("found {}, expected the id of a line above", node.describe()))),
+    };
     match &value.value {
-        Value::Text(id) => Ok(vec![(id.clone(), value.place)]),
-        Value::List(list) if !list.is_empty() => {
-            list.iter().map(|node| Ok((yaml::read::<String>(node)?, node.place))).collect()
-        }
-        _ => Err(Fault::new(value.place, format!("found {}, expected the id of a line above, or a list of them", value.describe()))),
+        Value::Text(_) => Ok(vec![name(value)?]),
+        Value::List(list) if !list.is_empty() => list.iter().map(name).collect(),
+        _ => Err(Fault::new(
+            value.place,
+            format!("found {}, expected the id of a line above, or a list of them", value.describe()),
+        )),
     }
 }
 
@@ -294,12 +340,20 @@ fn read_every(value: &Node) -> Result<Every, Fault> {
     match &value.value {
         Value::Int(count) if *count >= 1 => Ok(Every::Packets(count.unsigned_abs())),
         Value::Text(_) => read_duration(value).map(Every::Time),
-        _ => Err(Fault::new(value.place, format!("found {}, expected a whole number of packets, 1 or more, or a time such as `2s`", value.describe()))),
+        _ => Err(Fault::new(
+            value.place,
+            format!(
+                "found {}, expected a whole number of packets, 1 or more, or a time such as `2s`",
+                value.describe()
+            ),
+        )),
     }
 }
 
 fn read_duration(value: &Node) -> Result<Duration, Fault> {
     let text = value.text().unwrap_or_default();
     let parsed = humantime::parse_duration(text).ok().filter(|time| !time.is_zero());
-    parsed.ok_or_else(|| Fault::new(value.place, format!("found {}, expected a time such as `500ms` or `2s`", value.describe())))
+    parsed.ok_or_else(|| {
+        Fault::new(value.place, format!("found {}, expected a time such as `500ms` or `2s`", value.describe()))
+    })
 }

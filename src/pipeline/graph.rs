@@ -104,6 +104,19 @@ fn giver(product: Products) -> &'static str {
     }
 }
 
+/// What a product is called in messages.
+fn noun(product: Products) -> &'static str {
+    if product == Products::INPUT {
+        "a model input"
+    } else if product == Products::DETECTIONS {
+        "detections"
+    } else if product == Products::CANVAS {
+        "an annotated picture"
+    } else {
+        "the truth"
+    }
+}
+
 impl Builder<'_> {
     fn fault(&mut self, line: &Line, message: impl Into<String>) {
         self.faults.push(Fault::new(line.place, message));
@@ -121,16 +134,24 @@ impl Builder<'_> {
                 self.part_fault(line, &error);
             }
             let frame = source.frame_size(self.env);
-            return Node { live: source.is_live(), sources: vec![index], carries: source.gives(), frame, ..Node::default() };
+            return Node {
+                live: source.is_live(),
+                sources: vec![index],
+                carries: source.gives(),
+                frame,
+                ..Node::default()
+            };
         }
         let inputs = self.inputs(index);
         let mut node = self.inherit(&inputs);
         node.inputs = inputs;
         let queue = line.queue;
-        node.when_full = queue.and_then(|q| q.when_full).unwrap_or(if node.live { WhenFull::DropOldest } else { WhenFull::Block });
+        node.when_full =
+            queue.and_then(|q| q.when_full).unwrap_or(if node.live { WhenFull::DropOldest } else { WhenFull::Block });
         node.capacity = queue.and_then(|q| q.capacity).unwrap_or(if node.live { 1 } else { 2 });
         if line.deadline.is_some() && !node.live {
-            self.notes.push(format!("`{}`: `deadline` has no effect on a recorded stream, whose frames do not age", line.id));
+            self.notes
+                .push(format!("`{}`: `deadline` has no effect on a recorded stream, whose frames do not age", line.id));
         }
         if node.when_full == WhenFull::DropOldest && !node.live {
             self.notes.push(format!("`{}`: `drop_oldest` on a recorded stream: two runs may differ", line.id));
@@ -144,7 +165,9 @@ impl Builder<'_> {
             for missing in needs.difference(node.carries).iter() {
                 let message = format!(
                     "`{}` needs {}, which nothing above it gives; put a `{}` line above it",
-                    line.word, missing.words(), giver(missing)
+                    line.word,
+                    noun(missing),
+                    giver(missing)
                 );
                 self.fault(line, message);
             }
@@ -195,7 +218,13 @@ impl Builder<'_> {
         if line.from.is_empty() {
             let nearest = (0..index).rev().find(|&other| gives(&self.pipeline.lines[other]));
             if nearest.is_none() {
-                self.fault(line, format!("`{}` has nothing to read; put a source such as `- video: {{ path: … }}` above it", line.word));
+                self.fault(
+                    line,
+                    format!(
+                        "`{}` has nothing to read; put a source such as `- video: {{ path: … }}` above it",
+                        line.word
+                    ),
+                );
             }
             return nearest.into_iter().collect();
         }
@@ -205,15 +234,19 @@ impl Builder<'_> {
             let message = match found {
                 Some(at) if at == index => format!("`{id}` cannot read from itself"),
                 Some(at) if at > index => format!("`{id}` stands below; a line reads only from lines above it"),
-                Some(at) if !gives(&self.pipeline.lines[at]) => format!("`{id}` is a sink and gives nothing; read from what it reads"),
+                Some(at) if !gives(&self.pipeline.lines[at]) => {
+                    format!("`{id}` is a sink and gives nothing; read from what it reads")
+                }
                 Some(at) if inputs.contains(&at) => format!("`{id}` stands twice after `from`"),
                 Some(at) => {
                     inputs.push(at);
                     continue;
                 }
                 None => {
-                    let ids = self.pipeline.lines[..index].iter().filter(|other| gives(other)).map(|other| other.id.as_str());
-                    let hint = nearest(id, ids).map_or_else(|| "name a line above".to_owned(), |near| format!("did you mean `{near}`?"));
+                    let ids =
+                        self.pipeline.lines[..index].iter().filter(|other| gives(other)).map(|other| other.id.as_str());
+                    let hint = nearest(id, ids)
+                        .map_or_else(|| "name a line above".to_owned(), |near| format!("did you mean `{near}`?"));
                     format!("no line is called `{id}`; {hint}")
                 }
             };
@@ -224,12 +257,15 @@ impl Builder<'_> {
 
     /// What a line gets from those it reads: of several only what all of them give.
     fn inherit(&self, inputs: &[usize]) -> Node {
-        let mut node = Node { carries: if inputs.is_empty() { Products::empty() } else { Products::all() }, ..Node::default() };
+        let mut node =
+            Node { carries: if inputs.is_empty() { Products::empty() } else { Products::all() }, ..Node::default() };
         for (order, &input) in inputs.iter().enumerate() {
             let above = &self.nodes[input];
             node.carries &= above.carries;
             node.live |= above.live;
-            node.sources.extend(above.sources.iter().filter(|source| !node.sources.contains(source)).copied().collect::<Vec<_>>());
+            node.sources.extend(
+                above.sources.iter().filter(|source| !node.sources.contains(source)).copied().collect::<Vec<_>>(),
+            );
             let same = |a: Option<Size>, b: Option<Size>| if order == 0 || a == b { b } else { None };
             node.frame = same(node.frame, above.frame);
             node.input = same(node.input, above.input);
@@ -241,7 +277,9 @@ impl Builder<'_> {
     fn check_ends(&mut self) {
         let lines = &self.pipeline.lines;
         let Some(last) = lines.last() else { return };
-        if !lines.iter().any(|line| matches!(line.part, Part::Source(_))) && lines.iter().all(|line| !line.from.is_empty()) {
+        if !lines.iter().any(|line| matches!(line.part, Part::Source(_)))
+            && lines.iter().all(|line| !line.from.is_empty())
+        {
             self.fault(&lines[0], "no line is a source; begin with one, such as `- video: { path: … }`");
         }
         if !lines.iter().any(|line| matches!(line.part, Part::Sink(_))) {

@@ -10,7 +10,8 @@ impl Graph {
     pub fn text(&self, pipeline: &Pipeline) -> String {
         let mut out = String::new();
         let id_width = pipeline.lines.iter().map(|line| line.id.chars().count()).max().unwrap_or(2).max(4);
-        let from_width = (0..self.nodes.len()).map(|at| self.from_text(pipeline, at).chars().count()).max().unwrap_or(4);
+        let from_width =
+            (0..self.nodes.len()).map(|at| self.from_text(pipeline, at).chars().count()).max().unwrap_or(4);
         for (index, (line, node)) in pipeline.lines.iter().zip(&self.nodes).enumerate() {
             let kind = match line.part {
                 Part::Source(_) if node.live => "live source",
@@ -19,8 +20,16 @@ impl Graph {
                 Part::Sink(_) => "sink",
             };
             let from = self.from_text(pipeline, index);
-            let queue = if node.inputs.is_empty() { String::new() } else { format!("{} {}", when_text(node.when_full), node.capacity) };
-            let carries = if matches!(line.part, Part::Sink(_)) { String::new() } else { format!("→ {}", self.carries_text(index)) };
+            let queue = if node.inputs.is_empty() {
+                String::new()
+            } else {
+                format!("{} {}", when_text(node.when_full), node.capacity)
+            };
+            let carries = if matches!(line.part, Part::Sink(_)) {
+                String::new()
+            } else {
+                format!("→ {}", self.carries_text(index))
+            };
             let _ = writeln!(out, "  {:id_width$}  {kind:15}  {from:from_width$}  {queue:13}  {carries}", line.id);
         }
         let frames = self.frames_bound();
@@ -92,7 +101,11 @@ impl Graph {
                 let (x1, y1) = (place[input].0 + wide, place[input].1 + high / 2);
                 let (x2, y2) = (place[index].0, place[index].1 + high / 2);
                 let middle = usize::midpoint(x1, x2);
-                let _ = writeln!(out, "<path d=\"M{x1} {y1} C{middle} {y1} {middle} {y2} {x2} {y2}\" fill=\"none\" stroke=\"#555\" stroke-width=\"1.5\"><title>{}</title></path>", self.carries_text(input));
+                let _ = writeln!(
+                    out,
+                    "<path d=\"M{x1} {y1} C{middle} {y1} {middle} {y2} {x2} {y2}\" fill=\"none\" stroke=\"#555\" stroke-width=\"1.5\"><title>{}</title></path>",
+                    self.carries_text(input)
+                );
             }
         }
         for (line, (x, y)) in pipeline.lines.iter().zip(&place) {
@@ -101,7 +114,10 @@ impl Graph {
                 Part::Stage(_) => "#e9e4ff",
                 Part::Sink(_) => "#d9f2d0",
             };
-            let _ = writeln!(out, "<rect x=\"{x}\" y=\"{y}\" width=\"{wide}\" height=\"{high}\" rx=\"8\" fill=\"{fill}\" stroke=\"#555\"/>");
+            let _ = writeln!(
+                out,
+                "<rect x=\"{x}\" y=\"{y}\" width=\"{wide}\" height=\"{high}\" rx=\"8\" fill=\"{fill}\" stroke=\"#555\"/>"
+            );
             let (cx, cy) = (x + wide / 2, y + high / 2 + 5);
             let label: String = line.id.chars().take(18).collect();
             let _ = writeln!(out, "<text x=\"{cx}\" y=\"{cy}\" text-anchor=\"middle\">{label}</text>");

@@ -93,7 +93,12 @@ impl Edge {
 
 /// One edge: its sending end, and the receiving end for the reader's [`Inbox`].
 #[must_use]
-pub fn edge(capacity: usize, when_full: WhenFull, gone: &Arc<AtomicBool>, reader: &Arc<LineMetrics>) -> (Edge, Receiver<Packet>) {
+pub fn edge(
+    capacity: usize,
+    when_full: WhenFull,
+    gone: &Arc<AtomicBool>,
+    reader: &Arc<LineMetrics>,
+) -> (Edge, Receiver<Packet>) {
     let (sender, receiver) = bounded(capacity);
     let edge = Edge { sender, when_full, steal: receiver.clone(), gone: Arc::clone(gone), reader: Arc::clone(reader) };
     (edge, receiver)

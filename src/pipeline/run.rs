@@ -215,7 +215,13 @@ impl Worker {
         Ok(())
     }
 
-    fn stage_loop(&self, mut stage: Box<dyn Stage>, mut inbox: Inbox, mut outbox: Outbox, mut gate: Gate) -> Result<()> {
+    fn stage_loop(
+        &self,
+        mut stage: Box<dyn Stage>,
+        mut inbox: Inbox,
+        mut outbox: Outbox,
+        mut gate: Gate,
+    ) -> Result<()> {
         while let Some(packet) = inbox.next() {
             self.metrics.received.fetch_add(1, Relaxed);
             if let Err(reason) = gate.admit(&packet, &*self.clock) {

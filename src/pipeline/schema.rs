@@ -30,18 +30,28 @@ pub fn schema() -> Value {
     let queue = Value::from(<QueueSetting as schemars::JsonSchema>::json_schema(&mut generator));
     let common = |with_inputs: bool| {
         let mut map = Map::new();
-        map.insert("id".into(), json!({ "type": "string", "description": "Name of the line; the part's word if not given" }));
+        map.insert(
+            "id".into(),
+            json!({ "type": "string", "description": "Name of the line; the part's word if not given" }),
+        );
         if with_inputs {
             let id = json!({ "type": "string" });
             map.insert("from".into(), json!({ "description": "Line above to read from, or several", "oneOf": [id, { "type": "array", "items": id, "minItems": 1 }] }));
             map.insert("queue".into(), queue.clone());
             map.insert("every".into(), json!({ "description": "Take each so manieth packet (3), or one in so much media time (2s)", "oneOf": [{ "type": "integer", "minimum": 1 }, { "type": "string" }] }));
-            map.insert("deadline".into(), json!({ "description": "Live: leave out packets older than this (500ms)", "type": "string" }));
+            map.insert(
+                "deadline".into(),
+                json!({ "description": "Live: leave out packets older than this (500ms)", "type": "string" }),
+            );
         }
         map
     };
     let mut lines = Vec::new();
-    let groups = [(entries(SOURCES, &mut generator), false), (entries(STAGES, &mut generator), true), (entries(SINKS, &mut generator), true)];
+    let groups = [
+        (entries(SOURCES, &mut generator), false),
+        (entries(STAGES, &mut generator), true),
+        (entries(SINKS, &mut generator), true),
+    ];
     for (group, with_inputs) in groups {
         for entry in group {
             let mut properties = common(with_inputs);
@@ -97,7 +107,8 @@ pub fn reference() -> String {
 
 fn fields(schema: &Value, out: &mut String) {
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
-    let required: Vec<&str> = schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let required: Vec<&str> =
+        schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
     out.push_str("\n| setting | kind | default | meaning |\n|---|---|---|---|\n");
     for (name, field) in properties {
         let about = field.get("description").and_then(Value::as_str).unwrap_or_default().replace('\n', " ");
@@ -145,7 +156,14 @@ fn kind(field: &Value) -> String {
     let types: Vec<&str> = match field.get("type") {
         Some(Value::String(one)) => vec![one],
         Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).filter(|kind| *kind != "null").collect(),
-        _ => field.get("anyOf").and_then(Value::as_array).into_iter().flatten().filter_map(|v| v.get("type")?.as_str()).filter(|kind| *kind != "null").collect(),
+        _ => field
+            .get("anyOf")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(|v| v.get("type")?.as_str())
+            .filter(|kind| *kind != "null")
+            .collect(),
     };
     let plain = |kind: &&str| match *kind {
         "string" => "text".to_owned(),

@@ -87,7 +87,12 @@ impl Sink for Writing {
     }
 }
 
-fn line(out: &mut String, packet: &Packet, found: Option<&[Detection]>, truth: Option<&[Detection]>) -> std::fmt::Result {
+fn line(
+    out: &mut String,
+    packet: &Packet,
+    found: Option<&[Detection]>,
+    truth: Option<&[Detection]>,
+) -> std::fmt::Result {
     let frame = &packet.frame;
     out.write_str("{\"source\":")?;
     text(out, &frame.source)?;
@@ -147,7 +152,8 @@ mod tests {
 
     #[test]
     fn a_line_is_sound_json_in_a_fixed_form() {
-        let frame = Frame { source: Arc::from("a\"b\n"), seq: 3, pts: Duration::from_micros(100_001), ..Frame::default() };
+        let frame =
+            Frame { source: Arc::from("a\"b\n"), seq: 3, pts: Duration::from_micros(100_001), ..Frame::default() };
         let mut packet = Packet::new(Arc::new(frame));
         packet.labels = Some(vec!["person".to_owned()].into());
         let found = [Detection { bbox: BBox::new(1.0, 2.25, 3.5, 4.0), class: 0, score: 0.5 }];

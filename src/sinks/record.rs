@@ -47,7 +47,8 @@ impl Record {
         match extension.as_deref() {
             Some("mp4") if cfg!(feature = "openh264") => Ok(Format::Mp4),
             Some("mp4") => Err(Error::Config(
-                "this build has no `openh264`, which .mp4 needs; write to an .avi, or build with `--features openh264`".into(),
+                "this build has no `openh264`, which .mp4 needs; write to an .avi, or build with `--features openh264`"
+                    .into(),
             )),
             Some("avi") => Ok(Format::Avi),
             _ => Err(Error::Config(format!("`path` is {:?}; it must end in .mp4 or .avi", self.path))),
@@ -89,7 +90,13 @@ struct Recording {
 
 /// An encoder with its file.
 enum Writer {
-    Avi { file: AviWriter, size: Size, fps: f64, quality: u8, bytes: Vec<u8> },
+    Avi {
+        file: AviWriter,
+        size: Size,
+        fps: f64,
+        quality: u8,
+        bytes: Vec<u8>,
+    },
     #[cfg(feature = "openh264")]
     Mp4(Box<mp4::Mp4>),
 }
@@ -137,7 +144,9 @@ impl Writer {
 }
 
 fn changed(from: Size, to: Size) -> Error {
-    Error::Data(format!("frames changed from {from} to {to}; a video file has one size; put a `resize` and a `record` a size"))
+    Error::Data(format!(
+        "frames changed from {from} to {to}; a video file has one size; put a `resize` and a `record` a size"
+    ))
 }
 
 impl Sink for Recording {
@@ -250,7 +259,8 @@ mod mp4 {
             let (u, v) = chroma.split_at(luma / 4);
             let source = YUVSlices::new((y, u, v), (side, height as usize), (side, side / 2, side / 2));
             let stamp = Timestamp::from_millis(pts.as_millis() as u64);
-            let encoded = self.encoder.encode_at(&source, stamp).map_err(|e| Error::Internal(format!("openh264: {e}")))?;
+            let encoded =
+                self.encoder.encode_at(&source, stamp).map_err(|e| Error::Internal(format!("openh264: {e}")))?;
             self.bits.clear();
             encoded.write_vec(&mut self.bits);
             let ticks = (pts.as_nanos() * u128::from(TIMESCALE) / 1_000_000_000) as u64;

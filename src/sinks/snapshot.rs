@@ -36,7 +36,8 @@ impl SinkConfig for Snapshot {
     }
 
     fn check(&self, _env: &Env) -> Result<()> {
-        let extension = Path::new(&self.path).extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
+        let extension =
+            Path::new(&self.path).extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
         if !matches!(extension.as_str(), "jpg" | "jpeg" | "png") {
             return Err(Error::Config(format!("`path` is {:?}; it must end in .jpg or .png", self.path)));
         }
@@ -48,7 +49,9 @@ impl SinkConfig for Snapshot {
             let name = field.split('}').next().unwrap_or_default();
             if !known.contains(&name) {
                 let known = crate::yaml::one_of(known);
-                return Err(Error::Config(format!("`path`: unknown field `{{{name}}}`; there are {known}, each in braces")));
+                return Err(Error::Config(format!(
+                    "`path`: unknown field `{{{name}}}`; there are {known}, each in braces"
+                )));
             }
         }
         Ok(())
@@ -75,7 +78,9 @@ impl Sink for Taking {
         let frame = &packet.frame;
         let image = packet.canvas.as_deref().unwrap_or(&frame.image);
         let name = Path::new(&frame.name).file_stem().unwrap_or_default().to_string_lossy();
-        let path = self.settings.path
+        let path = self
+            .settings
+            .path
             .replace("{source}", &frame.source)
             .replace("{seq}", &format!("{:06}", frame.seq))
             .replace("{pts_ms}", &frame.pts.as_millis().to_string())

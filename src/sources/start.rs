@@ -18,7 +18,9 @@ impl<'de> Deserialize<'de> for Start {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let parsed = humantime::parse_rfc3339_weak(&text);
-        parsed.map(Self).map_err(|_| serde::de::Error::custom(format!("{text:?} is no time; write it as 2026-11-23T08:30:00Z")))
+        parsed
+            .map(Self)
+            .map_err(|_| serde::de::Error::custom(format!("{text:?} is no time; write it as 2026-11-23T08:30:00Z")))
     }
 }
 

@@ -44,7 +44,10 @@ impl StageConfig for Nms {
         if (0.0..=1.0).contains(&self.iou) && self.max > 0 {
             return Ok(());
         }
-        Err(Error::Config(format!("`iou` is {}, `max` is {}; `iou` must lie between 0 and 1, `max` be above 0", self.iou, self.max)))
+        Err(Error::Config(format!(
+            "`iou` is {}, `max` is {}; `iou` must lie between 0 and 1, `max` be above 0",
+            self.iou, self.max
+        )))
     }
 
     fn build(&self, _env: &Env) -> Result<Box<dyn Stage>> {

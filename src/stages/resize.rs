@@ -43,9 +43,9 @@ impl Resize {
     fn target(&self, env: &Env) -> Result<Target> {
         let by_hand = self.size.is_some() || self.fit.is_some() || self.filter.is_some() || self.pad.is_some();
         match (&self.model, self.size) {
-            (Some(_), _) if by_hand => {
-                Err(Error::Config("`for` takes size, fit, filter and pad from the model's card; remove them, or `for`".into()))
-            }
+            (Some(_), _) if by_hand => Err(Error::Config(
+                "`for` takes size, fit, filter and pad from the model's card; remove them, or `for`".into(),
+            )),
             (Some(model), _) => {
                 let input = env.models.card(model)?.fields.input;
                 Ok(Target { size: input.size, fit: input.fit, filter: input.filter, pad: input.pad })

@@ -47,11 +47,7 @@ impl Default for ModelInput {
     fn default() -> Self {
         Self {
             image: Image::default(),
-            placement: Placement {
-                scale: (1.0, 1.0),
-                offset: (0.0, 0.0),
-                frame: Size::default(),
-            },
+            placement: Placement { scale: (1.0, 1.0), offset: (0.0, 0.0), frame: Size::default() },
         }
     }
 }

@@ -141,8 +141,7 @@ mod tests {
 
     #[test]
     fn a_box_comes_back_scaled_shifted_and_clipped() {
-        let placement =
-            Placement { scale: (2.0, 2.0), offset: (0.0, -10.0), frame: Size::new(100, 50) };
+        let placement = Placement { scale: (2.0, 2.0), offset: (0.0, -10.0), frame: Size::new(100, 50) };
         let found = placement.to_frame(BBox::new(5.0, 2.0, 60.0, 20.0));
         assert_eq!(found, BBox::new(10.0, 0.0, 100.0, 30.0));
     }

@@ -85,7 +85,13 @@ mod tests {
         let mut pool: Pool<u8> = Pool::new();
         assert_eq!(pool.fill(|_| Err("no")), Err("no"));
         assert_eq!(pool.len(), 1);
-        assert!(pool.fill(|v| { *v = 7; Ok::<(), ()>(()) }).is_ok());
+        assert!(
+            pool.fill(|v| {
+                *v = 7;
+                Ok::<(), ()>(())
+            })
+            .is_ok()
+        );
         assert_eq!(pool.len(), 1);
     }
 }

@@ -60,7 +60,8 @@ impl de::Error for ReadError {
 }
 
 fn unknown(kind: &str, word: &str, expected: &[&'static str]) -> String {
-    let hint = nearest(word, expected.iter().copied()).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+    let hint =
+        nearest(word, expected.iter().copied()).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
     format!("unknown {kind} `{word}`, expected {}{hint}", one_of(expected.iter().copied()))
 }
 
@@ -85,6 +86,7 @@ impl Wanted {
             "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more".to_owned(),
             "i8" | "i16" | "i32" | "i64" => "a whole number".to_owned(),
             other if other.starts_with("struct ") => "a map".to_owned(),
+            other if other.starts_with("an array of length ") => other.replace("an array of length", "a list of"),
             other if other.starts_with("enum ") => "a word or a map with one key".to_owned(),
             other => other.to_owned(),
         };
@@ -119,19 +121,20 @@ impl<'a> Reader<'a> {
         };
         result.map_err(|e: ReadError| {
             let generic = e.place.is_none() && e.message.starts_with("found ");
-            if generic { self.mismatch(&wanted) } else { e.or_at(self.0.place) }
+            if generic || self.0.secret { self.mismatch(&wanted) } else { e.or_at(self.0.place) }
         })
     }
 
     fn list<'de, V: Visitor<'de>>(self, visitor: V, list: &'a [Node]) -> Result<V::Value, ReadError> {
         let wanted = Wanted::by(&visitor);
         visitor.visit_seq(Items(list.iter())).map_err(|e: ReadError| {
-            let generic = e.place.is_none() && (e.message.starts_with("invalid length") || e.message.starts_with("found "));
+            let generic =
+                e.place.is_none() && (e.message.starts_with("invalid length") || e.message.starts_with("found "));
             if generic && e.message.starts_with("found ") {
                 return self.mismatch(&wanted);
             }
             if generic {
-                let message = format!("found {} values, expected {}", list.len(), wanted.0);
+                let message = format!("found a list of {}, expected {}", list.len(), wanted.0);
                 return ReadError { message, place: Some(self.0.place) };
             }
             e.or_at(self.0.place)
@@ -167,7 +170,12 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
     }
 
     /// Nothing is a map without entries: `- scene:` takes every default.
-    fn deserialize_struct<V: Visitor<'de>>(self, _: &'static str, _: &'static [&'static str], visitor: V) -> Result<V::Value, ReadError> {
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, ReadError> {
         match &self.0.value {
             Value::Null => self.map(visitor, &[]),
             Value::Map(entries) => self.map(visitor, entries),
@@ -175,7 +183,12 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
         }
     }
 
-    fn deserialize_enum<V: Visitor<'de>>(self, _: &'static str, _: &'static [&'static str], visitor: V) -> Result<V::Value, ReadError> {
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, ReadError> {
         match &self.0.value {
             Value::Text(_) => visitor.visit_enum(Variant { key: self.0, value: None }),
             Value::Map(entries) if entries.len() == 1 => {
@@ -242,7 +255,7 @@ impl<'de> de::SeqAccess<'de> for Items<'_> {
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, ReadError> {
         let Some(node) = self.0.next() else { return Ok(None) };
-        seed.deserialize(Reader(node)).map(Some).map_err(|e| e.or_at(node.place))
+        seed.deserialize(Reader(node)).map(Some).map_err(|e| settled(e, node))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -266,8 +279,16 @@ impl<'de> de::MapAccess<'de> for Entries<'_> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ReadError> {
         let Some(node) = self.value.take() else { return Err(de::Error::custom("a value before its key")) };
-        seed.deserialize(Reader(node)).map_err(|e| e.or_at(node.place))
+        seed.deserialize(Reader(node)).map_err(|e| settled(e, node))
     }
+}
+
+/// The fault of a whole value. What came out of `${…}` may stand in its words, so they are replaced.
+fn settled(error: ReadError, node: &Node) -> ReadError {
+    if node.secret && error.place.is_none() {
+        return Reader(node).mismatch(&Wanted("one that fits here".into()));
+    }
+    error.or_at(node.place)
 }
 
 struct Variant<'a> {
@@ -282,7 +303,16 @@ impl<'a, 'de> de::EnumAccess<'de> for Variant<'a> {
     fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), ReadError> {
         let name = self.key.text().unwrap_or_default();
         let value = seed.deserialize(IntoDeserializer::<ReadError>::into_deserializer(name));
-        Ok((value.map_err(|e| e.or_at(self.key.place))?, self))
+        Ok((
+            value.map_err(|e| {
+                if self.key.secret {
+                    Reader(self.key).mismatch(&Wanted("one of its words".into()))
+                } else {
+                    e.or_at(self.key.place)
+                }
+            })?,
+            self,
+        ))
     }
 }
 
@@ -293,7 +323,10 @@ impl<'de> de::VariantAccess<'de> for Variant<'_> {
         match self.value {
             None => Ok(()),
             Some(node) if node.value == Value::Null => Ok(()),
-            Some(node) => Err(ReadError { message: format!("found {}, expected nothing after this word", node.describe()), place: Some(node.place) }),
+            Some(node) => Err(ReadError {
+                message: format!("found {}, expected nothing after this word", node.describe()),
+                place: Some(node.place),
+            }),
         }
     }
 
@@ -311,7 +344,11 @@ impl<'de> de::VariantAccess<'de> for Variant<'_> {
         }
     }
 
-    fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, ReadError> {
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, ReadError> {
         let empty = Node { place: self.key.place, value: Value::Null, secret: false };
         let node = self.value.unwrap_or(&empty);
         de::Deserializer::deserialize_struct(Reader(node), "", fields, visitor).map_err(|e| e.or_at(node.place))
@@ -349,7 +386,10 @@ mod tests {
     #[test]
     fn each_fault_has_its_place() {
         let of = |text| part(text).unwrap_err();
-        assert_eq!(of("name: a\nsizes: 3"), "2:1: unknown field `sizes`, expected `name`, `size` or `score`; did you mean `size`?");
+        assert_eq!(
+            of("name: a\nsizes: 3"),
+            "2:1: unknown field `sizes`, expected `name`, `size` or `score`; did you mean `size`?"
+        );
         assert_eq!(of("name: 5"), "1:7: found the number 5, expected a text; put it in quotes");
         assert_eq!(of("name: a\nscore: high"), "2:8: found the text \"high\", expected a number");
         assert_eq!(of("size: [1, 2]"), "1:1: `name` is missing");
@@ -359,6 +399,6 @@ mod tests {
     #[test]
     fn a_value_put_in_may_be_a_number_and_is_never_shown() {
         assert_eq!(part("name: a\nscore: ${N}").map(|p| p.score), Ok(0.5));
-        assert_eq!(part("name: a\nsize: ${N}"), Err("2:7: found a value from `${…}`, expected an array of length 2".into()));
+        assert_eq!(part("name: a\nsize: ${N}"), Err("2:7: found a value from `${…}`, expected a list of 2".into()));
     }
 }

@@ -88,7 +88,8 @@ pub fn parse(text: &str) -> Result<Node, Fault> {
         max_documents: 1,
     };
     let alias_limits = serde_yaml::alias_limits! { max_total_replayed_events: 20_000 };
-    let options = serde_yaml::options! { with_snippet: false, strict_booleans: true, budget: budget, alias_limits: alias_limits };
+    let options =
+        serde_yaml::options! { with_snippet: false, strict_booleans: true, budget: budget, alias_limits: alias_limits };
     serde_yaml::from_str_with_options::<Node>(text, options).map_err(|e| {
         let place = e.location().map_or_else(
             || Place { line: 1, column: 1, width: 1 },
@@ -102,6 +103,9 @@ pub fn parse(text: &str) -> Result<Node, Fault> {
 fn plain_message(error: &serde_yaml::Error) -> String {
     let full = error.without_snippet().to_string();
     let first = full.lines().next().unwrap_or_default();
+    if let Some((_, rest)) = first.split_once("duplicate mapping key: ") {
+        return format!("the key `{}` stands twice; keep one", rest.split(", set").next().unwrap_or(rest));
+    }
     let cut = first.rfind(" at line ").or_else(|| first.find(": line ")).unwrap_or(first.len());
     format!("not sound YAML: {}", &first[..cut])
 }

@@ -19,3 +19,12 @@ pub fn folder(variable: &str) -> Option<std::path::PathBuf> {
         }
     }
 }
+
+/// Whether `ffmpeg` can be started; says so when it cannot.
+pub fn ffmpeg_is_installed() -> bool {
+    let found = std::process::Command::new("ffmpeg").arg("-version").output().is_ok();
+    if !found {
+        eprintln!("skipped: install ffmpeg");
+    }
+    found
+}

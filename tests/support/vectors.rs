@@ -118,12 +118,21 @@ impl Case<'_> {
         self.compare(name, found.iter().copied(), expect.into_iter());
     }
 
-    fn compare(&self, name: &str, found: impl ExactSizeIterator<Item = f64>, expect: impl ExactSizeIterator<Item = f64>) {
+    fn compare(
+        &self,
+        name: &str,
+        found: impl ExactSizeIterator<Item = f64>,
+        expect: impl ExactSizeIterator<Item = f64>,
+    ) {
         assert_eq!(found.len(), expect.len(), "{}: {name}: length", self.name);
         let (abs, rel) = (self.tolerance_abs(), self.tol["rel"].as_f64().unwrap_or(0.0));
         for (at, (a, b)) in found.zip(expect).enumerate() {
             // Where the reference divides 0 by 0 our contract is a finite number.
-            assert!(if b.is_nan() { a.is_finite() } else { (a - b).abs() <= abs + rel * b.abs() }, "{}: {name}[{at}]: {a}, reference {b}", self.name);
+            assert!(
+                if b.is_nan() { a.is_finite() } else { (a - b).abs() <= abs + rel * b.abs() },
+                "{}: {name}[{at}]: {a}, reference {b}",
+                self.name
+            );
         }
         self.checked();
     }

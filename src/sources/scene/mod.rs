@@ -90,7 +90,9 @@ impl SourceConfig for Scene {
     fn check(&self, _env: &Env) -> Result<()> {
         let pace = self.fps.is_finite() && (0.01..=1000.0).contains(&self.fps);
         if !pace || self.objects > 60 || !(0.0..=64.0).contains(&self.noise) {
-            return Err(Error::Config("`fps` must lie between 0.01 and 1000, `objects` be at most 60, `noise` between 0 and 64".into()));
+            return Err(Error::Config(
+                "`fps` must lie between 0.01 and 1000, `objects` be at most 60, `noise` between 0 and 64".into(),
+            ));
         }
         if self.size.pixels() > 4096 * 4096 || self.size.width < 16 || self.size.height < 16 {
             return Err(Error::Config(format!("a scene of {}; each side must lie between 16 and 4096", self.size)));

@@ -23,9 +23,7 @@ pub fn value_noise(x: f32, y: f32, seed: u32) -> f32 {
     let (x0, y0) = (x.floor(), y.floor());
     let fade = |t: f32| t * t * (3.0 - 2.0 * t);
     let (fx, fy) = (fade(x - x0), fade(y - y0));
-    let at = |dx: i32, dy: i32| {
-        unit((x0 as i32 + dx).cast_unsigned(), (y0 as i32 + dy).cast_unsigned(), seed)
-    };
+    let at = |dx: i32, dy: i32| unit((x0 as i32 + dx).cast_unsigned(), (y0 as i32 + dy).cast_unsigned(), seed);
     let top = at(0, 0) + (at(1, 0) - at(0, 0)) * fx;
     let bottom = at(0, 1) + (at(1, 1) - at(0, 1)) * fx;
     top + (bottom - top) * fy

@@ -149,9 +149,7 @@ fn dog(u: f32, v: f32, style: &Style) -> Option<Rgb> {
     }
     let step = 0.09 * triangle(style.phase);
     let legs = [(0.24, step), (0.3, -step), (0.6, -step), (0.66, step)];
-    let on_leg = |&(top, swing): &(f32, f32)| {
-        bar(u, v, (top, 0.55), (top + swing, 0.965), 0.042, ASPECT)
-    };
+    let on_leg = |&(top, swing): &(f32, f32)| bar(u, v, (top, 0.55), (top + swing, 0.965), 0.042, ASPECT);
     legs.iter().any(on_leg).then(|| scale(fur, 0.8))
 }
 

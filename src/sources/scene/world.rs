@@ -4,7 +4,18 @@ use super::noise::{hash, triangle, unit};
 use super::shapes::{Rgb, Style, aspect};
 
 /// Which scene is rendered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema, clap::ValueEnum)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Deserialize,
+    serde::Serialize,
+    schemars::JsonSchema,
+    clap::ValueEnum,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Setting {
     /// People, cars and dogs pass in front of houses.
@@ -119,7 +130,6 @@ fn style(key: u32, turn: u32, phase: f32, mirrored: bool) -> Style {
     let channel = |n: u32| 0.12 + 0.8 * unit(key, 20 + n, turn);
     let paint = [channel(0), channel(1), channel(2)];
     let dark = paint[0] + paint[1] + paint[2] < 1.5;
-    let trim = [channel(3), channel(4), channel(5)]
-        .map(|c| if dark { 0.45 + 0.55 * c } else { 0.5 * c });
+    let trim = [channel(3), channel(4), channel(5)].map(|c| if dark { 0.45 + 0.55 * c } else { 0.5 * c });
     Style { paint, trim, seed: hash(key, 30, turn), phase, mirrored }
 }

@@ -1,0 +1,200 @@
+//! The program as a person meets it: verbs, exit codes, help, pipes, signals.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Output, Stdio};
+
+fn ocelli(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ocelli")).args(args).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn file(folder: &tempfile::TempDir, name: &str, content: &str) -> String {
+    let path = folder.path().join(name);
+    std::fs::write(&path, content).unwrap();
+    path.display().to_string()
+}
+
+#[test]
+fn every_verb_explains_itself_with_examples() {
+    for verb in [&[][..], &["run"], &["check"], &["schema"], &["scene"], &["models"]] {
+        let output = ocelli(&[verb, &["--help"]].concat());
+        assert!(output.status.success());
+        assert!(text(&output.stdout).contains("Examples:\n  ocelli "), "{verb:?} has no examples");
+    }
+}
+
+#[test]
+fn exit_codes_say_who_must_act() {
+    let folder = tempfile::tempdir().unwrap();
+    let bad = file(&folder, "bad.yaml", "pipeline:\n- zebra\n");
+    let torn = file(&folder, "torn.y4m", "YUV4MPEG2 W16 H16 F10:1\nFRAME\nabc");
+    let data = file(&folder, "data.yaml", &format!("pipeline:\n- video: {{ path: '{torn}' }}\n- jsonl\n"));
+    let full = file(&folder, "full.yaml", "pipeline:\n- scene: { frames: 400 }\n- jsonl: { path: /dev/full }\n");
+    for (args, code) in [
+        (vec!["check", "pipelines/quickstart.yaml"], 0),
+        (vec!["check", &bad], 2),
+        (vec!["run", &bad], 2),
+        (vec!["fly"], 2),
+        (vec!["models", "info", "nobody"], 3),
+        (vec!["run", &data], 5),
+        (vec!["run", "no-such-file.yaml"], 74),
+        (vec!["run", &full], 74),
+    ] {
+        let output = ocelli(&args);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {}", text(&output.stderr));
+        assert!(code == 0 || !output.stderr.is_empty(), "{args:?} failed without a word");
+    }
+}
+
+#[test]
+fn faults_of_models_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("m");
+    std::fs::create_dir(&home).unwrap();
+    let card = std::fs::read_to_string("models/scene/card.yaml").unwrap();
+    let models = folder.path().display().to_string();
+    let verify = || {
+        let output = ocelli(&["models", "verify", "m", "--models", &models]);
+        assert_eq!(output.status.code(), Some(3));
+        text(&output.stderr)
+    };
+    std::fs::write(home.join("card.yaml"), &card).unwrap();
+    assert!(verify().contains("labels"), "missing labels");
+    std::fs::copy("models/scene/labels.txt", home.join("labels.txt")).unwrap();
+    assert!(verify().contains("model.onnx: No such file"), "missing weights");
+    let weights = std::fs::read("models/scene/model.onnx").unwrap();
+    std::fs::write(home.join("model.onnx"), &weights[..1000]).unwrap();
+    assert!(verify().contains("has sha256"), "wrong hash");
+    std::fs::write(home.join("model.onnx"), &weights).unwrap();
+    std::fs::write(home.join("card.yaml"), card.replace("[320, 192]", "[320, 320]")).unwrap();
+    assert!(verify().contains("the graph takes [1, 3, 192, 320], the card says [1, 3, 320, 320]"), "wrong size");
+    std::fs::write(home.join("card.yaml"), card.replace("dtype: f32", "dtype: u8")).unwrap();
+    assert!(verify().contains("put the right `dtype` in the card"), "wrong type");
+    std::fs::write(home.join("card.yaml"), card.replace("family:", "famly:")).unwrap();
+    assert!(verify().contains("`family` is missing"), "no family");
+    std::fs::write(home.join("card.yaml"), card.replace("yolox:", "yolo:")).unwrap();
+    assert!(verify().contains("did you mean `yolox`?"), "unknown family");
+    std::fs::write(home.join("labels.txt"), "one\ntwo\n").unwrap();
+    std::fs::write(home.join("card.yaml"), &card).unwrap();
+    assert!(verify().contains("has shape [1, 1260, 11], the card says [1, 1260, 7]"), "wrong labels");
+}
+
+#[test]
+fn a_reader_that_stops_reading_is_no_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    let endless = file(&folder, "p.yaml", "pipeline:\n- scene: { size: [64, 48] }\n- jsonl\n");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ocelli"))
+        .args(["run", "--quiet", &endless])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    assert!(first.starts_with("{\"source\":\"scene\",\"seq\":0,"));
+    // The pipe is closed now; the endless run must end, quietly.
+    let status = child.wait().unwrap();
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!((status.code(), said.as_str()), (Some(0), ""));
+    let long = Command::new("sh")
+        .args(["-c", &format!("{} schema | head -1", env!("CARGO_BIN_EXE_ocelli"))])
+        .output()
+        .unwrap();
+    assert_eq!((text(&long.stdout).trim(), text(&long.stderr).as_str()), ("{", ""));
+}
+
+#[test]
+fn a_signal_ends_the_run_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    for signal in ["INT", "TERM"] {
+        let out = folder.path().join("found.jsonl");
+        let movie = folder.path().join("m.avi");
+        let endless = file(
+            &folder,
+            "p.yaml",
+            &format!(
+                "pipeline:\n- scene: {{ size: [64, 48] }}\n- jsonl\n- {{ from: scene, id: kept, jsonl: {{ path: '{}' }} }}\n- {{ from: scene, record: {{ path: '{}' }} }}\n",
+                out.display(),
+                movie.display()
+            ),
+        );
+        let mut child = Command::new(env!("CARGO_BIN_EXE_ocelli"))
+            .args(["run", "--quiet", &endless])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut reader = BufReader::new(child.stdout.take().unwrap());
+        reader.read_line(&mut String::new()).unwrap();
+        let sent = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        std::io::copy(&mut reader, &mut std::io::sink()).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{signal}");
+        let kept = std::fs::read_to_string(&out).unwrap();
+        assert!(kept.ends_with("}\n"), "the last line is whole");
+        let frames = ocelli::media::video::open(&movie).unwrap().count().unwrap();
+        assert_eq!(frames as usize, kept.lines().count(), "the video was closed in order");
+    }
+}
+
+#[test]
+fn the_log_can_be_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let noted =
+        file(&folder, "p.yaml", "pipeline:\n- scene: { frames: 1, size: [64, 48] }\n- { jsonl: {}, deadline: 1s }\n");
+    let output = ocelli(&["run", "--quiet", "--log", "json", &noted]);
+    let line: serde_json::Value = serde_json::from_str(text(&output.stderr).lines().next().unwrap()).unwrap();
+    assert_eq!(line["level"], "WARN");
+}
+
+#[test]
+fn the_graph_can_be_drawn() {
+    let svg = text(&ocelli(&["check", "--svg", "pipelines/quickstart.yaml"]).stdout);
+    assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n") && svg.contains(">detect<"));
+    let dot = text(&ocelli(&["check", "--dot", "pipelines/quickstart.yaml"]).stdout);
+    assert!(dot.starts_with("digraph") && dot.contains("n2 -> n3 [label=\"frame 640x360, input, detections\"]"));
+    let table = text(&ocelli(&["check", "pipelines/quickstart.yaml"]).stdout);
+    assert!(table.contains("MiB") && table.contains("block 2"));
+}
+
+#[test]
+fn ffmpeg_missing_is_said_clearly() {
+    let folder = tempfile::tempdir().unwrap();
+    let strange = file(&folder, "x.webm", "\x1aE\u{df}nonsense that no reader knows");
+    let pipeline = file(&folder, "p.yaml", &format!("pipeline:\n- video: {{ path: '{strange}' }}\n- jsonl\n"));
+    let output = Command::new(env!("CARGO_BIN_EXE_ocelli"))
+        .env("PATH", "/nonexistent")
+        .args(["run", &pipeline])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(5));
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("is read through `ffmpeg`, which cannot be started") && said.contains("apt install ffmpeg"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_scene_is_written_as_coco() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().display().to_string();
+    let made = ocelli(&["scene", "--export", "masks", "--out", &out, "--frames", "3", "--size", "160x96"]);
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    let coco: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(folder.path().join("annotations.json")).unwrap()).unwrap();
+    assert_eq!(coco["images"].as_array().unwrap().len(), 3);
+    assert_eq!(coco["categories"].as_array().unwrap().len(), 6);
+    let mut mask = ocelli::types::Image::default();
+    ocelli::media::png::decode(&std::fs::read(folder.path().join("masks/000001.png")).unwrap(), &mut mask).unwrap();
+    for annotation in coco["annotations"].as_array().unwrap().iter().filter(|a| a["image_id"] == 2) {
+        // Inside each box the mask shows the box's class.
+        let b: Vec<u32> = annotation["bbox"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as u32).collect();
+        let class = annotation["category_id"].as_u64().unwrap() as u8;
+        let seen = (b[1]..b[1] + b[3]).any(|y| (b[0]..b[0] + b[2]).any(|x| mask.row(y)[x as usize * 3] == class));
+        assert!(seen, "{annotation}");
+    }
+}

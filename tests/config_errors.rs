@@ -1,0 +1,97 @@
+//! Faulty pipelines and what is said about them, word for word: `tests/bad/*.yaml` against the `.txt` beside.
+//! `OCELLI_BLESS=1` rewrites the texts; read them before committing.
+
+mod support;
+
+use ocelli::pipeline::{Graph, Pipeline};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use support::pipe;
+
+fn complaint(path: &Path) -> String {
+    let checked = Pipeline::read(path).and_then(|pipeline| Graph::check(&pipeline, &pipe::env(&[])).map(|_| ()));
+    match checked {
+        Ok(()) => panic!("{}: no fault was found", path.display()),
+        Err(error) => {
+            assert_eq!(error.exit_code(), 2, "{}: {error}", path.display());
+            format!("{error}\n").replace(env!("CARGO_MANIFEST_DIR"), ".")
+        }
+    }
+}
+
+#[test]
+fn every_bad_file_gets_its_message() {
+    let entries = std::fs::read_dir("tests/bad").unwrap();
+    let mut files: Vec<PathBuf> =
+        entries.map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "yaml")).collect();
+    files.sort();
+    assert!(files.len() >= 25);
+    let mut wrong = Vec::new();
+    for file in files {
+        let found = complaint(&file);
+        let text = file.with_extension("txt");
+        if std::env::var_os("OCELLI_BLESS").is_some() {
+            std::fs::write(&text, &found).unwrap();
+        }
+        let expect = std::fs::read_to_string(&text).unwrap_or_default();
+        if found != expect {
+            wrong.push(format!("--- {}: expected\n{expect}+++ found\n{found}", file.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Writes a hostile file, and says how it is refused: clearly, and within a second.
+fn refuse(name: &str, content: &[u8]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    std::fs::write(&path, content).unwrap();
+    let start = Instant::now();
+    let message = complaint(&path);
+    assert!(start.elapsed() < Duration::from_secs(1), "{name} took {:?}", start.elapsed());
+    assert!(message.len() < 2000, "{name}: the message itself is {} bytes long", message.len());
+    message.replace(&folder.path().display().to_string(), "")
+}
+
+#[test]
+fn hostile_files_are_refused_at_once() {
+    let nested = "pipeline: ".to_owned() + &"[".repeat(10_000);
+    assert!(refuse("nested.yaml", nested.as_bytes()).contains("not sound YAML"));
+    let indented: String = (0..10_000).map(|depth| " ".repeat(depth.min(90)) + "- \n").collect();
+    refuse("dashes.yaml", format!("pipeline:\n{indented}").as_bytes());
+    let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
+    for level in 1..12 {
+        let inner = vec![format!("*a{}", level - 1); 9].join(", ");
+        bomb += &format!("a{level}: &a{level} [{inner}]\n");
+    }
+    assert!(refuse("bomb.yaml", (bomb + "pipeline: *a11\n").as_bytes()).contains("not sound YAML"));
+    let large = "# filler\n".repeat(1_200_000);
+    assert!(refuse("large.yaml", large.as_bytes()).contains("at most 1048576"));
+    assert!(refuse("latin1.yaml", b"pipeline:\n - video: { path: caf\xe9.mp4 }\n").contains("is not UTF-8"));
+    refuse("zeros.yaml", &[0; 4096]);
+    let many = "pipeline:\n".to_owned() + &"- jsonl\n".repeat(40_000);
+    refuse("many.yaml", many.as_bytes());
+}
+
+/// What came out of `${…}` is never shown, whatever is wrong with it.
+#[test]
+fn a_password_never_appears_in_a_message() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("secret.txt"), "hunter2\n").unwrap();
+    for line in [
+        "scene: { size: '${file:secret.txt}' }",
+        "scene: { setting: '${file:secret.txt}' }",
+        "scene: { seed: '${file:secret.txt}' }",
+        "scene: { start: '${file:secret.txt}' }",
+        "scene: {}\n    every: '${file:secret.txt}'",
+        "'${file:secret.txt}'",
+        "{ scene: {}, id: '${file:secret.txt} x' }",
+        "scene: {}\n  - { from: '${file:secret.txt}', nms: {} }",
+        "scene: {}\n  - { from: ['${file:secret.txt}'], nms: {} }",
+    ] {
+        let path = folder.path().join("p.yaml");
+        std::fs::write(&path, format!("pipeline:\n  - {line}\n  - jsonl\n")).unwrap();
+        let message = complaint(&path);
+        assert!(!message.contains("hunter2"), "{line}: {message}");
+    }
+}

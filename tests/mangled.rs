@@ -1,0 +1,174 @@
+//! Damaged and hostile files: an error, never a panic, never a hang. Mutations are seeded, so a failure comes
+//! again; the seed of the failing round is in the message.
+
+mod support;
+
+use ocelli::media::{still, video};
+use ocelli::types::Image;
+use ocelli::yaml::{Document, read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::process::Command;
+
+/// xorshift: enough for choosing bytes.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % sides.max(1) as u64) as usize
+    }
+}
+
+/// Flips bytes, cuts, repeats or blows up a number somewhere.
+fn mangle(original: &[u8], seed: u64) -> Vec<u8> {
+    let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+    let mut bytes = original.to_vec();
+    for _ in 0..=dice.roll(4) {
+        if bytes.is_empty() {
+            break;
+        }
+        // Headers are where the harm is done: half of all changes go to the first 2 KiB.
+        let reach = if dice.roll(2) == 0 { bytes.len().min(2048) } else { bytes.len() };
+        let at = dice.roll(reach);
+        match dice.roll(5) {
+            0 => bytes[at] ^= 1 << dice.roll(8),
+            1 => bytes[at] = [0, 0xFF, 0x7F, 0x80][dice.roll(4)],
+            2 => bytes.truncate(at),
+            3 => (0..4)
+                .filter(|i| at + i < bytes.len())
+                .collect::<Vec<_>>()
+                .into_iter()
+                .for_each(|i| bytes[at + i] = 0xFF),
+            _ => {
+                let end = (at + dice.roll(64)).min(bytes.len());
+                let piece = bytes[at..end].to_vec();
+                bytes.splice(at..at, piece);
+            }
+        }
+    }
+    bytes
+}
+
+fn survives(name: &str, original: &[u8], rounds: u64, work: impl Fn(&[u8])) {
+    for seed in 0..rounds {
+        let bytes = mangle(original, seed);
+        assert!(catch_unwind(AssertUnwindSafe(|| work(&bytes))).is_ok(), "{name}: round {seed} panicked");
+    }
+}
+
+fn play(path: &Path) {
+    let Ok(mut reader) = video::open(path) else { return };
+    let mut image = Image::default();
+    for _ in 0..40 {
+        match reader.next_picture() {
+            Ok(Some(picture)) => _ = picture.pixels.to_rgb(&mut image),
+            Ok(None) | Err(_) => break,
+        }
+    }
+}
+
+#[test]
+fn pictures() {
+    let mut scene = ocelli::sources::scene::Renderer::new(
+        ocelli::sources::scene::Setting::Street,
+        1,
+        4,
+        4.0,
+        ocelli::types::Size::new(64, 48),
+    );
+    let (mut image, mut truth) = (Image::default(), Vec::new());
+    scene.render(3.0, 0, &mut image, &mut truth);
+    let (mut jpeg, mut png) = (Vec::new(), Vec::new());
+    ocelli::media::jpeg::encode(&image, 80, &mut jpeg).unwrap();
+    ocelli::media::png::encode(&image, &mut png).unwrap();
+    let mut bmp = b"BM\0\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0\x40\0\0\0\x30\0\0\0\x01\0\x18\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0".to_vec();
+    bmp.extend_from_slice(&image.data);
+    for (name, bytes) in [("jpeg", &jpeg), ("png", &png), ("bmp", &bmp)] {
+        still::decode(bytes, &mut Image::default()).unwrap_or_else(|e| panic!("{name}: {e}"));
+        survives(name, bytes, 1500, |bytes| _ = still::decode(bytes, &mut Image::default()));
+    }
+}
+
+#[test]
+fn videos() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let text = format!(
+        "pipeline:\n- scene: {{ frames: 20, size: [64, 48] }}\n- {{ id: avi, record: {{ path: '{}' }} }}\n",
+        at("a.avi").display()
+    );
+    support::pipe::play(&text, &support::pipe::env(&[])).result.unwrap();
+    let mut y4m = b"YUV4MPEG2 W16 H16 F10:1 C420jpeg\n".to_vec();
+    (0..8).for_each(|_| {
+        y4m.extend(b"FRAME\n");
+        y4m.extend([77; 384]);
+    });
+    let clip = std::fs::read("examples/street.mp4").unwrap();
+    // One copy of the clip's first fragment, small enough for many rounds.
+    let cut = clip.windows(4).enumerate().filter(|(_, w)| w == b"moof").nth(1).map_or(clip.len(), |(at, _)| at - 4);
+    let mut samples = vec![
+        ("a.avi", std::fs::read(at("a.avi")).unwrap(), 400),
+        ("a.y4m", y4m, 800),
+        ("a.mp4", clip[..cut].to_vec(), 150),
+    ];
+    if support::ffmpeg_is_installed() {
+        std::fs::write(at("clip.mp4"), &clip[..cut]).unwrap();
+        let made = Command::new("ffmpeg")
+            .args(["-v", "error", "-i"])
+            .arg(at("clip.mp4"))
+            .args(["-c", "copy"])
+            .arg(at("a.mkv"))
+            .status();
+        assert!(made.unwrap().success());
+        samples.push(("a.mkv", std::fs::read(at("a.mkv")).unwrap(), 150));
+    }
+    // What is no longer recognised would go to ffmpeg; that is not what is tried here.
+    let magic = |bytes: &[u8], original: &[u8]| bytes.len() >= 12 && bytes[..12] == original[..12];
+    for (name, original, rounds) in samples {
+        let path = at(&format!("mangled-{name}"));
+        survives(name, &original, rounds, |bytes| {
+            if magic(bytes, &original) {
+                std::fs::write(&path, bytes).unwrap();
+                play(&path);
+            }
+        });
+    }
+}
+
+#[test]
+fn yaml() {
+    for file in ["pipelines/quickstart.yaml", "models/scene/card.yaml"] {
+        let original = std::fs::read(file).unwrap();
+        survives(file, &original, 3000, |bytes| {
+            let Ok(text) = String::from_utf8(bytes.to_vec()) else { return };
+            if let Ok(document) = Document::parse("m.yaml", text, |_| Err("no".into())) {
+                let _ = read::<ocelli::models::Family>(&document.root);
+                if let Ok(pipeline) = ocelli::pipeline::Pipeline::of(document) {
+                    let _ = ocelli::pipeline::Graph::check(&pipeline, &support::pipe::env(&[]));
+                }
+            }
+        });
+    }
+}
+
+/// A damaged model is an error. (Its hash would give it away; here the card takes any hash.)
+#[test]
+fn models() {
+    use ocelli::infer::{Card, Session};
+    use sha2::{Digest, Sha256};
+    let folder = tempfile::tempdir().unwrap();
+    let card = std::fs::read_to_string("models/scene/card.yaml").unwrap();
+    let old = card.lines().find_map(|l| l.trim().strip_prefix("sha256: ")).unwrap().to_owned();
+    std::fs::copy("models/scene/labels.txt", folder.path().join("labels.txt")).unwrap();
+    let original = std::fs::read("models/scene/model.onnx").unwrap();
+    survives("model.onnx", &original, 60, |bytes| {
+        let hash: String = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
+        std::fs::write(folder.path().join("model.onnx"), bytes).unwrap();
+        std::fs::write(folder.path().join("card.yaml"), card.replace(&old, &hash)).unwrap();
+        let card = Card::read(folder.path()).unwrap();
+        let _ = Session::load(&card);
+    });
+}

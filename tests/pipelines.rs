@@ -1,0 +1,87 @@
+//! Every pipeline that we ship is sound, every part is shown in one, and the documents speak the truth.
+
+mod support;
+
+use ocelli::pipeline::{Graph, Pipeline};
+use ocelli::yaml::Document;
+use std::path::{Path, PathBuf};
+use support::pipe;
+
+fn shipped() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir("pipelines").unwrap();
+    let mut files: Vec<PathBuf> =
+        entries.map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "yaml")).collect();
+    files.sort();
+    files
+}
+
+fn check(path: &Path) -> (Pipeline, Graph) {
+    let pipeline = Pipeline::read(path).unwrap_or_else(|e| panic!("{e}"));
+    let env = ocelli::stage::Env { base_dir: path.parent().unwrap().to_path_buf(), ..pipe::env(&[]) };
+    let graph = Graph::check(&pipeline, &env).unwrap_or_else(|e| panic!("{e}"));
+    (pipeline, graph)
+}
+
+#[test]
+fn every_pipeline_is_sound_and_says_what_it_does() {
+    for path in shipped() {
+        let (pipeline, graph) = check(&path);
+        assert!(pipeline.document.text.starts_with("# "), "{}: the first line says what and where", path.display());
+        assert!(!pipeline.lines.is_empty() && graph.notes.is_empty(), "{}: {:?}", path.display(), graph.notes);
+    }
+}
+
+#[test]
+fn every_part_is_shown_in_a_pipeline() {
+    let shown: Vec<&str> = shipped()
+        .iter()
+        .flat_map(|path| check(path).0.lines.iter().map(|line| line.word).collect::<Vec<_>>())
+        .collect();
+    let sources = ocelli::sources::SOURCES.iter().map(|part| part.name);
+    let stages = ocelli::stages::STAGES.iter().map(|part| part.name);
+    let sinks = ocelli::sinks::SINKS.iter().map(|part| part.name);
+    let missing: Vec<&str> = sources.chain(stages).chain(sinks).filter(|word| !shown.contains(word)).collect();
+    assert!(missing.is_empty(), "no pipeline in pipelines/ shows {missing:?}");
+}
+
+#[test]
+fn the_manual_is_what_the_code_says() {
+    let path = "docs/yaml.md";
+    let found = ocelli::pipeline::reference();
+    if std::env::var_os("OCELLI_BLESS").is_some() {
+        std::fs::write(path, &found).unwrap();
+    }
+    assert!(
+        std::fs::read_to_string(path).unwrap_or_default() == found,
+        "{path} is out of date: ocelli schema --reference > {path}"
+    );
+}
+
+/// The YAML blocks of our documents that are whole pipelines are read and checked.
+#[test]
+fn the_yaml_in_the_documents_is_sound() {
+    let mut count = 0;
+    for file in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
+        let text = std::fs::read_to_string(file).unwrap();
+        for block in text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+            if !block.contains("pipeline:") {
+                continue;
+            }
+            let document = Document::parse(file, block.to_owned(), |name| Err(format!("no {name}")))
+                .unwrap_or_else(|e| panic!("{e}"));
+            let pipeline = Pipeline::of(document).unwrap_or_else(|e| panic!("{e}"));
+            Graph::check(&pipeline, &pipe::env(&[])).unwrap_or_else(|e| panic!("{e}"));
+            count += 1;
+        }
+    }
+    assert!(count > 0, "no YAML was found");
+}
+
+/// The schema takes what we ship and refuses what is wrong; it is what editors go by.
+#[test]
+fn the_schema_names_every_part() {
+    let schema = ocelli::pipeline::schema().to_string();
+    for part in ["video", "images", "scene", "resize", "detect", "nms", "annotate", "jsonl", "record", "snapshot"] {
+        assert!(schema.contains(&format!("\"required\":[\"{part}\"]")), "{part}");
+    }
+}

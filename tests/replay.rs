@@ -1,0 +1,123 @@
+//! A recording through a pipeline gives the same bytes each time, whatever the queues.
+
+mod support;
+
+use std::path::Path;
+use support::pipe;
+
+fn quickstart(queue: &str, out: &Path) -> Vec<u8> {
+    let text = format!(
+        "pipeline:
+- video: {{ path: examples/street.mp4, frames: 60 }}
+- {{ resize: {{ for: scene }}{queue} }}
+- {{ detect: {{ model: scene, min_score: 0.3 }}{queue} }}
+- {{ nms: {{}}{queue} }}
+- {{ jsonl: {{ path: '{}' }}{queue} }}
+",
+        out.display()
+    );
+    pipe::play(&text, &pipe::env(&[])).result.unwrap();
+    std::fs::read(out).unwrap()
+}
+
+#[test]
+fn two_runs_give_the_same_bytes_with_any_queues() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = quickstart("", &folder.path().join("a.jsonl"));
+    assert_eq!(first.iter().filter(|byte| **byte == b'\n').count(), 60);
+    for capacity in [1, 3, 17, 256] {
+        let queue = format!(", queue: {{ capacity: {capacity} }}");
+        assert!(quickstart(&queue, &folder.path().join("b.jsonl")) == first, "capacity {capacity} gave other bytes");
+    }
+}
+
+/// Two sources and two branches into one sink: in order of media time, the same each run.
+#[test]
+fn merged_streams_come_in_the_same_order_each_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |name: &str| {
+        let out = folder.path().join(name);
+        let text = format!(
+            "pipeline:
+- {{ id: a, scene: {{ frames: 40, size: [64, 48], fps: 10 }} }}
+- {{ id: thin, resize: {{ size: [32, 32] }}, every: 9 }}
+- {{ id: b, scene: {{ frames: 40, size: [320, 240], seed: 2, fps: 7 }} }}
+- {{ from: [a, thin, b], jsonl: {{ path: '{}' }} }}
+",
+            out.display()
+        );
+        pipe::play(&text, &pipe::env(&[])).result.unwrap();
+        std::fs::read_to_string(out).unwrap()
+    };
+    let first = run("1.jsonl");
+    assert_eq!(first.lines().count(), 40 + 5 + 40);
+    let times: Vec<f64> = first
+        .lines()
+        .map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["pts_ms"].as_f64().unwrap())
+        .collect();
+    assert!(times.is_sorted(), "by media time");
+    for name in ["2.jsonl", "3.jsonl", "4.jsonl"] {
+        assert!(run(name) == first, "another order");
+    }
+}
+
+/// The rendered scene is the same on every machine: these are its truths (`OCELLI_BLESS=1` rewrites).
+#[test]
+fn the_scene_is_the_same_everywhere() {
+    let folder = tempfile::tempdir().unwrap();
+    for setting in ["street", "table"] {
+        let out = folder.path().join("truth.jsonl");
+        let text = format!(
+            "pipeline:\n- scene: {{ setting: {setting}, seed: 5, frames: 20, fps: 1, size: [320, 180] }}\n- jsonl: {{ path: '{}', truth: true }}\n",
+            out.display()
+        );
+        pipe::play(&text, &pipe::env(&[])).result.unwrap();
+        let found = std::fs::read_to_string(&out).unwrap();
+        let golden = format!("tests/golden/{setting}.jsonl");
+        if std::env::var_os("OCELLI_BLESS").is_some() {
+            std::fs::create_dir_all("tests/golden").unwrap();
+            std::fs::write(&golden, &found).unwrap();
+        }
+        assert!(std::fs::read_to_string(&golden).unwrap_or_default() == found, "{golden} differs");
+    }
+}
+
+/// The bundled model finds what the scene knows to be there: at IoU 0.5 most of it, and little else.
+#[test]
+fn the_bundled_model_finds_what_is_there() {
+    use ocelli::ops::iou::iou;
+    use ocelli::types::BBox;
+    let folder = tempfile::tempdir().unwrap();
+    for setting in ["street", "table"] {
+        let out = folder.path().join("found.jsonl");
+        // A seed that is neither in training (100-119) nor in its test set (900-903).
+        let text = format!(
+            "pipeline:\n- scene: {{ setting: {setting}, seed: 4242, frames: 40, fps: 0.4 }}\n- resize: {{ for: scene }}\n- detect: {{ model: scene, min_score: 0.4 }}\n- nms\n- jsonl: {{ path: '{}', truth: true }}\n",
+            out.display()
+        );
+        pipe::play(&text, &pipe::env(&[])).result.unwrap();
+        let read = |v: &serde_json::Value| -> Vec<(u64, BBox)> {
+            let one = |d: &serde_json::Value| {
+                let b: Vec<f32> = d["box"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap() as f32).collect();
+                (d["class"].as_u64().unwrap(), BBox::new(b[0], b[1], b[2], b[3]))
+            };
+            v.as_array().unwrap().iter().map(one).collect()
+        };
+        let (mut real, mut found, mut hits) = (0, 0, 0);
+        for line in std::fs::read_to_string(&out).unwrap().lines() {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            let (truth, mut ours) = (read(&line["truth"]), read(&line["detections"]));
+            real += truth.len();
+            found += ours.len();
+            for (class, bbox) in truth {
+                if let Some(at) = ours.iter().position(|(c, b)| *c == class && iou(b, &bbox) >= 0.5) {
+                    ours.remove(at);
+                    hits += 1;
+                }
+            }
+        }
+        let (recall, precision) = (f64::from(hits) / real as f64, f64::from(hits) / found as f64);
+        eprintln!("{setting}: {real} objects, recall {recall:.3}, precision {precision:.3}");
+        assert!(recall > 0.8 && precision > 0.85, "{setting}: recall {recall:.3}, precision {precision:.3}");
+    }
+}

@@ -1,0 +1,414 @@
+//! The runner: order, drops, stop, faults, panics, slow sinks. No sleeping to make things likely: gates that
+//! the test opens make them certain.
+
+mod support;
+
+use ocelli::error::{Error, Result};
+use ocelli::host::{DropReason, ManualClock};
+use ocelli::pipeline::{Every, Graph, Line, Part, Pipeline, QueueSetting, Run, WhenFull, run};
+use ocelli::stage::{Env, Sink, SinkConfig, Source, SourceConfig, Stage, StageConfig};
+use ocelli::types::{Frame, Packet, Products};
+use ocelli::yaml::{Document, Place};
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use support::pipe;
+
+/// A source of numbered frames, 10 a second of media time.
+#[derive(Clone)]
+struct Numbers {
+    count: u64,
+    live: bool,
+    made: Arc<AtomicU64>,
+    /// Called before each frame is given.
+    before: Arc<dyn Fn(u64) -> Result<()> + Send + Sync>,
+}
+
+impl Numbers {
+    fn new(count: u64, live: bool) -> Self {
+        Self { count, live, made: Arc::default(), before: Arc::new(|_| Ok(())) }
+    }
+}
+
+impl SourceConfig for Numbers {
+    fn is_live(&self) -> bool {
+        self.live
+    }
+    fn open(&self, _: &Env, id: &Arc<str>) -> Result<Box<dyn Source>> {
+        Ok(Box::new(Counting(self.clone(), Arc::clone(id), 0)))
+    }
+}
+
+struct Counting(Numbers, Arc<str>, u64);
+
+impl Source for Counting {
+    fn next(&mut self) -> Result<Option<Packet>> {
+        let seq = self.2;
+        if seq >= self.0.count {
+            return Ok(None);
+        }
+        self.2 += 1;
+        (self.0.before)(seq)?;
+        self.0.made.fetch_add(1, SeqCst);
+        let frame =
+            Frame { source: Arc::clone(&self.1), seq, pts: Duration::from_millis(seq * 100), ..Frame::default() };
+        Ok(Some(Packet::new(Arc::new(frame))))
+    }
+}
+
+type Work = Arc<dyn Fn(&Packet) -> Result<()> + Send + Sync>;
+
+/// A stage or sink that calls a closure.
+#[derive(Clone)]
+struct Call(Work);
+
+impl StageConfig for Call {
+    fn needs(&self) -> Products {
+        Products::empty()
+    }
+    fn gives(&self) -> Products {
+        Products::empty()
+    }
+    fn build(&self, _: &Env) -> Result<Box<dyn Stage>> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl Stage for Call {
+    fn process(&mut self, packet: Packet) -> Result<Option<Packet>> {
+        (self.0)(&packet).map(|()| Some(packet))
+    }
+}
+
+impl SinkConfig for Call {
+    fn needs(&self) -> Products {
+        Products::empty()
+    }
+    fn open(&self, _: &Env) -> Result<Box<dyn Sink>> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl Sink for Call {
+    fn write(&mut self, packet: &Packet) -> Result<()> {
+        (self.0)(packet)
+    }
+}
+
+fn call(work: impl Fn(&Packet) -> Result<()> + Send + Sync + 'static) -> Call {
+    Call(Arc::new(work))
+}
+
+/// A sink that keeps the numbers of what it got.
+fn collect() -> (Call, Arc<Mutex<Vec<u64>>>) {
+    let seen: Arc<Mutex<Vec<u64>>> = Arc::default();
+    let kept = Arc::clone(&seen);
+    (
+        call(move |packet| {
+            kept.lock().unwrap().push(packet.frame.seq);
+            Ok(())
+        }),
+        seen,
+    )
+}
+
+/// A sink that takes one packet each time the test says so.
+fn gated() -> (Call, Sender<()>, Arc<Mutex<Vec<u64>>>) {
+    let (open, gate): (Sender<()>, Receiver<()>) = channel();
+    let (gate, seen) = (Mutex::new(gate), Arc::<Mutex<Vec<u64>>>::default());
+    let kept = Arc::clone(&seen);
+    let work = call(move |packet| {
+        let _ = gate.lock().unwrap().recv();
+        kept.lock().unwrap().push(packet.frame.seq);
+        Ok(())
+    });
+    (work, open, seen)
+}
+
+fn line(id: &str, part: Part) -> Line {
+    Line {
+        id: id.into(),
+        word: "test",
+        part,
+        from: Vec::new(),
+        queue: None,
+        every: None,
+        deadline: None,
+        place: Place::default(),
+    }
+}
+
+fn source(numbers: &Numbers) -> Line {
+    line("source", Part::Source(Box::new(numbers.clone())))
+}
+
+fn stage(id: &str, work: &Call) -> Line {
+    line(id, Part::Stage(Box::new(work.clone())))
+}
+
+fn sink(id: &str, work: &Call) -> Line {
+    line(id, Part::Sink(Box::new(work.clone())))
+}
+
+fn build(lines: Vec<Line>) -> (Pipeline, Graph, Env) {
+    let document = Document::parse("test.yaml", "pipeline: []".into(), |_| Err(String::new())).unwrap();
+    let pipeline = Pipeline { lines, document };
+    let env = pipe::env(&[]);
+    let graph = Graph::check(&pipeline, &env).unwrap_or_else(|e| panic!("{e}"));
+    (pipeline, graph, env)
+}
+
+#[test]
+fn recorded_packets_all_arrive_in_order_at_every_reader() {
+    let ((a, seen_a), (b, seen_b)) = (collect(), collect());
+    let pass = call(|_| Ok(()));
+    let (pipeline, graph, env) =
+        build(vec![source(&Numbers::new(500, false)), stage("pass", &pass), sink("a", &a), sink("b", &b)]);
+    run(&pipeline, &graph, &env).unwrap().result.unwrap();
+    let all: Vec<u64> = (0..500).collect();
+    assert_eq!((&*seen_a.lock().unwrap(), &*seen_b.lock().unwrap()), (&all, &all));
+}
+
+#[test]
+fn a_live_stream_keeps_the_newest_and_counts_what_it_drops() {
+    let numbers = Numbers::new(100, true);
+    let made = Arc::clone(&numbers.made);
+    let (slow, open, seen) = gated();
+    let (pipeline, graph, env) = build(vec![source(&numbers), sink("slow", &slow)]);
+    let run = Run::start(&pipeline, &graph, &env).unwrap();
+    // The source is never held up: it makes all its frames while the sink has not finished one.
+    while made.load(SeqCst) < 100 {
+        std::thread::yield_now();
+    }
+    drop(open);
+    let outcome = run.wait();
+    outcome.result.unwrap();
+    let seen = seen.lock().unwrap();
+    let metrics = outcome.metrics.line("slow").unwrap();
+    assert_eq!(*seen.last().unwrap(), 99, "the newest frame arrives");
+    assert!(seen.len() <= 3 && seen.is_sorted(), "{seen:?}");
+    assert_eq!(metrics.dropped(DropReason::Queue) + seen.len() as u64, 100, "none is lost uncounted");
+}
+
+#[test]
+fn a_slow_sink_starves_nobody_on_a_live_stream() {
+    let numbers = Numbers::new(50, true);
+    let (slow, open, _) = gated();
+    let (count, fast_seen) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (fast, seen) = (Arc::clone(&count), Arc::clone(&fast_seen));
+    let fast = call(move |packet| {
+        fast.fetch_add(1, SeqCst);
+        seen.store(packet.frame.seq, SeqCst);
+        Ok(())
+    });
+    // Each frame is made only after the fast sink took the one before.
+    let waits = Arc::clone(&count);
+    let numbers = Numbers {
+        before: Arc::new(move |seq| {
+            while waits.load(SeqCst) < seq {
+                std::thread::yield_now();
+            }
+            Ok(())
+        }),
+        ..numbers
+    };
+    let (pipeline, graph, env) = build(vec![source(&numbers), sink("slow", &slow), sink("fast", &fast)]);
+    let run = Run::start(&pipeline, &graph, &env).unwrap();
+    while fast_seen.load(SeqCst) < 49 {
+        std::thread::yield_now();
+    }
+    drop(open);
+    let outcome = run.wait();
+    outcome.result.unwrap();
+    assert_eq!(outcome.metrics.line("fast").unwrap().dropped(DropReason::Queue), 0);
+    assert_eq!(count.load(SeqCst), 50);
+}
+
+#[test]
+fn a_slow_sink_holds_up_a_recorded_source_within_its_queue() {
+    let numbers = Numbers::new(100, false);
+    let made = Arc::clone(&numbers.made);
+    let (slow, open, seen) = gated();
+    let mut last = sink("slow", &slow);
+    last.queue = Some(QueueSetting { capacity: Some(4), when_full: Some(WhenFull::Block) });
+    let (pipeline, graph, env) = build(vec![source(&numbers), last]);
+    let run = Run::start(&pipeline, &graph, &env).unwrap();
+    for step in 0..100 {
+        open.send(()).unwrap();
+        while seen.lock().unwrap().len() <= step {
+            std::thread::yield_now();
+        }
+        // Seen, one at work, four waiting, one in the source's hands.
+        assert!(made.load(SeqCst) <= step as u64 + 1 + 1 + 4 + 1, "step {step}: {}", made.load(SeqCst));
+    }
+    run.wait().result.unwrap();
+}
+
+#[test]
+fn a_fault_of_a_recorded_stage_ends_the_run_with_its_place_and_code() {
+    let faulty = call(|packet| if packet.frame.seq == 7 { Err(Error::Model("wrong shape".into())) } else { Ok(()) });
+    let (end, seen) = collect();
+    let (pipeline, graph, env) =
+        build(vec![source(&Numbers::new(1_000_000, false)), stage("detect", &faulty), sink("end", &end)]);
+    let error = run(&pipeline, &graph, &env).unwrap().result.unwrap_err();
+    assert_eq!(error.to_string(), "detect: frame 7: wrong shape");
+    assert_eq!(error.exit_code(), 3);
+    assert_eq!(*seen.lock().unwrap(), [0, 1, 2, 3, 4, 5, 6], "what was good before is written");
+}
+
+#[test]
+fn a_fault_of_a_live_stage_costs_one_frame() {
+    let faulty = call(|packet| if packet.frame.seq == 7 { Err(Error::Model("wrong shape".into())) } else { Ok(()) });
+    let (end, seen) = collect();
+    // Room for all frames, so that none is dropped for want of it.
+    let roomy = |line: Line| Line { queue: Some(QueueSetting { capacity: Some(32), when_full: None }), ..line };
+    let lines = vec![source(&Numbers::new(20, true)), roomy(stage("detect", &faulty)), roomy(sink("end", &end))];
+    let (pipeline, graph, env) = build(lines);
+    let outcome = run(&pipeline, &graph, &env).unwrap();
+    outcome.result.unwrap();
+    assert_eq!(outcome.metrics.line("detect").unwrap().failed.load(SeqCst), 1);
+    let expect: Vec<u64> = (0..20).filter(|seq| *seq != 7).collect();
+    assert_eq!(*seen.lock().unwrap(), expect);
+}
+
+#[test]
+fn a_panic_ends_the_run_with_the_name_of_the_stage() {
+    for live in [false, true] {
+        let broken = call(|packet| {
+            assert!(packet.frame.seq < 3, "boom");
+            Ok(())
+        });
+        let (end, _) = collect();
+        let (pipeline, graph, env) =
+            build(vec![source(&Numbers::new(1_000_000, live)), stage("blur", &broken), sink("end", &end)]);
+        let error = run(&pipeline, &graph, &env).unwrap().result.unwrap_err();
+        assert!(error.to_string().starts_with("blur: panicked: boom"), "{error}");
+        assert_eq!(error.exit_code(), 70);
+    }
+}
+
+#[test]
+fn stop_ends_an_endless_source_and_what_waits_is_still_written() {
+    let (end, seen) = collect();
+    let numbers = Numbers::new(u64::MAX, false);
+    let made = Arc::clone(&numbers.made);
+    let (pipeline, graph, env) = build(vec![source(&numbers), sink("end", &end)]);
+    let run = Run::start(&pipeline, &graph, &env).unwrap();
+    while made.load(SeqCst) < 1000 {
+        std::thread::yield_now();
+    }
+    env.stop.request();
+    run.wait().result.unwrap();
+    let seen = seen.lock().unwrap();
+    assert_eq!(seen.len() as u64, made.load(SeqCst), "every frame made was written");
+}
+
+#[test]
+fn a_reader_that_went_away_ends_the_run_without_a_fault() {
+    let end = call(|packet| if packet.frame.seq == 5 { Err(Error::ReaderGone) } else { Ok(()) });
+    let (pipeline, graph, env) = build(vec![source(&Numbers::new(u64::MAX, false)), sink("stdout", &end)]);
+    run(&pipeline, &graph, &env).unwrap().result.unwrap();
+}
+
+#[test]
+fn every_takes_each_third_or_one_in_a_time() {
+    for (every, expect) in [
+        (Every::Packets(3), vec![0, 3, 6, 9, 12, 15, 18]),
+        (Every::Time(Duration::from_millis(500)), vec![0, 5, 10, 15]),
+        (Every::Time(Duration::from_millis(30)), (0..20).collect()),
+    ] {
+        let (end, seen) = collect();
+        let mut last = sink("end", &end);
+        last.every = Some(every);
+        let (pipeline, graph, env) = build(vec![source(&Numbers::new(20, false)), last]);
+        let outcome = run(&pipeline, &graph, &env).unwrap();
+        outcome.result.unwrap();
+        assert_eq!(*seen.lock().unwrap(), expect);
+        assert_eq!(outcome.metrics.line("end").unwrap().dropped(DropReason::Every), 20 - expect.len() as u64);
+    }
+}
+
+#[test]
+fn a_deadline_leaves_out_what_is_too_old() {
+    let clock = Arc::new(ManualClock::default());
+    let (end, seen) = collect();
+    // Working on frame 4 takes a second of the test's clock; frame 5 waits meanwhile.
+    let (hand, moves) = (Arc::new(AtomicU64::new(0)), Arc::clone(&clock));
+    let taken = Arc::clone(&hand);
+    let slow = call(move |packet| {
+        if packet.frame.seq == 4 {
+            while taken.load(SeqCst) < 6 {
+                std::thread::yield_now();
+            }
+            moves.advance(Duration::from_secs(1));
+        }
+        Ok(())
+    });
+    let made = Arc::clone(&hand);
+    let waits = Arc::clone(&seen);
+    let numbers = Numbers {
+        before: Arc::new(move |seq| {
+            made.store(seq, SeqCst);
+            // Frame by frame until 4; then 5 and 6 are made while 4 is at work.
+            while seq <= 4 && (waits.lock().unwrap().len() as u64) < seq {
+                std::thread::yield_now();
+            }
+            Ok(())
+        }),
+        ..Numbers::new(7, true)
+    };
+    let mut work = stage("slow", &slow);
+    work.deadline = Some(Duration::from_millis(500));
+    work.queue = Some(QueueSetting { capacity: Some(4), when_full: None });
+    let mut last = sink("end", &end);
+    last.queue = Some(QueueSetting { capacity: Some(8), when_full: None });
+    let (pipeline, graph, env) = build(vec![source(&numbers), work, last]);
+    let env = Env { clock, ..env };
+    let outcome = run(&pipeline, &graph, &env).unwrap();
+    outcome.result.unwrap();
+    let late = outcome.metrics.line("slow").unwrap().dropped(DropReason::Deadline);
+    let seen = seen.lock().unwrap();
+    assert_eq!(seen[..5], [0, 1, 2, 3, 4]);
+    assert!(late >= 1 && late + seen.len() as u64 == 7, "{late} late, seen {seen:?}");
+}
+
+#[test]
+fn a_source_that_fails_live_is_asked_again_and_recorded_ends_the_run() {
+    for live in [true, false] {
+        let (end, seen) = collect();
+        let failed = Arc::new(AtomicU64::new(0));
+        let numbers = Numbers {
+            before: Arc::new(move |seq| {
+                if seq == 2 && failed.fetch_add(1, SeqCst) == 0 {
+                    Err(Error::Data("torn frame".into()))
+                } else {
+                    Ok(())
+                }
+            }),
+            ..Numbers::new(3, live)
+        };
+        let mut last = sink("end", &end);
+        last.queue = Some(QueueSetting { capacity: Some(8), when_full: None });
+        let (pipeline, graph, env) = build(vec![source(&numbers), last]);
+        let outcome = run(&pipeline, &graph, &env).unwrap();
+        assert_eq!(outcome.result.is_ok(), live);
+        assert_eq!(*seen.lock().unwrap(), [0, 1]);
+        if let Err(error) = outcome.result {
+            assert_eq!(error.to_string(), "source: torn frame");
+        }
+    }
+}
+
+#[test]
+fn threads_carry_the_names_of_their_lines() {
+    let names: Arc<Mutex<Vec<String>>> = Arc::default();
+    let kept = Arc::clone(&names);
+    let end = call(move |_| {
+        kept.lock().unwrap().push(std::thread::current().name().unwrap_or_default().to_owned());
+        Ok(())
+    });
+    let (pipeline, graph, env) = build(vec![source(&Numbers::new(1, false)), sink("garden-log", &end)]);
+    run(&pipeline, &graph, &env).unwrap().result.unwrap();
+    assert_eq!(*names.lock().unwrap(), ["garden-log"]);
+}
