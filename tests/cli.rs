@@ -1,4 +1,5 @@
 //! The program as a person meets it: verbs, exit codes, help, pipes, signals.
+#![allow(clippy::unwrap_used)]
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Output, Stdio};

@@ -1,5 +1,6 @@
 //! Faulty pipelines and what is said about them, word for word: `tests/bad/*.yaml` against the `.txt` beside.
 //! `OCELLI_BLESS=1` rewrites the texts; read them before committing.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 

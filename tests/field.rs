@@ -3,6 +3,7 @@
 //! Golden answers are ONNX Runtime's on Pillow-resized pictures; the tolerances are the golden files' own:
 //! same classes, IoU >= 0.9 and |score| <= 0.02 for float models, 0.8 and 0.06 for quantised ones; items
 //! within that margin of the threshold may appear or vanish.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 

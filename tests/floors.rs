@@ -1,4 +1,5 @@
 //! The floors of the house: a lower one never imports an upper one. No file is over 600 lines.
+#![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
 
@@ -67,7 +68,7 @@ fn no_floor_imports_a_floor_above() {
         let text = std::fs::read_to_string(path).unwrap();
         for other in imports(&text) {
             let theirs = floor(&other);
-            let sideways = theirs == own && other != module && !(own <= 1);
+            let sideways = theirs == own && other != module && own > 1;
             if theirs > own || sideways {
                 wrong.push(format!("{} imports {other}: floor {own} may not import floor {theirs}", inside.display()));
             }

@@ -1,5 +1,6 @@
 //! Damaged and hostile files: an error, never a panic, never a hang. Mutations are seeded, so a failure comes
 //! again; the seed of the failing round is in the message.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 
@@ -62,7 +63,7 @@ fn survives(name: &str, original: &[u8], rounds: u64, work: impl Fn(&[u8])) {
 fn play(path: &Path) {
     let Ok(mut reader) = video::open(path) else { return };
     let mut image = Image::default();
-    for _ in 0..40 {
+    for _ in 0..10 {
         match reader.next_picture() {
             Ok(Some(picture)) => _ = picture.pixels.to_rgb(&mut image),
             Ok(None) | Err(_) => break,
@@ -112,7 +113,7 @@ fn videos() {
     let mut samples = vec![
         ("a.avi", std::fs::read(at("a.avi")).unwrap(), 400),
         ("a.y4m", y4m, 800),
-        ("a.mp4", clip[..cut].to_vec(), 150),
+        ("a.mp4", clip[..cut].to_vec(), 80),
     ];
     if support::ffmpeg_is_installed() {
         std::fs::write(at("clip.mp4"), &clip[..cut]).unwrap();
@@ -123,7 +124,7 @@ fn videos() {
             .arg(at("a.mkv"))
             .status();
         assert!(made.unwrap().success());
-        samples.push(("a.mkv", std::fs::read(at("a.mkv")).unwrap(), 150));
+        samples.push(("a.mkv", std::fs::read(at("a.mkv")).unwrap(), 80));
     }
     // What is no longer recognised would go to ffmpeg; that is not what is tried here.
     let magic = |bytes: &[u8], original: &[u8]| bytes.len() >= 12 && bytes[..12] == original[..12];

@@ -1,4 +1,5 @@
 //! Decoded frames against ffmpeg's, picture by picture (MD5 of the planes).
+#![allow(clippy::unwrap_used)]
 
 mod support;
 

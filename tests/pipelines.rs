@@ -1,4 +1,5 @@
 //! Every pipeline that we ship is sound, every part is shown in one, and the documents speak the truth.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! A recording through a pipeline gives the same bytes each time, whatever the queues.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 

@@ -1,5 +1,6 @@
 //! The runner: order, drops, stop, faults, panics, slow sinks. No sleeping to make things likely: gates that
 //! the test opens make them certain.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 

@@ -234,7 +234,7 @@ impl Card {
                 self.fields.model.source
             ))
         })?;
-        let found = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect::<String>();
+        let found = hex(&Sha256::digest(&bytes));
         if found != self.fields.model.sha256.to_lowercase() {
             return Err(Error::Model(format!(
                 "model `{}`: {} has sha256 {found}, the card says {}; get the file again, or put the new hash in the card if you changed the model",
@@ -245,6 +245,11 @@ impl Card {
         }
         Ok(bytes)
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or('0');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 fn read_labels(path: &Path) -> Result<Arc<[String]>> {

@@ -46,15 +46,13 @@ pub fn open(path: &Path, what: &str) -> Result<Box<dyn VideoReader>> {
         let _ = std::io::copy(&mut errors, &mut std::io::sink());
         text
     });
-    match Y4mReader::new(BufReader::with_capacity(1 << 16, stdout)) {
-        Ok(frames) => Ok(Box::new(FfmpegReader { child, stderr: Some(stderr), frames, path: shown })),
-        Err(_) => {
-            let _ = child.kill();
-            let _ = child.wait();
-            let said = stderr.join().unwrap_or_default();
-            Err(Error::Data(format!("{shown}: ffmpeg cannot read it: {}", last_line(&said))))
-        }
+    if let Ok(frames) = Y4mReader::new(BufReader::with_capacity(1 << 16, stdout)) {
+        return Ok(Box::new(FfmpegReader { child, stderr: Some(stderr), frames, path: shown }));
     }
+    let _ = child.kill();
+    let _ = child.wait();
+    let said = stderr.join().unwrap_or_default();
+    Err(Error::Data(format!("{shown}: ffmpeg cannot read it: {}", last_line(&said))))
 }
 
 fn last_line(text: &str) -> &str {

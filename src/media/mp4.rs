@@ -17,6 +17,35 @@ pub struct Mp4Packets {
     next: usize,
 }
 
+/// Ends a parse that goes round in circles: re_mp4 0.5.1 never leaves an `avc1` box whose child has size 0.
+/// A sound file takes a step for each number in its tables, far fewer than one for 8 bytes of file.
+struct Patient<R> {
+    input: R,
+    steps_left: u64,
+}
+
+impl<R> Patient<R> {
+    fn step(&mut self) -> std::io::Result<()> {
+        self.steps_left =
+            self.steps_left.checked_sub(1).ok_or_else(|| std::io::Error::other("its boxes go round in circles"))?;
+        Ok(())
+    }
+}
+
+impl<R: Read> Read for Patient<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.step()?;
+        self.input.read(buffer)
+    }
+}
+
+impl<R: Seek> Seek for Patient<R> {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        self.step()?;
+        self.input.seek(to)
+    }
+}
+
 /// No sample is larger.
 const MAX_SAMPLE: u64 = 64 << 20;
 
@@ -28,9 +57,10 @@ pub fn open(path: &Path) -> Result<Result<Mp4Packets, String>> {
     let io = |e| Error::io(path, e);
     let file = File::open(path).map_err(io)?;
     let length = file.metadata().map_err(io)?.len();
-    let mut file = BufReader::new(file);
+    let mut file = Patient { input: BufReader::new(file), steps_left: 200_000 + length / 8 };
     // Hostile boxes may make the parser panic; that is a bad file, not the end of the program.
     let parsed = catch_unwind(AssertUnwindSafe(|| re_mp4::Mp4::read(&mut file, length)));
+    let file = file.input;
     let mp4 = match parsed {
         Ok(Ok(mp4)) => mp4,
         Ok(Err(e)) => return Err(Error::Data(format!("MP4: {e}"))),

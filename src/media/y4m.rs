@@ -126,7 +126,9 @@ fn parse_header(line: &str) -> Result<Header> {
                     "444" => Subsampling::Yuv444,
                     "mono" => Subsampling::Yuv400,
                     other => {
-                        return Err(Error::Data(format!("Y4M: layout C{other}; 8-bit 420, 422, 444 and mono are read")));
+                        return Err(Error::Data(format!(
+                            "Y4M: layout C{other}; 8-bit 420, 422, 444 and mono are read"
+                        )));
                     }
                 }
             }

@@ -21,10 +21,11 @@ pub enum Part {
 }
 
 /// What happens when a queue is full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WhenFull {
     /// The line above waits. Nothing is lost. The default for recorded streams.
+    #[default]
     Block,
     /// The oldest waiting packet makes room, and is counted. The default for live streams.
     DropOldest,

@@ -29,12 +29,6 @@ pub struct Node {
     pub input: Option<Size>,
 }
 
-impl Default for WhenFull {
-    fn default() -> Self {
-        Self::Block
-    }
-}
-
 /// A checked pipeline.
 #[derive(Clone, Debug)]
 pub struct Graph {

@@ -181,16 +181,12 @@ impl Inbox {
         let ready = select.select();
         let at = open[ready.index()];
         let received = ready.recv(&self.inputs[at].receiver);
-        match received {
-            Ok(packet) => {
-                self.inputs[at].ahead.push_back(packet);
-                Some(at)
-            }
-            Err(_) => {
-                self.inputs[at].open = false;
-                None
-            }
+        if let Ok(packet) = received {
+            self.inputs[at].ahead.push_back(packet);
+            return Some(at);
         }
+        self.inputs[at].open = false;
+        None
     }
 
     fn earliest(&mut self) -> Option<Packet> {

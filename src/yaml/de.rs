@@ -296,7 +296,7 @@ struct Variant<'a> {
     value: Option<&'a Node>,
 }
 
-impl<'a, 'de> de::EnumAccess<'de> for Variant<'a> {
+impl<'de> de::EnumAccess<'de> for Variant<'_> {
     type Error = ReadError;
     type Variant = Self;
 

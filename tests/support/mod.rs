@@ -1,5 +1,5 @@
 //! What several test files share.
-#![allow(dead_code)]
+#![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
 pub mod pipe;
 pub mod vectors;
@@ -7,17 +7,13 @@ pub mod vectors;
 /// The folder that an environment variable names; `None` (after saying so) when it is not set.
 pub fn folder(variable: &str) -> Option<std::path::PathBuf> {
     let found = std::env::var_os(variable).map(std::path::PathBuf::from);
-    match found {
-        Some(path) => {
-            // Tests run in the package's folder; a relative path is meant from there.
-            assert!(path.is_dir(), "{variable} is set to {}, which is no folder", path.display());
-            Some(path)
-        }
-        None => {
-            eprintln!("skipped: set {variable}");
-            None
-        }
-    }
+    let Some(path) = found else {
+        eprintln!("skipped: set {variable}");
+        return None;
+    };
+    // Tests run in the package's folder; a relative path is meant from there.
+    assert!(path.is_dir(), "{variable} is set to {}, which is no folder", path.display());
+    Some(path)
 }
 
 /// Whether `ffmpeg` can be started; says so when it cannot.

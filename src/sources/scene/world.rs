@@ -120,7 +120,7 @@ fn slider(seed: u32, slot: u32, wide: f32, time: f32) -> Object {
     let x = (wide - w) / 2.0 + sway_x * (wide - w) * 0.52;
     let y = (1.0 - h) / 2.0 + sway_y * (1.0 - h) * 0.47;
     // A ball rolls as far as it moves.
-    let phase = if class == 3 { x / (3.14 * h) } else { unit(key, 10, turn) };
+    let phase = if class == 3 { x / (std::f32::consts::PI * h) } else { unit(key, 10, turn) };
     let mirrored = class != 3 && !hash(key, 11, turn).is_multiple_of(2);
     Object { class, x, y, w, h, depth: y + h, style: style(key, turn, phase, mirrored) }
 }
