@@ -1,4 +1,6 @@
 //! The program as a person meets it: verbs, exit codes, help, pipes, signals.
+// The shipped pipelines use every part.
+#![cfg(all(feature = "h264", feature = "mkv", feature = "openh264"))]
 #![allow(clippy::unwrap_used)]
 
 use std::io::{BufRead, BufReader, Read};
@@ -57,6 +59,8 @@ fn faults_of_models_are_told_apart() {
     std::fs::create_dir(&home).unwrap();
     let card = std::fs::read_to_string("models/scene/card.yaml").unwrap();
     let models = folder.path().display().to_string();
+    let good = ocelli(&["models", "verify", "scene"]);
+    assert!(text(&good.stdout).contains("all 5 objects of the golden picture"), "{}", text(&good.stderr));
     let verify = || {
         let output = ocelli(&["models", "verify", "m", "--models", &models]);
         assert_eq!(output.status.code(), Some(3));
@@ -139,6 +143,28 @@ fn a_signal_ends_the_run_in_order() {
         let frames = ocelli::media::video::open(&movie).unwrap().count().unwrap();
         assert_eq!(frames as usize, kept.lines().count(), "the video was closed in order");
     }
+}
+
+/// A run that cannot end in order, because nobody reads its output, is ended by the second signal.
+#[test]
+fn a_second_signal_ends_the_run_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let endless = file(&folder, "p.yaml", "pipeline:\n- scene: { size: [64, 48] }\n- jsonl\n");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ocelli"))
+        .args(["run", "--quiet", &endless])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = child.stdout.take().unwrap();
+    // It runs once the first byte is here; then nobody reads until it is gone.
+    out.read_exact(&mut [0; 1]).unwrap();
+    let kill =
+        || assert!(Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap().success());
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    kill();
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    kill();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
 }
 
 #[test]

@@ -93,7 +93,7 @@ fn the_bundled_model_finds_what_is_there() {
         let out = folder.path().join("found.jsonl");
         // A seed that is neither in training (100-119) nor in its test set (900-903).
         let text = format!(
-            "pipeline:\n- scene: {{ setting: {setting}, seed: 4242, frames: 40, fps: 0.4 }}\n- resize: {{ for: scene }}\n- detect: {{ model: scene, min_score: 0.4 }}\n- nms\n- jsonl: {{ path: '{}', truth: true }}\n",
+            "pipeline:\n- scene: {{ setting: {setting}, seed: 4242, frames: 40, fps: 0.4 }}\n- resize: {{ for: scene }}\n- detect: {{ model: scene, min_score: 0.5 }}\n- nms\n- jsonl: {{ path: '{}', truth: true }}\n",
             out.display()
         );
         pipe::play(&text, &pipe::env(&[])).result.unwrap();

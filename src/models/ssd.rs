@@ -28,6 +28,9 @@ pub struct Ssd {
     /// Column of "nothing here", which is no class; `null` if there is none.
     #[serde(default = "default_background")]
     pub background: Option<usize>,
+    /// How many answers an anchor may give.
+    #[serde(default)]
+    pub answers: Answers,
     /// Output of the offsets, counted from 0, and how its 8-bit numbers are read.
     #[serde(default)]
     pub boxes_output: Quantized,
@@ -95,6 +98,17 @@ pub enum Scores {
     Sigmoid,
     /// Raw; a softmax over the row (torchvision, Caffe).
     Softmax,
+}
+
+/// How many answers an anchor may give.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Answers {
+    /// Its best class (TFLite's `TFLite_Detection_PostProcess`).
+    #[default]
+    Best,
+    /// Every class above the threshold (torchvision).
+    All,
 }
 
 /// Where the anchors come from.
@@ -235,13 +249,29 @@ impl Detector for SsdDetector {
             self.scores.chunks_exact_mut(self.columns).for_each(softmax);
         }
         for (index, row) in self.scores.chunks_exact(self.columns).enumerate() {
+            let mut best = least;
+            let first = found.len();
             for (column, &value) in row.iter().enumerate() {
-                if value < least || Some(column) == self.spec.background {
+                // `NaN` is no answer either.
+                let low = value.partial_cmp(&best).is_none_or(std::cmp::Ordering::is_lt);
+                if low || Some(column) == self.spec.background {
                     continue;
+                }
+                if self.spec.answers == Answers::Best {
+                    // A later class must be better, not equal: the first of equals is the best.
+                    if found.len() > first && value == best {
+                        continue;
+                    }
+                    best = value;
+                    found.truncate(first);
                 }
                 let class = column - usize::from(self.spec.background.is_some_and(|b| b < column));
                 let score = if self.spec.scores == Scores::Sigmoid { sigmoid(value) } else { value };
-                found.push(Detection { bbox: self.bbox(index, placement), class: class as u16, score });
+                found.push(Detection { bbox: BBox::default(), class: class as u16, score });
+            }
+            if found.len() > first {
+                let bbox = self.bbox(index, placement);
+                found[first..].iter_mut().for_each(|detection| detection.bbox = bbox);
             }
         }
         Ok(())
