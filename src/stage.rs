@@ -42,7 +42,20 @@ pub trait Sink: Send {
     /// As for [`Stage::process`].
     fn write(&mut self, packet: &Packet) -> Result<()>;
 
-    /// Called once after the last packet.
+    /// Whether this packet is anything for the sink. One that is not does not use up its turn of `every:`.
+    fn wants(&self, _packet: &Packet) -> bool {
+        true
+    }
+
+    /// Called when no packet is waiting: what is in buffers should go out now.
+    ///
+    /// # Errors
+    /// As for [`Stage::process`].
+    fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Called once after the last packet, also after a fault.
     ///
     /// # Errors
     /// Ends the run with its exit code.
@@ -68,6 +81,10 @@ pub trait SourceConfig: Send {
     }
     /// Size of its frames, if that can be known without opening a device.
     fn frame_size(&self, _env: &Env) -> Option<Size> {
+        None
+    }
+    /// The file it reads, if it reads one: no sink may write there.
+    fn reads(&self, _env: &Env) -> Option<PathBuf> {
         None
     }
     /// Looks for faults that reading alone does not find: missing files and the like.
@@ -122,6 +139,10 @@ pub trait StageConfig: Send {
 pub trait SinkConfig: Send {
     /// What it needs of a packet.
     fn needs(&self) -> Products;
+    /// The one file it writes, if it writes one; `-` is standard output. No other line may use it.
+    fn writes(&self) -> Option<PathBuf> {
+        None
+    }
     /// As [`SourceConfig::check`].
     ///
     /// # Errors

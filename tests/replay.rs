@@ -62,6 +62,55 @@ fn merged_streams_come_in_the_same_order_each_time() {
     }
 }
 
+/// Two merges over the same two sources, crosswise and sparse: waiting for one stream must not stop the other.
+#[test]
+fn merges_do_not_stop_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = |name: &str| folder.path().join(name).display().to_string();
+    let text = format!(
+        "pipeline:
+- {{ id: s1, scene: {{ frames: 60, size: [32, 32] }} }}
+- {{ id: s2, scene: {{ frames: 60, size: [32, 32], seed: 2 }} }}
+- {{ id: a, from: s1, resize: {{ size: [16, 16] }}, every: 2s }}
+- {{ id: b, from: s2, resize: {{ size: [16, 16] }}, every: 2s }}
+- {{ id: m1, from: [a, s2], jsonl: {{ path: '{}' }} }}
+- {{ id: m2, from: [s1, b], jsonl: {{ path: '{}' }} }}
+",
+        out("1"),
+        out("2")
+    );
+    pipe::play(&text, &pipe::env(&[])).result.unwrap();
+    for name in ["1", "2"] {
+        assert_eq!(std::fs::read_to_string(out(name)).unwrap().lines().count(), 63);
+    }
+}
+
+/// What a scene knows keeps its own names, whatever a model calls its classes.
+#[test]
+fn truth_keeps_its_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("t.jsonl");
+    let text = format!(
+        "pipeline:\n- scene: {{ frames: 3, fps: 0.2 }}\n- jsonl: {{ path: '{}', truth: true }}\n",
+        out.display()
+    );
+    pipe::play(&text, &pipe::env(&[])).result.unwrap();
+    let text = std::fs::read_to_string(&out).unwrap();
+    assert!(text.contains("\"label\":\"car\"") && !text.contains("detections"), "{text}");
+}
+
+/// Folders in a pattern are made; `found` with `every` takes the first picture of each turn that has something.
+#[test]
+fn snapshots_go_where_the_pattern_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!(
+        "pipeline:\n- {{ id: cam, scene: {{ frames: 20, size: [64, 48] }} }}\n- {{ snapshot: {{ path: '{}/{{source}}/{{seq}}.jpg' }}, every: 1s }}\n",
+        folder.path().display()
+    );
+    pipe::play(&text, &pipe::env(&[])).result.unwrap();
+    assert!(folder.path().join("cam/000000.jpg").is_file() && folder.path().join("cam/000010.jpg").is_file());
+}
+
 /// The rendered scene is the same on every machine: these are its truths (`OCELLI_BLESS=1` rewrites).
 #[test]
 fn the_scene_is_the_same_everywhere() {

@@ -137,6 +137,7 @@ fn line(id: &str, part: Part) -> Line {
         every: None,
         deadline: None,
         place: Place::default(),
+        secrets: Vec::new(),
     }
 }
 
@@ -271,6 +272,45 @@ fn a_fault_of_a_live_stage_costs_one_frame() {
     assert_eq!(outcome.metrics.line("detect").unwrap().failed.load(SeqCst), 1);
     let expect: Vec<u64> = (0..20).filter(|seq| *seq != 7).collect();
     assert_eq!(*seen.lock().unwrap(), expect);
+}
+
+/// A sink that closes its file in `finish`, and takes only even frames.
+#[derive(Clone)]
+struct Even(Arc<AtomicU64>, Arc<Mutex<Vec<u64>>>);
+
+impl SinkConfig for Even {
+    fn needs(&self) -> Products {
+        Products::empty()
+    }
+    fn open(&self, _: &Env) -> Result<Box<dyn Sink>> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl Sink for Even {
+    fn wants(&self, packet: &Packet) -> bool {
+        packet.frame.seq % 2 == 0 && packet.frame.seq > 0
+    }
+    fn write(&mut self, packet: &Packet) -> Result<()> {
+        self.1.lock().unwrap().push(packet.frame.seq);
+        if packet.frame.seq >= 8 { Err(Error::Data("full".into())) } else { Ok(()) }
+    }
+    fn finish(&mut self) -> Result<()> {
+        self.0.fetch_add(1, SeqCst);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_sink_is_finished_after_a_fault_and_unwanted_packets_use_up_no_turn() {
+    let even = Even(Arc::default(), Arc::default());
+    let mut last = line("even", Part::Sink(Box::new(even.clone())));
+    last.every = Some(Every::Packets(3));
+    let (pipeline, graph, env) = build(vec![source(&Numbers::new(100, false)), last]);
+    let error = run(&pipeline, &graph, &env).unwrap().result.unwrap_err();
+    assert_eq!(error.to_string(), "even: frame 8: full");
+    assert_eq!(even.0.load(SeqCst), 1, "finished once");
+    assert_eq!(*even.1.lock().unwrap(), [2, 8], "each third of the wanted 2, 4, 6, 8");
 }
 
 #[test]

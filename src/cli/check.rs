@@ -4,6 +4,7 @@ use super::{Global, folder_of, say};
 use crate::error::{Error, Result};
 use crate::pipeline::{Graph, Pipeline};
 use clap::Args;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Check pipelines without opening a device, and show their graph
@@ -43,11 +44,15 @@ impl CheckArgs {
                 Err(error) => faults.push(error),
             }
         }
-        let Some(last) = faults.pop() else { return Ok(()) };
-        for fault in &faults {
-            eprintln!("{fault}");
+        if faults.is_empty() {
+            return Ok(());
         }
-        Err(last)
+        let first = faults.remove(0);
+        for fault in &faults {
+            // Nothing to be done if standard error is closed.
+            let _ = writeln!(std::io::stderr(), "{fault}");
+        }
+        Err(first)
     }
 
     fn check(&self, file: &Path, global: &Global) -> Result<String> {

@@ -10,6 +10,6 @@ pub fn counted(total: u64, things: &'static str) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new(total).with_message(things);
-    let style = ProgressStyle::with_template("{bar:32} {pos}/{len} {msg}, {per_sec}, {eta} left {prefix}");
+    let style = ProgressStyle::with_template("{bar:32} {pos}/{len} {msg}, {eta} left");
     if let Ok(style) = style { bar.with_style(style) } else { bar }
 }

@@ -12,7 +12,8 @@ use std::time::Duration;
 /// Reads the MJPEG pictures of an AVI file.
 pub struct AviReader {
     file: BufReader<File>,
-    frames: Vec<(u64, u32)>,
+    /// Offset, length, and number of the chunk: an empty chunk shows the last picture once more.
+    frames: Vec<(u64, u32, u32)>,
     size: Size,
     frame_time: Duration,
     next: usize,
@@ -53,12 +54,12 @@ impl AviReader {
 
 impl VideoReader for AviReader {
     fn next_picture(&mut self) -> Result<Option<Picture<'_>>> {
-        let Some(&(offset, length)) = self.frames.get(self.next) else { return Ok(None) };
+        let Some(&(offset, length, number)) = self.frames.get(self.next) else { return Ok(None) };
         let cut = |e| Error::io("AVI", e);
         self.file.seek(SeekFrom::Start(offset)).map_err(cut)?;
         self.buffer.resize(length as usize, 0);
         self.file.read_exact(&mut self.buffer).map_err(cut)?;
-        let pts = self.frame_time * self.next as u32;
+        let pts = self.frame_time.saturating_mul(number);
         self.next += 1;
         Ok(Some(Picture { pts, pixels: Pixels::Jpeg(&self.buffer) }))
     }
@@ -77,7 +78,8 @@ struct Walk {
     fourcc: [u8; 4],
     size: Size,
     frame_time: Duration,
-    frames: Vec<(u64, u32)>,
+    frames: Vec<(u64, u32, u32)>,
+    chunks: u32,
     streams: i32,
     video: Option<i32>,
 }
@@ -89,6 +91,7 @@ impl Walk {
             size: Size::default(),
             frame_time: Duration::from_millis(40),
             frames: Vec::new(),
+            chunks: 0,
             streams: -1,
             video: None,
         };
@@ -112,8 +115,11 @@ impl Walk {
                 let mut chunk = vec![0; bytes as usize];
                 file.read_exact(&mut chunk)?;
                 walk.header(&id, &chunk);
-            } else if walk.is_video(&id) && bytes > 0 && bytes <= MAX_CHUNK {
-                walk.frames.push((body, bytes));
+            } else if walk.is_video(&id) && bytes <= MAX_CHUNK {
+                if bytes > 0 {
+                    walk.frames.push((body, bytes, walk.chunks));
+                }
+                walk.chunks += 1;
             }
             at = end + u64::from(bytes & 1);
         }
@@ -130,7 +136,9 @@ impl Walk {
                     self.video = Some(self.streams);
                     let (scale, rate) = (u64::from(number(20)), u64::from(number(24)));
                     if scale > 0 && rate > 0 {
-                        self.frame_time = Duration::from_nanos(scale * 1_000_000_000 / rate);
+                        let nanos = scale * 1_000_000_000 / rate;
+                        // No recording shows one picture for an hour.
+                        self.frame_time = Duration::from_nanos(nanos.min(3_600_000_000_000));
                     }
                 }
             }
@@ -255,6 +263,20 @@ fn header(size: Size, frames_per_second: f64, frames: u32, data: u32) -> Vec<u8>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_empty_chunk_takes_its_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, size) = (folder.path().join("t.avi"), Size::new(16, 8));
+        let mut writer = AviWriter::create(&path, size, 10.0).unwrap();
+        for picture in [&[1][..], &[], &[2]] {
+            writer.push(picture).unwrap();
+        }
+        writer.finish(size, 10.0).unwrap();
+        let mut reader = AviReader::open(&path).unwrap().unwrap();
+        reader.next_picture().unwrap();
+        assert_eq!(reader.next_picture().unwrap().unwrap().pts, Duration::from_millis(200));
+    }
 
     #[test]
     fn what_is_written_is_read_again() {

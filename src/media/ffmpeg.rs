@@ -5,6 +5,7 @@ use super::y4m::Y4mReader;
 use crate::error::{Error, Result};
 use crate::types::Size;
 use std::io::{BufReader, Read};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::JoinHandle;
@@ -27,6 +28,8 @@ pub fn open(path: &Path, what: &str) -> Result<Box<dyn VideoReader>> {
         .args(["-nostdin", "-v", "error", "-i"])
         .arg(path)
         .args(["-map", "0:v:0", "-pix_fmt", "yuv420p", "-f", "yuv4mpegpipe", "-"])
+        // Ctrl-C is for us; the child ends when its reader does.
+        .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

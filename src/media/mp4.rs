@@ -72,6 +72,11 @@ pub fn open(path: &Path) -> Result<Result<Mp4Packets, String>> {
     if !matches!(track.trak(&mp4).mdia.minf.stbl.stsd.contents, StsdBoxContent::Avc1(_)) {
         return Ok(Err(track.codec_string(&mp4).unwrap_or_else(|| "a codec that is not H.264".into())));
     }
+    let turned = &track.trak(&mp4).tkhd.matrix;
+    if turned.b != 0 || turned.c != 0 || turned.a < 0 || turned.d < 0 {
+        // ffmpeg turns the pictures as the file asks.
+        return Ok(Err("H.264 turned on its side".into()));
+    }
     let config = track.raw_codec_config(&mp4).ok_or_else(|| Error::Data("MP4: no parameter sets".into()))?;
     let mut samples = Vec::with_capacity(track.samples.len());
     for sample in &track.samples {

@@ -16,6 +16,7 @@ const MAX_LINE: u64 = 4096;
 pub struct Y4mReader<R> {
     input: R,
     header: Header,
+    line: Vec<u8>,
     frame: Vec<u8>,
     index: u64,
     count: Option<u64>,
@@ -53,8 +54,12 @@ impl<R: BufRead + Send> Y4mReader<R> {
     /// # Errors
     /// [`Error::Data`] if it is none, or of a layout that is not read.
     pub fn new(mut input: R) -> Result<Self> {
-        let line = read_line(&mut input)?.ok_or_else(|| Error::Data("Y4M: empty".into()))?;
-        Ok(Self { input, header: parse_header(&line)?, frame: Vec::new(), index: 0, count: None })
+        let mut line = Vec::new();
+        if !read_line(&mut input, &mut line)? {
+            return Err(Error::Data("Y4M: empty".into()));
+        }
+        let header = parse_header(&String::from_utf8_lossy(&line))?;
+        Ok(Self { input, header, line, frame: Vec::new(), index: 0, count: None })
     }
 
     /// Whether nothing more comes; waits for the writer if it must.
@@ -68,8 +73,10 @@ impl<R: BufRead + Send> Y4mReader<R> {
 
 impl<R: BufRead + Send> VideoReader for Y4mReader<R> {
     fn next_picture(&mut self) -> Result<Option<Picture<'_>>> {
-        let Some(line) = read_line(&mut self.input)? else { return Ok(None) };
-        if !line.starts_with("FRAME") {
+        if !read_line(&mut self.input, &mut self.line)? {
+            return Ok(None);
+        }
+        if !self.line.starts_with(b"FRAME") {
             return Err(Error::Data(format!("Y4M: frame {}: `FRAME` expected", self.index)));
         }
         let Header { size, rate, sampling, how } = self.header;
@@ -94,12 +101,13 @@ impl<R: BufRead + Send> VideoReader for Y4mReader<R> {
     }
 }
 
-fn read_line(input: &mut impl BufRead) -> Result<Option<String>> {
-    let mut line = Vec::new();
-    input.by_ref().take(MAX_LINE).read_until(b'\n', &mut line).map_err(|e| Error::io("Y4M", e))?;
+/// Reads a line without its end; `false` where nothing more comes.
+fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> Result<bool> {
+    line.clear();
+    input.by_ref().take(MAX_LINE).read_until(b'\n', line).map_err(|e| Error::io("Y4M", e))?;
     match line.pop() {
-        None => Ok(None),
-        Some(b'\n') => Ok(Some(String::from_utf8_lossy(&line).into_owned())),
+        None => Ok(false),
+        Some(b'\n') => Ok(true),
         Some(_) => Err(Error::Data("Y4M: a header line without an end".into())),
     }
 }

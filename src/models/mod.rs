@@ -49,7 +49,7 @@ pub fn family(card: &Card) -> Result<Family> {
 pub fn detector(card: &Card) -> Result<Box<dyn Detector>> {
     Ok(match family(card)? {
         Family::Ssd(ssd) => Box::new(ssd::SsdDetector::new(ssd, card)?),
-        Family::Yolox(yolox) => Box::new(yolo::YoloxDetector::new(yolox, card)),
+        Family::Yolox(yolox) => Box::new(yolo::YoloxDetector::new(yolox, card)?),
     })
 }
 

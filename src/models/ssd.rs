@@ -166,11 +166,16 @@ pub struct DefaultBoxes {
 }
 
 impl Anchors {
+    /// Number of cells of all maps.
+    fn cells(&self) -> u64 {
+        let (Self::Tf(TfAnchors { maps, .. }) | Self::DefaultBoxes(DefaultBoxes { maps, .. })) = self;
+        maps.iter().map(|&side| u64::from(side) * u64::from(side)).fold(0, u64::saturating_add)
+    }
+
     /// `[N]` of `[cx, cy, w, h]` relative to the input.
     #[must_use]
     pub fn generate(&self, input: Size) -> Vec<[f32; 4]> {
-        let square =
-            |maps: &[u32]| -> Vec<Size> { maps.iter().map(|&side| Size::new(side.min(512), side.min(512))).collect() };
+        let square = |maps: &[u32]| -> Vec<Size> { maps.iter().map(|&side| Size::new(side, side)).collect() };
         match self {
             Self::Tf(tf) => anchors::tf_ssd(&TfSsd {
                 maps: square(&tf.maps),
@@ -205,11 +210,12 @@ impl SsdDetector {
     /// [`crate::error::Error::Model`] if the anchors make no sense.
     pub fn new(spec: Ssd, card: &Card) -> Result<Self> {
         let input = card.fields.input.size;
-        let mut anchors = spec.anchors.generate(input);
-        if anchors.is_empty() || anchors.len() > 1_000_000 {
-            let message = format!("family.ssd.anchors: they give {} boxes", anchors.len());
+        let cells = spec.anchors.cells();
+        if !(1..=200_000).contains(&cells) {
+            let message = format!("family.ssd.anchors: the maps have {cells} cells; 1 to 200000 make sense");
             return Err(card.error(Fault::new(card.family.place, message)));
         }
+        let mut anchors = spec.anchors.generate(input);
         let (w, h) = (input.width as f32, input.height as f32);
         for anchor in &mut anchors {
             *anchor = [anchor[0] * w, anchor[1] * h, anchor[2] * w, anchor[3] * h];

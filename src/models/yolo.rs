@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::infer::{Card, Session};
 use crate::ops::iou::from_cxcywh;
 use crate::types::{Detection, Placement, Size};
+use crate::yaml::Fault;
 use serde::Deserialize;
 
 /// What the score columns hold.
@@ -77,10 +78,19 @@ pub struct YoloxDetector {
 
 impl YoloxDetector {
     /// A decoder for a card's input size and labels.
-    #[must_use]
-    pub fn new(spec: Yolox, card: &Card) -> Self {
-        let cells = cells(card.fields.input.size, &spec.strides);
-        Self { spec, cells, classes: card.labels.len(), rows: Vec::new() }
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Model`] if the strides make no sense.
+    pub fn new(spec: Yolox, card: &Card) -> Result<Self> {
+        let input = card.fields.input.size;
+        let fits = |stride: &u32| (4..=input.width.min(input.height)).contains(stride);
+        if spec.strides.is_empty() || spec.strides.len() > 8 || !spec.strides.iter().all(fits) {
+            let message =
+                format!("family.yolox.strides: {:?}; 1 to 8 numbers between 4 and the input's side", spec.strides);
+            return Err(card.error(Fault::new(card.family.place, message)));
+        }
+        let cells = cells(input, &spec.strides);
+        Ok(Self { spec, cells, classes: card.labels.len(), rows: Vec::new() })
     }
 }
 

@@ -81,8 +81,10 @@ pub fn plan(frame: Size, input: Size, fit: Fit) -> Plan {
         }
         Fit::Crop => {
             let ratio = (iw / fw).max(ih / fh);
-            let (w, h) = (iw / ratio, ih / ratio);
-            let (x, y) = ((fw - w) / 2.0, (fh - h) / 2.0);
+            // Rounding must not carry the part past the frame's edges.
+            let (w, h) = ((iw / ratio).min(fw), (ih / ratio).min(fh));
+            let (x, y) = (((fw - w) / 2.0).max(0.0), ((fh - h) / 2.0).max(0.0));
+            let (w, h) = (w.min(fw - x), h.min(fh - y));
             let scale = (1.0 / ratio) as f32;
             Plan {
                 source: [x, y, w, h],
@@ -234,6 +236,18 @@ mod tests {
         let plan = plan(Size::new(640, 360), Size::new(100, 100), Fit::Crop);
         assert_eq!(plan.source, [140.0, 0.0, 360.0, 360.0]);
         assert_eq!(plan.placement.to_frame(BBox::new(0.0, 0.0, 100.0, 100.0)), BBox::new(140.0, 0.0, 500.0, 360.0));
+    }
+
+    #[test]
+    fn a_crop_of_any_size_stays_inside() {
+        let mut resizer = Resize::default();
+        for (width, height) in [(1280, 720), (640, 360), (1640, 1232), (333, 77), (719, 1281)] {
+            let from = Image::new(Size::new(width, height), PixelFormat::Gray8);
+            for side in [416, 320, 640, 97] {
+                let plan = plan(from.size, Size::new(side, side), Fit::Crop);
+                resizer.apply(&from, &plan, Filter::Bilinear, 0, &mut Image::default()).unwrap();
+            }
+        }
     }
 
     #[test]

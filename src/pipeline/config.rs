@@ -70,6 +70,8 @@ pub struct Line {
     pub deadline: Option<Duration>,
     /// Where its word stands.
     pub place: Place,
+    /// What came out of `${…}` on this line; kept out of messages.
+    pub secrets: Vec<String>,
 }
 
 /// All lines of a file.
@@ -259,7 +261,18 @@ fn read_line(index: usize, item: &Node, faults: &mut Vec<Fault>) -> Option<Line>
         every: common.every,
         deadline: common.deadline,
         place,
+        secrets: secrets(item),
     })
+}
+
+/// The texts below a node that came out of `${…}`.
+fn secrets(node: &Node) -> Vec<String> {
+    match &node.value {
+        Value::Text(text) if node.secret => vec![text.clone()],
+        Value::List(list) => list.iter().flat_map(secrets).collect(),
+        Value::Map(entries) => entries.iter().flat_map(|(_, value)| secrets(value)).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// All words that may begin a line.

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::stage::Env;
 use crate::types::{Products, Size};
 use crate::yaml::{Fault, nearest};
+use std::path::{Path, PathBuf};
 
 /// A line in the graph; same index as in [`Pipeline::lines`].
 #[derive(Clone, Debug, Default)]
@@ -53,27 +54,56 @@ impl Graph {
             builder.nodes.push(node);
         }
         builder.check_ends();
+        builder.check_files();
         let Builder { nodes, faults, notes, .. } = builder;
-        if faults.is_empty() { Ok(Self { nodes, notes }) } else { Err(pipeline.document.error(&faults)) }
+        if !faults.is_empty() {
+            return Err(pipeline.document.error(&faults));
+        }
+        let mut graph = Self { nodes, notes };
+        for (index, line) in pipeline.lines.iter().enumerate() {
+            if graph.merges_with_buffer(index) {
+                let id = &line.id;
+                graph.notes.push(format!(
+                    "`{id}`: keeps aside what one of its streams is ahead of the other; that is not in the bound"
+                ));
+            }
+        }
+        Ok(graph)
     }
 
     /// Bytes that frames, model inputs and canvases may take in all queues and at work, if all sizes are known.
     #[must_use]
     pub fn memory_bound_bytes(&self) -> Option<u64> {
         let mut sum = 0;
-        for node in self.nodes.iter().filter(|node| !node.inputs.is_empty()) {
+        for node in &self.nodes {
             let frame = node.frame?.pixels() as u64 * 3;
             let canvas = if node.carries.contains(Products::CANVAS) { frame } else { 0 };
             let input = node.input.map_or(0, |size| size.pixels() as u64 * 3);
-            sum += (node.capacity as u64 * node.inputs.len() as u64 + 1) * (frame + canvas + input);
+            let held = node.inputs.len() * node.capacity + node.inputs.len().max(1);
+            sum += held as u64 * (frame + canvas + input);
         }
         Some(sum)
     }
 
-    /// Frames that may be in all queues and at work.
+    /// Frames that may be in all queues and at work: what waits on each edge, one in each line's hands, and
+    /// for a merge one of each stream.
     #[must_use]
     pub fn frames_bound(&self) -> usize {
-        self.nodes.iter().filter(|n| !n.inputs.is_empty()).map(|n| n.capacity * n.inputs.len() + 1).sum()
+        let held = |node: &Node| node.inputs.len() * node.capacity + node.inputs.len().max(1);
+        self.nodes.iter().map(held).sum()
+    }
+
+    /// Whether a line merges recorded streams that could stop each other: some line above has several
+    /// readers, so waiting for one of its streams may hold up the other. What runs ahead is then kept aside.
+    #[must_use]
+    pub fn merges_with_buffer(&self, index: usize) -> bool {
+        let node = &self.nodes[index];
+        node.inputs.len() > 1 && !node.live && node.when_full == WhenFull::Block && self.has_fork_above(index)
+    }
+
+    fn has_fork_above(&self, index: usize) -> bool {
+        let fork = |&input: &usize| self.nodes[input].readers.len() > 1 || self.has_fork_above(input);
+        self.nodes[index].inputs.iter().any(fork)
     }
 }
 
@@ -116,9 +146,13 @@ impl Builder<'_> {
         self.faults.push(Fault::new(line.place, message));
     }
 
-    /// An error of a part's own check, at its line.
+    /// An error of a part's own check, at its line. What came out of `${…}` is not repeated.
     fn part_fault(&mut self, line: &Line, error: &Error) {
-        self.fault(line, format!("`{}`: {error}", line.word));
+        let mut message = format!("`{}`: {error}", line.word);
+        for secret in line.secrets.iter().filter(|secret| !secret.is_empty()) {
+            message = message.replace(secret.as_str(), "${…}");
+        }
+        self.fault(line, message);
     }
 
     fn node(&mut self, index: usize) -> Node {
@@ -179,7 +213,9 @@ impl Builder<'_> {
                 }
                 match stage.takes_input(self.env) {
                     Ok(Some((model, wants))) => {
-                        if let Some(size) = node.input.filter(|size| *size != wants.size) {
+                        // Each stream of a merge must fit.
+                        let above = node.inputs.iter().map(|&input| self.nodes[input].input);
+                        if let Some(size) = above.flatten().find(|size| *size != wants.size) {
                             let message = format!(
                                 "`{}` model `{model}` takes {}, but `resize` gives {size}; write `resize: {{ for: {model} }}`",
                                 line.word, wants.size
@@ -265,6 +301,30 @@ impl Builder<'_> {
             node.input = same(node.input, above.input);
         }
         node
+    }
+
+    /// No sink may write what a source reads or another sink writes.
+    fn check_files(&mut self) {
+        let whole = |path: PathBuf| path.canonicalize().or_else(|_| std::path::absolute(&path)).unwrap_or(path);
+        let mut used: Vec<(PathBuf, &str)> = Vec::new();
+        for line in &self.pipeline.lines {
+            let path = match &line.part {
+                Part::Source(source) => source.reads(self.env).map(whole),
+                Part::Sink(sink) => sink.writes().map(|path| if path == Path::new("-") { path } else { whole(path) }),
+                Part::Stage(_) => None,
+            };
+            let Some(path) = path else { continue };
+            if matches!(line.part, Part::Sink(_)) {
+                // The null device takes what anyone writes.
+                let other = used.iter().find(|(known, _)| *known == path && path != Path::new("/dev/null"));
+                if let Some((_, other)) = other {
+                    let message =
+                        format!("`{}` writes to the file that `{other}` uses too; give it another `path`", line.id);
+                    self.faults.push(Fault::new(line.place, message));
+                }
+            }
+            used.push((path, &line.id));
+        }
     }
 
     /// A pipeline begins with a source and ends in sinks.

@@ -137,6 +137,11 @@ impl Inbox {
         Self { inputs: receivers.into_iter().map(input).collect(), merge, gone }
     }
 
+    /// Whether no packet is waiting right now.
+    pub fn is_empty(&self) -> bool {
+        self.inputs.iter().all(|input| input.receiver.is_empty() && input.ahead.is_empty())
+    }
+
     /// The next packet; `None` when every stream has ended.
     pub fn next(&mut self) -> Option<Packet> {
         if let [only] = self.inputs.as_slice() {

@@ -39,7 +39,11 @@ struct Fault(Mutex<Option<Error>>);
 
 impl Fault {
     fn report(&self, error: Error, stop: &Stop) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A reader that went away must not hide a real fault that follows.
+        if first.as_ref().is_none_or(|known| matches!(known, Error::ReaderGone)) {
+            *first = Some(error);
+        }
         stop.request();
     }
 }
@@ -136,14 +140,15 @@ impl Run {
     }
 }
 
-/// Streams of one source must be merged with a buffer, see [`Merge`].
 fn merge_rule(graph: &Graph, index: usize) -> Merge {
     let node = &graph.nodes[index];
     if node.live || node.when_full == WhenFull::DropOldest {
-        return Merge::Arrival;
+        Merge::Arrival
+    } else if graph.merges_with_buffer(index) {
+        Merge::TimeBuffered
+    } else {
+        Merge::Time
     }
-    let sources: usize = node.inputs.iter().map(|&input| graph.nodes[input].sources.len()).sum();
-    if sources > node.sources.len() { Merge::TimeBuffered } else { Merge::Time }
 }
 
 /// Opens sinks and builds stages before sources, so that nothing is lost while a model loads.
@@ -202,6 +207,8 @@ impl Worker {
                     tracing::warn!(line = self.id, "{error}");
                     continue;
                 }
+                // What breaks while everything ends (a child that got the same signal) is no fault.
+                Err(_) if self.stop.is_requested() => break,
                 Err(error) => return Err(error),
             };
             self.metrics.time(start.elapsed());
@@ -242,9 +249,24 @@ impl Worker {
         Ok(())
     }
 
-    fn sink_loop(&self, mut sink: Box<dyn Sink>, mut inbox: Inbox, mut gate: Gate) -> Result<()> {
-        while let Some(packet) = inbox.next() {
+    /// Writes until the stream ends, then finishes: also after a fault, so that files are closed in order.
+    fn sink_loop(&self, mut sink: Box<dyn Sink>, inbox: Inbox, gate: Gate) -> Result<()> {
+        let written = self.write_all(&mut *sink, inbox, gate);
+        let finished = sink.finish();
+        written.and(finished)
+    }
+
+    fn write_all(&self, sink: &mut dyn Sink, mut inbox: Inbox, mut gate: Gate) -> Result<()> {
+        loop {
+            if inbox.is_empty() {
+                self.settle(sink.flush(), 0)?;
+            }
+            let Some(packet) = inbox.next() else { return Ok(()) };
             self.metrics.received.fetch_add(1, Relaxed);
+            if !sink.wants(&packet) {
+                self.metrics.passed.fetch_add(1, Relaxed);
+                continue;
+            }
             if let Err(reason) = gate.admit(&packet, &*self.clock) {
                 self.metrics.count_drop(reason);
                 continue;
@@ -256,7 +278,6 @@ impl Worker {
                 self.metrics.passed.fetch_add(1, Relaxed);
             }
         }
-        sink.finish()
     }
 
     /// Live: a failed packet is logged, counted and left out. Recorded: it ends the run.

@@ -8,8 +8,7 @@ use serde::Deserialize;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
-use std::time::Instant;
+use std::path::{Path, PathBuf};
 
 /// Writes one line of JSON a frame. Keys come in a fixed order and numbers in a fixed form, so that two runs
 /// over one recording give the same bytes; docs/jsonl.md describes every key.
@@ -42,6 +41,10 @@ impl SinkConfig for Jsonl {
         if self.truth { Products::TRUTH } else { Products::empty() }
     }
 
+    fn writes(&self) -> Option<PathBuf> {
+        Some(PathBuf::from(&self.path))
+    }
+
     fn open(&self, _env: &Env) -> Result<Box<dyn Sink>> {
         let out: Box<dyn Write + Send> = if self.path == "-" {
             Box::new(std::io::stdout())
@@ -51,7 +54,7 @@ impl SinkConfig for Jsonl {
             Box::new(File::create(path).map_err(|e| Error::io(path, e))?)
         };
         let out = BufWriter::with_capacity(1 << 15, out);
-        Ok(Box::new(Writing { settings: self.clone(), out, line: String::new(), flushed: Instant::now() }))
+        Ok(Box::new(Writing { settings: self.clone(), out, line: String::new() }))
     }
 }
 
@@ -59,27 +62,25 @@ struct Writing {
     settings: Jsonl,
     out: BufWriter<Box<dyn Write + Send>>,
     line: String,
-    flushed: Instant,
 }
 
 impl Sink for Writing {
     fn write(&mut self, packet: &Packet) -> Result<()> {
         let found = packet.detections.as_ref().map(|found| found.as_slice());
-        if !self.settings.empty && found.is_none_or(<[Detection]>::is_empty) {
-            return Ok(());
-        }
         self.line.clear();
         let truth = packet.truth.as_ref().filter(|_| self.settings.truth).map(|truth| truth.as_slice());
-        // Writing to a String cannot fail.
-        let _ = line(&mut self.line, packet, found, truth);
+        line(&mut self.line, packet, found, truth)
+            .map_err(|_| Error::Data(format!("frame {}: its time lies after the year 9999", packet.frame.seq)))?;
         let io = |e| Error::io(&self.settings.path, e);
-        self.out.write_all(self.line.as_bytes()).map_err(io)?;
-        // A reader that follows the file waits at most a fifth of a second.
-        if self.flushed.elapsed().as_millis() >= 200 {
-            self.out.flush().map_err(io)?;
-            self.flushed = Instant::now();
-        }
-        Ok(())
+        self.out.write_all(self.line.as_bytes()).map_err(io)
+    }
+
+    fn wants(&self, packet: &Packet) -> bool {
+        self.settings.empty || packet.detections.as_ref().is_some_and(|found| !found.is_empty())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.out.flush().map_err(|e| Error::io(&self.settings.path, e))
     }
 
     fn finish(&mut self) -> Result<()> {
@@ -105,23 +106,25 @@ fn line(
     let size = frame.image.size;
     write!(out, ",\"seq\":{},\"pts_ms\":{}.{:03},\"wall\":\"{wall}\"", frame.seq, pts / 1000, pts % 1000)?;
     write!(out, ",\"size\":[{},{}]", size.width, size.height)?;
-    for (key, list) in [("detections", found), ("truth", truth)] {
+    let names = [packet.labels.as_deref(), packet.truth_labels.as_deref()];
+    for ((key, list), labels) in [("detections", found), ("truth", truth)].into_iter().zip(names) {
         let Some(list) = list else { continue };
         write!(out, ",\"{key}\":[")?;
         for (index, detection) in list.iter().enumerate() {
             if index > 0 {
                 out.write_char(',')?;
             }
-            object(out, packet, detection)?;
+            let label = labels.and_then(|names| names.get(usize::from(detection.class)));
+            object(out, label.map(String::as_str), detection)?;
         }
         out.write_char(']')?;
     }
     out.write_str("}\n")
 }
 
-fn object(out: &mut String, packet: &Packet, detection: &Detection) -> std::fmt::Result {
+fn object(out: &mut String, label: Option<&str>, detection: &Detection) -> std::fmt::Result {
     write!(out, "{{\"class\":{}", detection.class)?;
-    if let Some(label) = packet.label(detection.class) {
+    if let Some(label) = label {
         out.write_str(",\"label\":")?;
         text(out, label)?;
     }

@@ -7,7 +7,7 @@ use crate::media::jpeg;
 use crate::stage::{Env, Sink, SinkConfig};
 use crate::types::{Image, Packet, Products, Size};
 use serde::Deserialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Writes a video: of the annotated pictures if there are any, else of the frames. The ending of the path
@@ -59,6 +59,10 @@ impl Record {
 impl SinkConfig for Record {
     fn needs(&self) -> Products {
         Products::empty()
+    }
+
+    fn writes(&self) -> Option<PathBuf> {
+        Some(PathBuf::from(&self.path))
     }
 
     fn check(&self, _env: &Env) -> Result<()> {
@@ -192,6 +196,9 @@ mod mp4 {
     use std::time::Duration;
     use yuv::{BufferStoreMut, YuvConversionMode, YuvPlanarImageMut, YuvRange, YuvStandardMatrix};
 
+    /// openh264's own limit: 36,864 blocks of 16x16.
+    const MAX_PIXELS: usize = 36_864 * 256;
+
     /// H.264 by openh264 in fragmented MP4.
     pub struct Mp4 {
         encoder: Encoder,
@@ -207,8 +214,10 @@ mod mp4 {
     impl Mp4 {
         pub fn create(path: &Path, size: Size, fps: f64, qp: u8) -> Result<Self> {
             let even = Size::new(size.width & !1, size.height & !1);
-            if even.width < 16 || even.height < 16 {
-                return Err(Error::Data(format!("frames of {size} are too small for H.264; 16x16 is the least")));
+            if even.width < 16 || even.height < 16 || even.pixels() > MAX_PIXELS {
+                return Err(Error::Data(format!(
+                    "frames of {size} do not fit H.264 (16x16 to {MAX_PIXELS} pixels); record to an .avi, or after a resize"
+                )));
             }
             let config = EncoderConfig::new()
                 .qp(QpRange::new(qp, qp))

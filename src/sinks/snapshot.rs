@@ -59,7 +59,6 @@ impl SinkConfig for Snapshot {
 
     fn open(&self, env: &Env) -> Result<Box<dyn Sink>> {
         self.check(env)?;
-        make_parent(Path::new(&self.path))?;
         Ok(Box::new(Taking { settings: self.clone(), bytes: Vec::new() }))
     }
 }
@@ -70,11 +69,11 @@ struct Taking {
 }
 
 impl Sink for Taking {
+    fn wants(&self, packet: &Packet) -> bool {
+        !self.settings.found || packet.detections.as_ref().is_some_and(|found| !found.is_empty())
+    }
+
     fn write(&mut self, packet: &Packet) -> Result<()> {
-        let nothing = packet.detections.as_ref().is_none_or(|found| found.is_empty());
-        if self.settings.found && nothing {
-            return Ok(());
-        }
         let frame = &packet.frame;
         let image = packet.canvas.as_deref().unwrap_or(&frame.image);
         let name = Path::new(&frame.name).file_stem().unwrap_or_default().to_string_lossy();
@@ -91,6 +90,7 @@ impl Sink for Taking {
         } else {
             jpeg::encode(image, self.settings.quality, &mut self.bytes)?;
         }
+        make_parent(Path::new(&path))?;
         replace(Path::new(&path), &self.bytes)
     }
 }

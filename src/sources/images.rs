@@ -7,6 +7,7 @@ use crate::stage::{Env, Source, SourceConfig};
 use crate::types::{Frame, Packet, Pool};
 use serde::Deserialize;
 use std::cmp::Ordering;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,8 +36,8 @@ const fn default_fps() -> f64 {
 impl Images {
     /// The files, in natural order.
     fn files(&self, env: &Env) -> Result<Vec<PathBuf>> {
-        if !(self.fps.is_finite() && self.fps > 0.0) {
-            return Err(Error::Config(format!("`fps` is {}; it must be above 0", self.fps)));
+        if !(1e-6..=1e6).contains(&self.fps) {
+            return Err(Error::Config(format!("`fps` is {}; it must lie between 0.000001 and 1000000", self.fps)));
         }
         let path = env.input_path(&self.path);
         let mut files = if path.is_dir() {
@@ -103,7 +104,14 @@ impl SourceConfig for Images {
 
     fn open(&self, env: &Env, id: &Arc<str>) -> Result<Box<dyn Source>> {
         let files = self.files(env)?;
-        Ok(Box::new(Showing { settings: self.clone(), files, id: Arc::clone(id), seq: 0, frames: Pool::new() }))
+        Ok(Box::new(Showing {
+            settings: self.clone(),
+            files,
+            id: Arc::clone(id),
+            seq: 0,
+            frames: Pool::new(),
+            bytes: Vec::new(),
+        }))
     }
 }
 
@@ -113,12 +121,15 @@ struct Showing {
     id: Arc<str>,
     seq: u64,
     frames: Pool<Frame>,
+    bytes: Vec<u8>,
 }
 
 impl Source for Showing {
     fn next(&mut self) -> Result<Option<Packet>> {
         let Some(path) = self.files.get(self.seq as usize) else { return Ok(None) };
-        let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+        self.bytes.clear();
+        let read = std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut self.bytes));
+        read.map_err(|e| Error::io(path, e))?;
         let frame = self.frames.fill(|frame| {
             frame.source = Arc::clone(&self.id);
             frame.seq = self.seq;
@@ -126,7 +137,7 @@ impl Source for Showing {
             frame.wall = self.settings.start.0 + frame.pts;
             frame.name.clear();
             frame.name.push_str(&path.file_name().unwrap_or_default().to_string_lossy());
-            still::decode(&bytes, &mut frame.image)
+            still::decode(&self.bytes, &mut frame.image)
         });
         self.seq += 1;
         Ok(Some(Packet::new(frame.map_err(|e| e.at(path.display()))?)))

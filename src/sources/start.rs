@@ -1,7 +1,7 @@
 //! When a recording began.
 
 use serde::{Deserialize, Deserializer};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// A moment as `2026-11-23T08:30:00Z`. A recorded source's first frame has this `wall` time;
 /// without it 1970-01-01, so that two runs give the same bytes.
@@ -17,10 +17,12 @@ impl Default for Start {
 impl<'de> Deserialize<'de> for Start {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let parsed = humantime::parse_rfc3339_weak(&text);
+        // Far enough for any recording, and every time after it can still be written.
+        let year_5000 = SystemTime::UNIX_EPOCH + Duration::from_secs(95_617_584_000);
+        let parsed = humantime::parse_rfc3339_weak(&text).ok().filter(|time| *time < year_5000);
         parsed
             .map(Self)
-            .map_err(|_| serde::de::Error::custom(format!("{text:?} is no time; write it as 2026-11-23T08:30:00Z")))
+            .ok_or_else(|| serde::de::Error::custom(format!("{text:?} is no time; write it as 2026-11-23T08:30:00Z")))
     }
 }
 

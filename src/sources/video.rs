@@ -6,6 +6,7 @@ use crate::media::video::{self, VideoReader};
 use crate::stage::{Env, Source, SourceConfig};
 use crate::types::{Frame, Packet, Pool, Size};
 use serde::Deserialize;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Frames of a video file: MP4 and MKV with H.264, AVI with MJPEG, Y4M; any other format if `ffmpeg` is
@@ -32,6 +33,10 @@ impl SourceConfig for Video {
 
     fn frame_size(&self, env: &Env) -> Option<Size> {
         video::open(&env.input_path(&self.path)).ok().map(|reader| reader.size())
+    }
+
+    fn reads(&self, env: &Env) -> Option<PathBuf> {
+        Some(env.input_path(&self.path))
     }
 
     fn check(&self, env: &Env) -> Result<()> {

@@ -43,6 +43,8 @@ pub struct Packet {
     pub canvas: Option<Arc<Image>>,
     /// What is really there; only a rendered `scene` knows.
     pub truth: Option<Arc<Vec<Detection>>>,
+    /// Names of the classes of `truth`.
+    pub truth_labels: Option<Arc<[String]>>,
     /// The clock's time when the frame left its source; set by the runner, for deadlines.
     pub born: Duration,
 }
@@ -51,7 +53,16 @@ impl Packet {
     /// A packet in which nothing has been found yet.
     #[must_use]
     pub const fn new(frame: Arc<Frame>) -> Self {
-        Self { frame, input: None, detections: None, labels: None, canvas: None, truth: None, born: Duration::ZERO }
+        Self {
+            frame,
+            input: None,
+            detections: None,
+            labels: None,
+            canvas: None,
+            truth: None,
+            truth_labels: None,
+            born: Duration::ZERO,
+        }
     }
 
     /// The name of a class, or its number where the model has no names.

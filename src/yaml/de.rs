@@ -127,7 +127,13 @@ impl<'a> Reader<'a> {
 
     fn list<'de, V: Visitor<'de>>(self, visitor: V, list: &'a [Node]) -> Result<V::Value, ReadError> {
         let wanted = Wanted::by(&visitor);
-        visitor.visit_seq(Items(list.iter())).map_err(|e: ReadError| {
+        let mut items = Items(list.iter());
+        let read = visitor.visit_seq(&mut items);
+        if read.is_ok() && items.0.len() > 0 {
+            let message = format!("found a list of {}, expected {}", list.len(), wanted.0);
+            return Err(ReadError { message, place: Some(self.0.place) });
+        }
+        read.map_err(|e: ReadError| {
             let generic =
                 e.place.is_none() && (e.message.starts_with("invalid length") || e.message.starts_with("found "));
             if generic && e.message.starts_with("found ") {
@@ -250,7 +256,7 @@ impl Reader<'_> {
 
 struct Items<'a>(std::slice::Iter<'a, Node>);
 
-impl<'de> de::SeqAccess<'de> for Items<'_> {
+impl<'de> de::SeqAccess<'de> for &mut Items<'_> {
     type Error = ReadError;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, ReadError> {

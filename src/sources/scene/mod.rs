@@ -172,7 +172,7 @@ impl Source for Rendering {
         self.seq += 1;
         let mut packet = Packet::new(frame);
         packet.truth = Some(truth);
-        packet.labels = Some(Arc::clone(&self.labels));
+        packet.truth_labels = Some(Arc::clone(&self.labels));
         Ok(Some(packet))
     }
 
