@@ -289,7 +289,7 @@ impl SinkConfig for Even {
 
 impl Sink for Even {
     fn wants(&self, packet: &Packet) -> bool {
-        packet.frame.seq % 2 == 0 && packet.frame.seq > 0
+        packet.frame.seq.is_multiple_of(2) && packet.frame.seq > 0
     }
     fn write(&mut self, packet: &Packet) -> Result<()> {
         self.1.lock().unwrap().push(packet.frame.seq);
