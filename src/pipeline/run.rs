@@ -257,11 +257,13 @@ impl Worker {
     }
 
     fn write_all(&self, sink: &mut dyn Sink, mut inbox: Inbox, mut gate: Gate) -> Result<()> {
+        let mut seq = 0;
         loop {
             if inbox.is_empty() {
-                self.settle(sink.flush(), 0)?;
+                self.settle(sink.flush(), seq)?;
             }
             let Some(packet) = inbox.next() else { return Ok(()) };
+            seq = packet.frame.seq;
             self.metrics.received.fetch_add(1, Relaxed);
             if !sink.wants(&packet) {
                 self.metrics.passed.fetch_add(1, Relaxed);

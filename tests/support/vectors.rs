@@ -1,9 +1,8 @@
 //! Reads the golden vectors: `<topic>.json` with the cases, `<topic>.npz` with the arrays.
 
-use ndarray_npy::NpzReader;
+use super::npz::{Element, Npz};
 use serde_json::Value;
-use std::cell::{Cell, RefCell};
-use std::fs::File;
+use std::cell::Cell;
 
 /// One case, with its arrays at hand.
 pub struct Case<'a> {
@@ -13,7 +12,7 @@ pub struct Case<'a> {
     tol: Value,
     input: Value,
     output: Value,
-    npz: &'a RefCell<NpzReader<File>>,
+    npz: &'a Npz,
     state: Cell<State>,
 }
 
@@ -29,7 +28,7 @@ pub fn cases(topic: &str, check: impl Fn(&Case<'_>)) {
     let Some(folder) = super::folder("OCELLI_VECTORS") else { return };
     let text = std::fs::read_to_string(folder.join(format!("{topic}.json"))).unwrap();
     let document: Value = serde_json::from_str(&text).unwrap();
-    let npz = RefCell::new(NpzReader::new(File::open(folder.join(format!("{topic}.npz"))).unwrap()).unwrap());
+    let npz = Npz::read(&folder.join(format!("{topic}.npz")));
     let (mut checked, mut left) = (0, 0);
     for value in document["cases"].as_array().unwrap() {
         let case = Case {
@@ -57,11 +56,9 @@ pub fn cases(topic: &str, check: impl Fn(&Case<'_>)) {
 }
 
 impl Case<'_> {
-    fn array<T: ndarray_npy::ReadableElement + Clone>(&self, entry: &Value, name: &str) -> Vec<T> {
+    fn array<T: Element>(&self, entry: &Value, name: &str) -> Vec<T> {
         let key = entry[name]["key"].as_str().unwrap_or_else(|| panic!("{}: no array {name}", self.name));
-        let mut npz = self.npz.borrow_mut();
-        let array: ndarray::ArrayD<T> = npz.by_name(key).unwrap();
-        array.iter().cloned().collect()
+        self.npz.array(key)
     }
 
     pub fn f32(&self, name: &str) -> Vec<f32> {
