@@ -64,13 +64,6 @@ pub trait Sink: Send {
     }
 }
 
-/// The model input that a line makes or needs: for finding a `resize` that does not fit its `detect`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct InputShape {
-    /// Width and height in pixels.
-    pub size: Size,
-}
-
 /// The settings of a source. `ocelli check` calls everything here except `open`.
 pub trait SourceConfig: Send {
     /// Whether frames come at their own pace and are lost if not taken.
@@ -107,18 +100,18 @@ pub trait StageConfig: Send {
     fn needs(&self) -> Products;
     /// What it adds.
     fn gives(&self) -> Products;
-    /// The model input it makes, if it makes one.
+    /// Size of the model input it makes, if it makes one: for finding a `resize` that does not fit its `detect`.
     ///
     /// # Errors
     /// If the model it is for cannot be found.
-    fn makes_input(&self, _env: &Env) -> Result<Option<InputShape>> {
+    fn makes_input(&self, _env: &Env) -> Result<Option<Size>> {
         Ok(None)
     }
-    /// The model input it needs, with the model's name, if it needs one.
+    /// The model it runs and the size of the model input that needs, if it runs one.
     ///
     /// # Errors
     /// If its model cannot be found.
-    fn takes_input(&self, _env: &Env) -> Result<Option<(String, InputShape)>> {
+    fn takes_input(&self, _env: &Env) -> Result<Option<(String, Size)>> {
         Ok(None)
     }
     /// As [`SourceConfig::check`].

@@ -116,12 +116,6 @@ impl Session {
         Ok(Output { tensor })
     }
 
-    /// Number of outputs of the last run.
-    #[must_use]
-    pub fn output_count(&self) -> usize {
-        self.outputs.len()
-    }
-
     /// Name of the model, for messages.
     #[must_use]
     pub fn name(&self) -> &str {

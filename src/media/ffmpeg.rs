@@ -64,12 +64,7 @@ fn last_line(text: &str) -> &str {
 
 impl VideoReader for FfmpegReader {
     fn next_picture(&mut self) -> Result<Option<Picture<'_>>> {
-        // The borrow of a returned picture would outlive the match, hence the order.
-        let ended = match self.frames.peek_end() {
-            Ok(ended) => ended,
-            Err(e) => return Err(e.at(&self.path)),
-        };
-        if ended {
+        if self.frames.peek_end().map_err(|e| e.at(&self.path))? {
             let status = self.child.wait().map_err(|e| Error::io("ffmpeg", e))?;
             let said = self.stderr.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
             if !status.success() {

@@ -59,17 +59,10 @@ pub trait VideoReader: Send {
 /// needs `ffmpeg` where that is not installed.
 pub fn open(path: &Path) -> Result<Box<dyn VideoReader>> {
     let io = |e| Error::io(path, e);
-    let mut head = [0; 12];
-    let mut file = std::fs::File::open(path).map_err(io)?;
-    let mut filled = 0;
-    while filled < head.len() {
-        match file.read(&mut head[filled..]).map_err(io)? {
-            0 => break,
-            n => filled += n,
-        }
-    }
+    let mut head = Vec::new();
+    std::fs::File::open(path).and_then(|file| file.take(12).read_to_end(&mut head)).map_err(io)?;
     let in_file = |e: Error| e.at(path.display());
-    match &head {
+    match head.as_slice() {
         [b'Y', b'U', b'V', b'4', b'M', b'P', b'E', b'G', b'2', ..] => {
             Ok(Box::new(y4m::Y4mReader::open(path).map_err(in_file)?))
         }
@@ -85,12 +78,23 @@ pub fn open(path: &Path) -> Result<Box<dyn VideoReader>> {
     }
 }
 
+/// A decoder on a container's H.264 track; `ffmpeg` where `opened` names another codec.
+#[cfg(feature = "h264")]
+fn decode_h264<P: super::h264::PacketSource + 'static>(
+    path: &Path,
+    opened: Result<Result<P, String>>,
+    container: &str,
+) -> Result<Box<dyn VideoReader>> {
+    let in_file = |e: Error| e.at(path.display());
+    match opened.map_err(in_file)? {
+        Ok(packets) => Ok(Box::new(super::h264::H264Reader::new(packets).map_err(in_file)?)),
+        Err(codec) => ffmpeg::open(path, &format!("{codec} in {container}")),
+    }
+}
+
 #[cfg(feature = "h264")]
 fn open_mp4(path: &Path) -> Result<Box<dyn VideoReader>> {
-    match super::mp4::open(path).map_err(|e| e.at(path.display()))? {
-        Ok(packets) => Ok(Box::new(super::h264::H264Reader::new(packets).map_err(|e| e.at(path.display()))?)),
-        Err(codec) => ffmpeg::open(path, &format!("{codec} in MP4")),
-    }
+    decode_h264(path, super::mp4::open(path), "MP4")
 }
 
 #[cfg(not(feature = "h264"))]
@@ -100,10 +104,7 @@ fn open_mp4(path: &Path) -> Result<Box<dyn VideoReader>> {
 
 #[cfg(all(feature = "mkv", feature = "h264"))]
 fn open_mkv(path: &Path) -> Result<Box<dyn VideoReader>> {
-    match super::mkv::open(path).map_err(|e| e.at(path.display()))? {
-        Ok(packets) => Ok(Box::new(super::h264::H264Reader::new(packets).map_err(|e| e.at(path.display()))?)),
-        Err(codec) => ffmpeg::open(path, &format!("{codec} in Matroska")),
-    }
+    decode_h264(path, super::mkv::open(path), "Matroska")
 }
 
 #[cfg(not(all(feature = "mkv", feature = "h264")))]

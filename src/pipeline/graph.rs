@@ -16,8 +16,6 @@ pub struct Node {
     pub readers: Vec<usize>,
     /// Whether a live source is somewhere above it.
     pub live: bool,
-    /// The sources above it, or itself.
-    pub sources: Vec<usize>,
     /// What its packets carry beside the frame.
     pub carries: Products,
     /// Packets that may wait in front of it.
@@ -28,6 +26,13 @@ pub struct Node {
     pub frame: Option<Size>,
     /// Size of the model input that reaches it, if known.
     pub input: Option<Size>,
+}
+
+impl Node {
+    /// Frames it may hold: what waits on each edge, one in its hands, and for a merge one of each stream.
+    fn frames_held(&self) -> usize {
+        self.inputs.len() * self.capacity + self.inputs.len().max(1)
+    }
 }
 
 /// A checked pipeline.
@@ -79,18 +84,15 @@ impl Graph {
             let frame = node.frame?.pixels() as u64 * 3;
             let canvas = if node.carries.contains(Products::CANVAS) { frame } else { 0 };
             let input = node.input.map_or(0, |size| size.pixels() as u64 * 3);
-            let held = node.inputs.len() * node.capacity + node.inputs.len().max(1);
-            sum += held as u64 * (frame + canvas + input);
+            sum += node.frames_held() as u64 * (frame + canvas + input);
         }
         Some(sum)
     }
 
-    /// Frames that may be in all queues and at work: what waits on each edge, one in each line's hands, and
-    /// for a merge one of each stream.
+    /// Frames that may be in all queues and at work.
     #[must_use]
     pub fn frames_bound(&self) -> usize {
-        let held = |node: &Node| node.inputs.len() * node.capacity + node.inputs.len().max(1);
-        self.nodes.iter().map(held).sum()
+        self.nodes.iter().map(Node::frames_held).sum()
     }
 
     /// Whether a line merges recorded streams that could stop each other: some line above has several
@@ -115,29 +117,16 @@ struct Builder<'a> {
     notes: Vec<String>,
 }
 
-/// Which part gives a product: the way out in messages.
-fn giver(product: Products) -> &'static str {
+/// What a product is called in messages, and the part that gives it: the way out.
+fn noun_and_giver(product: Products) -> (&'static str, &'static str) {
     if product == Products::INPUT {
-        "resize"
+        ("a model input", "resize")
     } else if product == Products::DETECTIONS {
-        "detect"
+        ("detections", "detect")
     } else if product == Products::CANVAS {
-        "annotate"
+        ("an annotated picture", "annotate")
     } else {
-        "scene"
-    }
-}
-
-/// What a product is called in messages.
-fn noun(product: Products) -> &'static str {
-    if product == Products::INPUT {
-        "a model input"
-    } else if product == Products::DETECTIONS {
-        "detections"
-    } else if product == Products::CANVAS {
-        "an annotated picture"
-    } else {
-        "the truth"
+        ("the truth", "scene")
     }
 }
 
@@ -162,13 +151,7 @@ impl Builder<'_> {
                 self.part_fault(line, &error);
             }
             let frame = source.frame_size(self.env);
-            return Node {
-                live: source.is_live(),
-                sources: vec![index],
-                carries: source.gives(),
-                frame,
-                ..Node::default()
-            };
+            return Node { live: source.is_live(), carries: source.gives(), frame, ..Node::default() };
         }
         let inputs = self.inputs(index);
         let mut node = self.inherit(&inputs);
@@ -191,11 +174,10 @@ impl Builder<'_> {
         };
         if !node.inputs.is_empty() {
             for missing in needs.difference(node.carries).iter() {
+                let (noun, giver) = noun_and_giver(missing);
                 let message = format!(
-                    "`{}` needs {}, which nothing above it gives; put a `{}` line above it",
-                    line.word,
-                    noun(missing),
-                    giver(missing)
+                    "`{}` needs {noun}, which nothing above it gives; put a `{giver}` line above it",
+                    line.word
                 );
                 self.fault(line, message);
             }
@@ -215,10 +197,10 @@ impl Builder<'_> {
                     Ok(Some((model, wants))) => {
                         // Each stream of a merge must fit.
                         let above = node.inputs.iter().map(|&input| self.nodes[input].input);
-                        if let Some(size) = above.flatten().find(|size| *size != wants.size) {
+                        if let Some(size) = above.flatten().find(|size| *size != wants) {
                             let message = format!(
                                 "`{}` model `{model}` takes {}, but `resize` gives {size}; write `resize: {{ for: {model} }}`",
-                                line.word, wants.size
+                                line.word, wants
                             );
                             self.fault(line, message);
                         }
@@ -227,7 +209,7 @@ impl Builder<'_> {
                     Err(error) => self.part_fault(line, &error),
                 }
                 match stage.makes_input(self.env) {
-                    Ok(Some(shape)) => node.input = Some(shape.size),
+                    Ok(Some(size)) => node.input = Some(size),
                     Ok(None) => {}
                     Err(error) => self.part_fault(line, &error),
                 }
@@ -293,9 +275,6 @@ impl Builder<'_> {
             let above = &self.nodes[input];
             node.carries &= above.carries;
             node.live |= above.live;
-            node.sources.extend(
-                above.sources.iter().filter(|source| !node.sources.contains(source)).copied().collect::<Vec<_>>(),
-            );
             let same = |a: Option<Size>, b: Option<Size>| if order == 0 || a == b { b } else { None };
             node.frame = same(node.frame, above.frame);
             node.input = same(node.input, above.input);

@@ -111,8 +111,8 @@ pub enum Merge {
     Arrival,
     /// By media time, then by the order after `from:`. Each stream waits for the others.
     Time,
-    /// By media time, for streams that branch from one source: what runs ahead is kept here meanwhile,
-    /// because waiting in the queue would stop the source and with it the stream waited for.
+    /// By media time, where some line above has several readers: what runs ahead is kept here meanwhile,
+    /// because left in a full queue it could stop that line and with it the stream waited for.
     TimeBuffered,
 }
 

@@ -84,7 +84,7 @@ impl Sink for Writing {
     }
 
     fn finish(&mut self) -> Result<()> {
-        self.out.flush().map_err(|e| Error::io(&self.settings.path, e))
+        self.flush()
     }
 }
 

@@ -130,6 +130,7 @@ impl Recording {
 }
 
 impl Writer {
+    #[cfg_attr(not(feature = "openh264"), expect(unused_variables, reason = "AVI has one rate for all"))]
     fn push(&mut self, image: &Image, pts: Duration) -> Result<()> {
         match self {
             Self::Avi { file, size, quality, bytes, .. } => {
@@ -143,13 +144,12 @@ impl Writer {
             #[cfg(feature = "openh264")]
             Self::Mp4(mp4) => mp4.push(image, pts),
         }
-        .inspect(|()| tracing::trace!(pts_ms = pts.as_millis() as u64, "recorded"))
     }
 }
 
 fn changed(from: Size, to: Size) -> Error {
     Error::Data(format!(
-        "frames changed from {from} to {to}; a video file has one size; put a `resize` and a `record` a size"
+        "frames changed from {from} to {to}; a video file has one size; `snapshot` takes pictures of many"
     ))
 }
 
@@ -216,7 +216,7 @@ mod mp4 {
             let even = Size::new(size.width & !1, size.height & !1);
             if even.width < 16 || even.height < 16 || even.pixels() > MAX_PIXELS {
                 return Err(Error::Data(format!(
-                    "frames of {size} do not fit H.264 (16x16 to {MAX_PIXELS} pixels); record to an .avi, or after a resize"
+                    "frames of {size} do not fit H.264 (16x16 to {MAX_PIXELS} pixels); record to an .avi"
                 )));
             }
             let config = EncoderConfig::new()

@@ -3,8 +3,8 @@
 use crate::error::{Error, Result};
 use crate::infer::Session;
 use crate::models::{self, Detector};
-use crate::stage::{Env, InputShape, Stage, StageConfig};
-use crate::types::{Detection, Packet, Pool, Products};
+use crate::stage::{Env, Stage, StageConfig};
+use crate::types::{Detection, Packet, Pool, Products, Size};
 use crate::yaml::{nearest, one_of};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -58,9 +58,9 @@ impl StageConfig for Detect {
         Products::DETECTIONS
     }
 
-    fn takes_input(&self, env: &Env) -> Result<Option<(String, InputShape)>> {
+    fn takes_input(&self, env: &Env) -> Result<Option<(String, Size)>> {
         let size = env.models.card(&self.model)?.fields.input.size;
-        Ok(Some((self.model.clone(), InputShape { size })))
+        Ok(Some((self.model.clone(), size)))
     }
 
     fn check(&self, env: &Env) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::ops::resize::{Filter, Fit, Resize as Resizer, plan};
-use crate::stage::{Env, InputShape, Stage, StageConfig};
+use crate::stage::{Env, Stage, StageConfig};
 use crate::types::{ModelInput, Packet, Pool, Products, Size};
 use serde::Deserialize;
 
@@ -70,8 +70,8 @@ impl StageConfig for Resize {
         Products::INPUT
     }
 
-    fn makes_input(&self, env: &Env) -> Result<Option<InputShape>> {
-        self.target(env).map(|target| Some(InputShape { size: target.size }))
+    fn makes_input(&self, env: &Env) -> Result<Option<Size>> {
+        self.target(env).map(|target| Some(target.size))
     }
 
     fn build(&self, env: &Env) -> Result<Box<dyn Stage>> {
