@@ -17,6 +17,7 @@ pub mod host;
 pub mod infer;
 pub mod media;
 pub mod models;
+pub mod onnx;
 pub mod ops;
 pub mod pipeline;
 pub mod sinks;

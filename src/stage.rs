@@ -98,6 +98,10 @@ pub trait SourceConfig: Send {
 pub trait StageConfig: Send {
     /// What it needs of a packet.
     fn needs(&self) -> Products;
+    /// What it needs at least one of, if anything.
+    fn needs_any(&self) -> Products {
+        Products::empty()
+    }
     /// What it adds.
     fn gives(&self) -> Products;
     /// Size of the model input it makes, if it makes one: for finding a `resize` that does not fit its `detect`.

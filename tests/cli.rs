@@ -80,8 +80,8 @@ fn faults_of_models_are_told_apart() {
     assert!(verify().contains("put the right `dtype` in the card"), "wrong type");
     std::fs::write(home.join("card.yaml"), card.replace("family:", "famly:")).unwrap();
     assert!(verify().contains("`family` is missing"), "no family");
-    std::fs::write(home.join("card.yaml"), card.replace("yolox:", "yolo:")).unwrap();
-    assert!(verify().contains("did you mean `yolox`?"), "unknown family");
+    std::fs::write(home.join("card.yaml"), card.replace("yolo:", "yollo:")).unwrap();
+    assert!(verify().contains("did you mean `yolo`?"), "unknown family");
     std::fs::write(home.join("labels.txt"), "one\ntwo\n").unwrap();
     std::fs::write(home.join("card.yaml"), &card).unwrap();
     assert!(verify().contains("has shape [1, 1260, 11], the card says [1, 1260, 7]"), "wrong labels");

@@ -4,10 +4,11 @@
 use std::path::{Path, PathBuf};
 
 /// Module, its floor, and whether modules of the same floor may import each other.
-const FLOORS: [(&str, u32); 18] = [
+const FLOORS: [(&str, u32); 19] = [
     ("error", 0),
     ("types", 0),
     ("ops", 1),
+    ("onnx", 1),
     ("yaml", 1),
     ("host", 2),
     ("media", 2),

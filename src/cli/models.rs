@@ -102,9 +102,9 @@ fn info(card: &Card) -> Result<()> {
     let session = Session::load(card)?;
     let _ =
         writeln!(out, "  file     {} bytes, hash as the card says; loads in {} ms", bytes, start.elapsed().as_millis());
-    let (inputs, outputs) = session.describe();
+    let (inputs, outputs) = session.plan().describe();
     let _ = writeln!(out, "  graph    {} -> {}", inputs.join("; "), outputs.join("; "));
-    let operators: Vec<String> = session.operators().iter().map(|(name, count)| format!("{name} {count}")).collect();
+    let operators: Vec<String> = session.plan().operators().iter().map(|(name, count)| format!("{name} {count}")).collect();
     let _ = writeln!(out, "  plan     {}", operators.join(", "));
     say(&out)
 }
@@ -128,12 +128,13 @@ fn verify(store: &ModelStore, names: &[String]) -> Result<()> {
 fn verify_one(card: &Card) -> Result<String> {
     let mut session = Session::load(card)?;
     let mut detector = models::detector(card)?;
+    let source = std::sync::Arc::from("");
     let input = &card.fields.input;
     let mut image = Image::new(input.size, PixelFormat::Rgb8);
     let mut found = Vec::new();
     image.data.fill(128);
     let whole = plan(input.size, input.size, input.fit);
-    session.run(&image)?;
+    session.run(&source, &image)?;
     detector.decode(&session, &whole.placement, 0.5, &mut found)?;
     let Some(golden) = &card.fields.golden else {
         return Ok("hash and shapes; the card has no golden picture".into());
@@ -144,7 +145,7 @@ fn verify_one(card: &Card) -> Result<String> {
     still::decode(&bytes, &mut picture).map_err(|e| e.at(path.display()))?;
     let plan = plan(picture.size, input.size, input.fit);
     Resize::default().apply(&picture, &plan, input.filter, input.pad, &mut image)?;
-    session.run(&image)?;
+    session.run(&source, &image)?;
     found.clear();
     detector.decode(&session, &plan.placement, golden.min_score, &mut found)?;
     let kept: Vec<Detection> =

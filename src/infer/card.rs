@@ -23,6 +23,39 @@ pub struct ModelSpec {
     pub license: String,
     /// Where the weights come from.
     pub source: String,
+    /// Names of the values of the graph that are its outputs, in order, if not the graph's own: raw heads, so that
+    /// decoding and NMS inside the graph are left out.
+    #[serde(default)]
+    pub outputs: Vec<String>,
+    /// How a quantised file is computed.
+    #[serde(default)]
+    pub precision: Precision,
+    /// Inputs that get an output of the frame before; zeros at first.
+    #[serde(default)]
+    pub state: Vec<State>,
+}
+
+/// How a quantised file is computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// Whichever is faster: floats, as tract computes 8-bit graphs in floats too and rounds in between.
+    #[default]
+    Auto,
+    /// In floats: weights as they are stored, activations not rounded.
+    Float,
+    /// With every rounding of the file.
+    AsIs,
+}
+
+/// An input that gets an output of the frame before.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// Name of the input.
+    pub input: String,
+    /// Name of the output that is the next frame's input.
+    pub output: String,
 }
 
 /// Type of the numbers of the input tensor.
@@ -32,9 +65,9 @@ pub enum Dtype {
     /// Floats, normalised by `mean` and `std`.
     #[default]
     F32,
-    /// Levels 0–255 as they are.
+    /// Levels 0–255 as they are, unless `scale` is given.
     U8,
-    /// Levels less 128.
+    /// Levels less 128, unless `scale` is given.
     I8,
 }
 
@@ -42,6 +75,9 @@ pub enum Dtype {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InputSpec {
+    /// Name of the graph's input that gets the picture; the first if not given.
+    #[serde(default)]
+    pub name: Option<String>,
     /// Width and height of the input in pixels.
     pub size: Size,
     /// How a frame of another shape is brought into the input.
@@ -68,6 +104,12 @@ pub struct InputSpec {
     /// What the rest is divided by.
     #[serde(default = "default_std")]
     pub std: [f32; 3],
+    /// Step of an 8-bit input that takes normalised values: `round(value / scale) + zero_point`.
+    #[serde(default)]
+    pub scale: Option<f32>,
+    /// What an 8-bit input with a `scale` has for 0.
+    #[serde(default)]
+    pub zero_point: i32,
 }
 
 const fn default_pad() -> u8 {
@@ -90,10 +132,16 @@ impl InputSpec {
         }
     }
 
-    /// The table that normalises levels.
+    /// The tables that normalise levels.
     #[must_use]
     pub fn normalizer(&self) -> Normalizer {
-        Normalizer::new(self.color, self.layout, self.mean, self.std)
+        let (scale, zero) = (self.scale, self.zero_point as f32);
+        let low = if self.dtype == Dtype::I8 { -128.0 } else { 0.0 };
+        Normalizer::new(self.color, self.layout, self.mean, self.std).with_bytes(|level, value| match scale {
+            Some(scale) => ((value / scale).round_ties_even() + zero).clamp(low, low + 255.0) as i16 as u8,
+            None if self.dtype == Dtype::I8 => level.wrapping_sub(128),
+            None => level,
+        })
     }
 }
 
@@ -115,12 +163,39 @@ pub struct Quality {
 pub struct Golden {
     /// File name of the picture, relative to the card.
     pub image: String,
-    /// The objects in it.
+    /// Detectors: the objects in it.
+    #[serde(default)]
     pub expect: Vec<Expected>,
-    /// Least score of an answer that counts.
+    /// Detectors: least score of an answer that counts.
+    #[serde(default = "default_golden_score")]
     pub min_score: f32,
-    /// Boxes must overlap by at least this IoU.
+    /// Detectors: boxes must overlap by at least this IoU.
+    #[serde(default = "default_golden_iou")]
     pub iou: f32,
+    /// Classifiers: the label of the best class.
+    #[serde(default)]
+    pub label: Option<String>,
+    /// Segmentation: the share (0–1) of the picture that a label covers, within 0.02.
+    #[serde(default)]
+    pub shares: Vec<Share>,
+}
+
+const fn default_golden_score() -> f32 {
+    0.5
+}
+
+const fn default_golden_iou() -> f32 {
+    0.75
+}
+
+/// How much of a golden picture a label covers.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Share {
+    /// The label.
+    pub label: String,
+    /// Its share of the pixels, 0–1.
+    pub share: f32,
 }
 
 /// One object of a golden picture.
@@ -134,6 +209,48 @@ pub struct Expected {
     pub bbox: [f32; 4],
 }
 
+/// Names of the classes.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(untagged)]
+pub enum Labels {
+    /// A file with a name a line, relative to the card.
+    File(String),
+    /// The names themselves.
+    List(Vec<String>),
+}
+
+impl Default for Labels {
+    fn default() -> Self {
+        Self::List(Vec::new())
+    }
+}
+
+impl<'de> Deserialize<'de> for Labels {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> serde::de::Visitor<'de> for Either {
+            type Value = Labels;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a file name or a list of labels")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, file: &str) -> Result<Labels, E> {
+                Ok(Labels::File(file.to_owned()))
+            }
+
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Labels, A::Error> {
+                let mut labels = Vec::new();
+                while let Some(label) = list.next_element()? {
+                    labels.push(label);
+                }
+                Ok(Labels::List(labels))
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
 /// The card's text less `family`, which the floor above reads.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -142,8 +259,9 @@ pub struct CardFields {
     pub model: ModelSpec,
     /// How pixels become the tensor.
     pub input: InputSpec,
-    /// File with a class name a line, relative to the card.
-    pub labels: String,
+    /// Names of the classes: a file with one a line, relative to the card, or a list.
+    #[serde(default)]
+    pub labels: Labels,
     /// What was measured.
     #[serde(default)]
     pub quality: Option<Quality>,
@@ -199,7 +317,10 @@ impl Card {
         if !faults.is_empty() {
             return Err(as_model(document.error(&faults)));
         }
-        let labels = read_labels(&folder.join(&fields.labels))?;
+        let labels = match &fields.labels {
+            Labels::File(file) => read_labels(&folder.join(file))?,
+            Labels::List(list) => list.clone().into(),
+        };
         let name =
             folder.file_name().map_or_else(|| folder.display().to_string(), |n| n.to_string_lossy().into_owned());
         Ok(Self { name, folder: folder.to_path_buf(), fields, family, labels, document })

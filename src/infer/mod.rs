@@ -1,9 +1,14 @@
 //! Models: their cards, where they are found, and the sessions that run them.
 
 mod card;
+mod outputs;
+mod plan;
+pub mod selfcheck;
 mod session;
 mod store;
 
-pub use card::{Card, Dtype, InputSpec, ModelSpec};
+pub use card::{Card, CardFields, Dtype, Golden, InputSpec, ModelSpec, Precision};
+pub use outputs::{Arrays, Outputs};
+pub use plan::{Extra, Plan};
 pub use session::{Output, Session};
 pub use store::ModelStore;

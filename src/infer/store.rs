@@ -1,14 +1,20 @@
 //! Where models are found.
 
-use super::Card;
+use super::{Card, Extra, Plan, Session, selfcheck};
 use crate::error::{Error, Result};
 use crate::yaml::nearest;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-/// The folders in which a model's folder is looked for, in order.
-#[derive(Clone, Debug, Default)]
+type Plans = Arc<Mutex<HashMap<(PathBuf, Extra), Weak<Plan>>>>;
+
+/// The folders in which a model's folder is looked for, in order; and the plans in use, so that two lines with the
+/// same model hold its weights once.
+#[derive(Clone, Default)]
 pub struct ModelStore {
     roots: Vec<PathBuf>,
+    plans: Plans,
 }
 
 impl ModelStore {
@@ -29,7 +35,34 @@ impl ModelStore {
             seen.push(whole);
             new
         });
-        Self { roots }
+        Self { roots, plans: Arc::default() }
+    }
+
+    /// A session of a model, which shares its plan with every other session of the same model and outputs.
+    ///
+    /// # Errors
+    /// [`Error::Model`] as [`Plan::load`] and [`selfcheck::ensure`].
+    pub fn session(&self, card: &Card, extra: &Extra, threads: usize) -> Result<Session> {
+        let key = (card.folder.clone(), extra.clone());
+        // A panic elsewhere leaves the table whole: it is only ever added to.
+        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        let plan = match plans.get(&key).and_then(Weak::upgrade) {
+            Some(plan) => plan,
+            None => {
+                let plan = Arc::new(Plan::load(card, extra)?);
+                selfcheck::ensure(card, &plan)?;
+                plans.insert(key, Arc::downgrade(&plan));
+                plan
+            }
+        };
+        drop(plans);
+        Session::of(card, plan, threads)
+    }
+
+    /// The folder that new models go to: the first of those given, else `models` here.
+    #[must_use]
+    pub fn home(&self) -> PathBuf {
+        self.roots.first().cloned().unwrap_or_else(|| PathBuf::from("models"))
     }
 
     /// The card of a model.

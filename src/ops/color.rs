@@ -205,6 +205,28 @@ pub const fn luma([r, g, b]: [u8; 3]) -> u8 {
     ((r as u32 * 9798 + g as u32 * 19235 + b as u32 * 3735 + (1 << 14)) >> 15) as u8
 }
 
+/// `Y, Cb, Cr` of a pixel, full range (JFIF 1.02, §7): Pillow's `YCbCr`.
+#[must_use]
+pub fn to_ycbcr([r, g, b]: [u8; 3]) -> [u8; 3] {
+    let [r, g, b] = [f32::from(r), f32::from(g), f32::from(b)];
+    let mix = |offset: f32, red: f32, green: f32, blue: f32| {
+        (offset + red * r + green * g + blue * b).round().clamp(0.0, 255.0) as u8
+    };
+    [
+        mix(0.0, 0.299, 0.587, 0.114),
+        mix(128.0, -0.168_736, -0.331_264, 0.5),
+        mix(128.0, 0.5, -0.418_688, -0.081_312),
+    ]
+}
+
+/// The pixel of `Y, Cb, Cr`; the way back of [`to_ycbcr`].
+#[must_use]
+pub fn from_ycbcr([y, cb, cr]: [u8; 3]) -> [u8; 3] {
+    let (y, cb, cr) = (f32::from(y), f32::from(cb) - 128.0, f32::from(cr) - 128.0);
+    [y + 1.402 * cr, y - 0.344_136 * cb - 0.714_136 * cr, y + 1.772 * cb].map(|v| v.round().clamp(0.0, 255.0) as u8)
+}
+
+
 /// `[h, s, v]` of a pixel with h in 0–179: OpenCV's `COLOR_RGB2HSV`.
 #[must_use]
 pub fn hsv(pixel: [u8; 3]) -> [u8; 3] {
@@ -245,6 +267,15 @@ pub fn lab(pixel: [u8; 3]) -> [u8; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn colours_come_back_from_brightness_and_chroma() {
+        for rgb in [[0, 0, 0], [255, 255, 255], [200, 30, 60], [10, 240, 90]] {
+            let back = from_ycbcr(to_ycbcr(rgb));
+            assert!(rgb.iter().zip(back).all(|(a, b)| a.abs_diff(b) <= 2), "{rgb:?} {back:?}");
+        }
+        assert_eq!(to_ycbcr([255, 0, 0]), [76, 85, 255]);
+    }
 
     #[test]
     fn known_colours_in_every_space() {

@@ -1,4 +1,4 @@
-//! Boxes and text on a picture.
+//! Boxes, text, class maps and heatmaps on a picture.
 
 use crate::types::{Image, PixelFormat};
 use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_width};
@@ -90,10 +90,7 @@ fn blend(image: &mut Image, x: i32, y: i32, color: Color, cover: u8) {
     }
     let channels = image.format.channels();
     let at = y as usize * image.stride() + x as usize * channels;
-    let cover = u32::from(cover);
-    for (byte, value) in image.data[at..at + channels].iter_mut().zip(color) {
-        *byte = ((u32::from(*byte) * (255 - cover) + u32::from(value) * cover + 127) / 255) as u8;
-    }
+    mix(&mut image.data[at..at + channels], color, cover);
 }
 
 /// Fills the rectangle from `(x1, y1)` up to but without `(x2, y2)`; parts outside are left out.
@@ -122,6 +119,58 @@ pub fn outline(image: &mut Image, (x1, y1): (i32, i32), (x2, y2): (i32, i32), th
     fill(image, (x2 - thick, y1), (x2, y2), color);
 }
 
+/// A round dot.
+pub fn dot(image: &mut Image, (x, y): (i32, i32), radius: i32, color: Color) {
+    for (dx, dy) in (-radius..=radius).flat_map(|dy| (-radius..=radius).map(move |dx| (dx, dy))) {
+        if dx * dx + dy * dy <= radius * radius {
+            blend(image, x + dx, y + dy, color, 255);
+        }
+    }
+}
+
+/// Colours each pixel by its class; class 0, the background, stays as it is. `cover` (0–255) is how much of the
+/// picture is hidden. A class map of another size is left out.
+pub fn tint(image: &mut Image, classes: &[u8], cover: u8) {
+    if classes.len() != image.size.pixels() {
+        return;
+    }
+    let channels = image.format.channels();
+    for (pixel, &class) in image.data.chunks_exact_mut(channels).zip(classes).filter(|(_, class)| **class > 0) {
+        mix(pixel, class_color(u16::from(class) - 1), cover);
+    }
+}
+
+/// Colours each pixel by a value 0–1 of a map of the picture's size, blue for little to red for much. A map of another
+/// size is left out.
+pub fn heat(image: &mut Image, values: &[f32], cover: u8) {
+    if values.len() != image.size.pixels() {
+        return;
+    }
+    let channels = image.format.channels();
+    for (pixel, &value) in image.data.chunks_exact_mut(channels).zip(values) {
+        mix(pixel, heat_color(value), cover);
+    }
+}
+
+/// Google's Turbo colours (A. Mikhailov 2019), by his polynomials.
+#[must_use]
+pub fn heat_color(value: f32) -> Color {
+    const TERMS: [[f32; 6]; 3] = [
+        [0.135_721_4, 4.615_392_6, -42.660_324, 132.131_08, -152.942_4, 59.286_38],
+        [0.091_402_61, 2.194_188_4, 4.842_966_6, -14.185_034, 4.277_298_6, 2.829_566],
+        [0.106_673_3, 12.641_946, -60.582_05, 110.362_77, -89.903_11, 27.348_25],
+    ];
+    let v = if value.is_nan() { 0.0 } else { value.clamp(0.0, 1.0) };
+    TERMS.map(|terms| (terms.iter().rev().fold(0.0, |sum, term| sum * v + term) * 255.0).round().clamp(0.0, 255.0) as u8)
+}
+
+fn mix(pixel: &mut [u8], color: Color, cover: u8) {
+    let cover = u32::from(cover);
+    for (byte, value) in pixel.iter_mut().zip(color) {
+        *byte = ((u32::from(*byte) * (255 - cover) + u32::from(value) * cover + 127) / 255) as u8;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,6 +183,17 @@ mod tests {
         Text::for_picture(8).draw(&mut image, -3, 6, "Żó", [255, 255, 255]);
         assert_eq!(image.row(2)[0], 9);
         assert_eq!(image.row(0)[0], 0, "the edge at -5 lies outside");
+    }
+
+    #[test]
+    fn maps_colour_what_they_cover_and_nothing_else() {
+        let mut image = Image::new(Size::new(2, 1), PixelFormat::Rgb8);
+        tint(&mut image, &[0, 3], 255);
+        assert_eq!(image.data, [[0, 0, 0], class_color(2)].concat());
+        heat(&mut image, &[0.0; 3], 255);
+        assert_eq!(image.data[0], 0, "a map of another size is left out");
+        let [cold, hot] = [heat_color(0.0), heat_color(1.0)];
+        assert!(cold[2] > cold[1] && hot[0] > hot[2] && heat_color(f32::NAN) == cold);
     }
 
     #[test]

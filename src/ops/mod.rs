@@ -2,6 +2,7 @@
 
 pub mod anchors;
 pub mod box_coder;
+pub mod cam;
 pub mod color;
 pub mod debayer;
 pub mod draw;
@@ -10,3 +11,4 @@ pub mod matcher;
 pub mod nms;
 pub mod normalize;
 pub mod resize;
+pub mod upsample;

@@ -1,4 +1,4 @@
-//! Greedy non-maximum suppression.
+//! Non-maximum suppression: greedy, and soft.
 
 use super::iou::iou;
 use crate::types::Detection;
@@ -12,11 +12,44 @@ pub enum Scope {
     All,
 }
 
+/// How soft NMS lowers the score of a box that overlaps a better one by an IoU of `o`. Bodla et al. 2017, Soft-NMS,
+/// §3.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Decay {
+    /// `score * (1 - o)` where `o` is above the threshold: the paper's equation 2, OpenCV's `SOFTNMS_LINEAR`.
+    Linear {
+        /// The threshold.
+        threshold: f32,
+    },
+    /// `score * exp(-o² / sigma)`: the paper's equation 3, OpenCV's `SOFTNMS_GAUSSIAN`.
+    Gaussian {
+        /// Smaller is harder.
+        sigma: f32,
+    },
+    /// `score * exp(-o² / (2 sigma))`: TensorFlow's `non_max_suppression_with_scores`.
+    GaussianHalf {
+        /// Smaller is harder.
+        sigma: f32,
+    },
+}
+
+impl Decay {
+    fn apply(self, score: f32, overlap: f32) -> f32 {
+        match self {
+            Self::Linear { threshold } if overlap > threshold => score * (1.0 - overlap),
+            Self::Linear { .. } => score,
+            Self::Gaussian { sigma } => score * (-(overlap * overlap) / sigma).exp(),
+            Self::GaussianHalf { sigma } => score * (-0.5 * overlap * overlap / sigma).exp(),
+        }
+    }
+}
+
 /// Non-maximum suppression with buffers that are kept from frame to frame.
 #[derive(Debug, Default)]
 pub struct Nms {
     order: Vec<u32>,
     keep: Vec<u32>,
+    decayed: Vec<(u32, f32)>,
 }
 
 impl Nms {
@@ -26,6 +59,20 @@ impl Nms {
     /// above `threshold`. Boxes and scores that are NaN or infinite are dropped first. At most `limit`
     /// boxes stay. The results of `torchvision.ops.nms` and `batched_nms`.
     pub fn greedy(&mut self, found: &[Detection], threshold: f32, scope: Scope, limit: usize) -> &[u32] {
+        self.adaptive(found, threshold, 1.0, scope, limit)
+    }
+
+    /// As [`Nms::greedy`]; with an `eta` below 1 the threshold is multiplied by it after each box that stays, as long
+    /// as it is above 0.5: `eta` of OpenCV's `NMSBoxes`.
+    pub fn adaptive(
+        &mut self,
+        found: &[Detection],
+        threshold: f32,
+        eta: f32,
+        scope: Scope,
+        limit: usize,
+    ) -> &[u32] {
+        let mut threshold = threshold;
         self.order.clear();
         self.keep.clear();
         let sound = |d: &Detection| d.score.is_finite() && d.bbox.is_finite();
@@ -46,9 +93,47 @@ impl Nms {
             });
             if !hidden {
                 self.keep.push(candidate);
+                if eta < 1.0 && threshold > 0.5 {
+                    threshold *= eta;
+                }
             }
         }
         &self.keep
+    }
+
+    /// Soft NMS: indices and new scores of the boxes that stay, in the order in which they were taken. Each time the
+    /// best is taken and the scores of those that overlap it fall; what falls below `min_score` goes. The results of
+    /// OpenCV's `softNMSBoxes`, and of TensorFlow's for [`Decay::GaussianHalf`].
+    pub fn soft(
+        &mut self,
+        found: &[Detection],
+        decay: Decay,
+        min_score: f32,
+        scope: Scope,
+        limit: usize,
+    ) -> &[(u32, f32)] {
+        let rest = &mut self.decayed;
+        rest.clear();
+        let sound = |d: &Detection| d.score >= min_score && d.score.is_finite() && d.bbox.is_finite();
+        rest.extend(found.iter().enumerate().filter(|(_, d)| sound(d)).map(|(at, d)| (at as u32, d.score)));
+        let mut taken = 0;
+        while taken < rest.len().min(limit) {
+            let better = |a: &(u32, f32), b: &(u32, f32)| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0));
+            let Some(best) = (taken..rest.len()).max_by(|&a, &b| better(&rest[a], &rest[b])) else { break };
+            if rest[best].1 < min_score {
+                break;
+            }
+            rest.swap(taken, best);
+            let kept = &found[rest[taken].0 as usize];
+            for (index, score) in &mut rest[taken + 1..] {
+                let other = &found[*index as usize];
+                if scope == Scope::All || other.class == kept.class {
+                    *score = decay.apply(*score, iou(&kept.bbox, &other.bbox));
+                }
+            }
+            taken += 1;
+        }
+        &rest[..taken]
     }
 }
 
@@ -58,7 +143,7 @@ mod tests {
     use crate::types::BBox;
 
     fn at(x: f32, class: u16, score: f32) -> Detection {
-        Detection { bbox: BBox::new(x, 0.0, x + 10.0, 10.0), class, score }
+        Detection::new(BBox::new(x, 0.0, x + 10.0, 10.0), class, score)
     }
 
     #[test]
@@ -79,6 +164,17 @@ mod tests {
         // 10x10 boxes 5 apart: IoU = 50 / 150.
         let found = [at(0.0, 0, 0.9), at(5.0, 0, 0.8)];
         assert_eq!(Nms::default().greedy(&found, 50.0 / 150.0, Scope::All, 100), [0, 1]);
+    }
+
+    #[test]
+    fn soft_suppression_lowers_scores_and_keeps_other_classes() {
+        let found = [at(0.0, 0, 0.9), at(0.0, 1, 0.8), at(5.0, 0, 0.6)];
+        let mut nms = Nms::default();
+        let kept = nms.soft(&found, Decay::Linear { threshold: 0.3 }, 0.1, Scope::Class, 100).to_vec();
+        assert_eq!(kept.iter().map(|k| k.0).collect::<Vec<_>>(), [0, 1, 2]);
+        assert!((kept[2].1 - 0.4).abs() < 1e-6, "0.6 * (1 - 1/3)");
+        assert_eq!(nms.soft(&found, Decay::Linear { threshold: 0.3 }, 0.5, Scope::Class, 100).len(), 2);
+        assert_eq!(nms.soft(&found, Decay::Gaussian { sigma: 0.5 }, 0.1, Scope::Class, 1).len(), 1);
     }
 
     #[test]

@@ -33,6 +33,7 @@ pub struct Normalizer {
     order: ChannelOrder,
     layout: Layout,
     tables: Vec<[f32; 256]>,
+    bytes: Vec<[u8; 256]>,
 }
 
 impl Normalizer {
@@ -41,7 +42,18 @@ impl Normalizer {
     pub fn new(order: ChannelOrder, layout: Layout, mean: [f32; 3], std: [f32; 3]) -> Self {
         let channels = if order == ChannelOrder::Gray { 1 } else { 3 };
         let table = |channel: usize| std::array::from_fn(|level| (level as f32 - mean[channel]) / std[channel]);
-        Self { order, layout, tables: (0..channels).map(table).collect() }
+        let levels = std::array::from_fn(|level| level as u8);
+        Self { order, layout, tables: (0..channels).map(table).collect(), bytes: vec![levels; channels] }
+    }
+
+    /// Sets what an 8-bit tensor gets for each level; `byte` is given the level and its normalised value.
+    /// Without this it gets the levels as they are.
+    #[must_use]
+    pub fn with_bytes(mut self, byte: impl Fn(u8, f32) -> u8) -> Self {
+        for (bytes, table) in self.bytes.iter_mut().zip(&self.tables) {
+            *bytes = std::array::from_fn(|level| byte(level as u8, table[level]));
+        }
+        self
     }
 
     /// Number of channels of the tensor.
@@ -55,10 +67,21 @@ impl Normalizer {
         self.walk(image, tensor, |channel, level| self.tables[channel][usize::from(level)]);
     }
 
-    /// Fills an 8-bit tensor with the levels as they are (`offset` 0) or shifted (`offset` 128: `x - 128`
-    /// as two's complement, what `i8` models quantised by TFLite expect).
-    pub fn fill_u8(&self, image: &Image, offset: u8, tensor: &mut [u8]) {
-        self.walk(image, tensor, |_, level| level.wrapping_sub(offset));
+    /// Fills an 8-bit tensor (signed ones as two's complement).
+    pub fn fill_u8(&self, image: &Image, tensor: &mut [u8]) {
+        self.walk(image, tensor, |channel, level| self.bytes[channel][usize::from(level)]);
+    }
+
+    /// Changes each number of a tensor by the value its pixel has in `mask`, `[H, W]`.
+    pub fn mask<T: Copy>(&self, mask: &[f32], tensor: &mut [T], change: impl Fn(T, f32) -> T) {
+        let channels = self.channels();
+        for (at, value) in tensor.iter_mut().enumerate() {
+            let pixel = match self.layout {
+                Layout::Nchw => at % mask.len().max(1),
+                Layout::Nhwc => at / channels,
+            };
+            *value = change(*value, mask.get(pixel).copied().unwrap_or(0.0));
+        }
     }
 
     fn walk<T>(&self, image: &Image, tensor: &mut [T], value: impl Fn(usize, u8) -> T) {
@@ -112,9 +135,10 @@ mod tests {
 
     #[test]
     fn signed_models_get_levels_shifted_by_128() {
-        let normalizer = Normalizer::new(ChannelOrder::Rgb, Layout::Nhwc, [0.0; 3], [1.0; 3]);
+        let normalizer = Normalizer::new(ChannelOrder::Rgb, Layout::Nhwc, [0.0; 3], [1.0; 3])
+            .with_bytes(|level, _| level.wrapping_sub(128));
         let mut tensor = [0; 6];
-        normalizer.fill_u8(&two_pixels(), 128, &mut tensor);
+        normalizer.fill_u8(&two_pixels(), &mut tensor);
         assert_eq!(tensor[0].cast_signed(), -128);
         assert_eq!(tensor[5].cast_signed(), -78);
     }

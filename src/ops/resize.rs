@@ -34,6 +34,8 @@ pub enum Fit {
     Stretch,
     /// Keep the shape; pad on both sides (Ultralytics).
     Letterbox,
+    /// As `letterbox`, the size cut to whole pixels, not rounded (NanoDet's samples).
+    LetterboxFloor,
     /// Keep the shape; pad on the right and below (YOLOX).
     LetterboxTopLeft,
     /// Keep the shape; cut off what sticks out, equally on both sides.
@@ -67,16 +69,22 @@ pub fn plan(frame: Size, input: Size, fit: Fit) -> Plan {
             placement: Placement { scale: ((fw / iw) as f32, (fh / ih) as f32), offset: (0.0, 0.0), frame },
         },
         Fit::Letterbox => letterbox(frame, input, &LetterboxRule::default()),
-        Fit::LetterboxTopLeft => {
-            // YOLOX `preproc`: the ratio is cut, not rounded, to whole pixels, and boxes are divided by it.
+        Fit::LetterboxTopLeft | Fit::LetterboxFloor => {
+            // YOLOX `preproc`: the size is cut, not rounded, to whole pixels, and boxes are divided by the ratio.
             let ratio = (iw / fw).min(ih / fh);
-            let size = [(fw * ratio) as u32, (fh * ratio) as u32];
+            let size = [((fw * ratio) as u32).max(1), ((fh * ratio) as u32).max(1)];
             let scale = (1.0 / ratio) as f32;
+            let centre = |input: u32, side: u32| if fit == Fit::LetterboxFloor { (input - side) / 2 } else { 0 };
+            let (left, top) = (centre(input.width, size[0]), centre(input.height, size[1]));
             Plan {
                 source: whole,
-                target: [0, 0, size[0].max(1), size[1].max(1)],
+                target: [left, top, size[0], size[1]],
                 input,
-                placement: Placement { scale: (scale, scale), offset: (0.0, 0.0), frame },
+                placement: Placement {
+                    scale: (scale, scale),
+                    offset: (-(left as f32) * scale, -(top as f32) * scale),
+                    frame,
+                },
             }
         }
         Fit::Crop => {
@@ -94,6 +102,25 @@ pub fn plan(frame: Size, input: Size, fit: Fit) -> Plan {
             }
         }
     }
+}
+
+/// Plans how a part of a frame, `[x1, y1, x2, y2]` in pixels, is brought to the size of an input. What lies outside the
+/// frame is left out; `None` if less than a pixel is left.
+#[must_use]
+pub fn plan_of(frame: Size, [x1, y1, x2, y2]: [f64; 4], input: Size, fit: Fit) -> Option<Plan> {
+    let (left, top) = (x1.max(0.0).floor(), y1.max(0.0).floor());
+    let (right, bottom) = (x2.min(f64::from(frame.width)).ceil(), y2.min(f64::from(frame.height)).ceil());
+    let (w, h) = (right - left, bottom - top);
+    if !(w >= 1.0 && h >= 1.0) {
+        return None;
+    }
+    let mut plan = plan(Size::new(w as u32, h as u32), input, fit);
+    plan.source[0] += left;
+    plan.source[1] += top;
+    plan.placement.offset.0 += left as f32;
+    plan.placement.offset.1 += top as f32;
+    plan.placement.frame = frame;
+    Some(plan)
 }
 
 /// The options of Ultralytics' `LetterBox`.

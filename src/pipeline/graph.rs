@@ -83,8 +83,9 @@ impl Graph {
         for node in &self.nodes {
             let frame = node.frame?.pixels() as u64 * 3;
             let canvas = if node.carries.contains(Products::CANVAS) { frame } else { 0 };
+            let mask = if node.carries.contains(Products::MASK) { frame / 3 } else { 0 };
             let input = node.input.map_or(0, |size| size.pixels() as u64 * 3);
-            sum += node.frames_held() as u64 * (frame + canvas + input);
+            sum += node.frames_held() as u64 * (frame + canvas + mask + input);
         }
         Some(sum)
     }
@@ -125,6 +126,14 @@ fn noun_and_giver(product: Products) -> (&'static str, &'static str) {
         ("detections", "detect")
     } else if product == Products::CANVAS {
         ("an annotated picture", "annotate")
+    } else if product == Products::CLASSES {
+        ("what the frame shows", "classify")
+    } else if product == Products::MASK {
+        ("a class map", "segment")
+    } else if product == Products::HEATMAP {
+        ("a heatmap", "cam")
+    } else if product == Products::ERROR {
+        ("a reconstruction", "reconstruct")
     } else {
         ("the truth", "scene")
     }
@@ -178,6 +187,19 @@ impl Builder<'_> {
                 let message = format!(
                     "`{}` needs {noun}, which nothing above it gives; put a `{giver}` line above it",
                     line.word
+                );
+                self.fault(line, message);
+            }
+            if let Part::Stage(stage) = &line.part
+                && !stage.needs_any().is_empty()
+                && !stage.needs_any().intersects(node.carries)
+                && !needs.intersects(node.carries)
+            {
+                let givers: Vec<&str> = stage.needs_any().iter().map(|p| noun_and_giver(p).1).collect();
+                let message = format!(
+                    "`{}` has nothing to work with: nothing above it finds anything; put a line above it: {}",
+                    line.word,
+                    crate::yaml::one_of(givers)
                 );
                 self.fault(line, message);
             }

@@ -114,22 +114,86 @@ fn line(
             if index > 0 {
                 out.write_char(',')?;
             }
-            let label = labels.and_then(|names| names.get(usize::from(detection.class)));
-            object(out, label.map(String::as_str), detection)?;
+            object(out, labels, packet.class_labels.as_deref(), detection)?;
         }
         out.write_char(']')?;
     }
+    answers(out, packet)?;
     out.write_str("}\n")
 }
 
-fn object(out: &mut String, label: Option<&str>, detection: &Detection) -> std::fmt::Result {
-    write!(out, "{{\"class\":{}", detection.class)?;
-    if let Some(label) = label {
+/// What is not about single objects.
+fn answers(out: &mut String, packet: &Packet) -> std::fmt::Result {
+    let labels = packet.class_labels.as_deref();
+    if let Some(classes) = &packet.classes {
+        out.write_str(",\"classes\":[")?;
+        for (index, answer) in classes.iter().enumerate() {
+            out.write_str(if index > 0 { ",{" } else { "{" })?;
+            class(out, answer.class, labels)?;
+            write!(out, ",\"score\":{:.4}}}", answer.score)?;
+        }
+        out.write_char(']')?;
+    }
+    if let Some(mask) = &packet.mask {
+        out.write_str(",\"mask\":[")?;
+        for (index, (number, share)) in mask.shares().enumerate() {
+            out.write_str(if index > 0 { ",{" } else { "{" })?;
+            class(out, number.into(), packet.mask_labels.as_deref())?;
+            write!(out, ",\"share\":{share:.4}}}")?;
+        }
+        out.write_char(']')?;
+    }
+    if let Some(map) = &packet.heatmap {
+        out.write_str(",\"heatmap\":{")?;
+        if let Some(number) = map.class {
+            class(out, number, labels)?;
+            out.write_char(',')?;
+        }
+        let (column, row) = map.peak();
+        let cell = |at: u32, cells: u32, side: u32| (at as f32 + 0.5) * side as f32 / cells.max(1) as f32;
+        let [x, y] = map
+            .placement
+            .point([cell(column, map.size.width, map.input.width), cell(row, map.size.height, map.input.height)]);
+        write!(out, "\"grid\":[{},{}],\"peak\":[{x:.2},{y:.2}],\"range\":[{:.4},{:.4}]}}", map.size.width, map.size.height, map.range.0, map.range.1)?;
+    }
+    if let Some(error) = packet.error {
+        write!(out, ",\"error\":{error:.6}")?;
+    }
+    Ok(())
+}
+
+fn class(out: &mut String, number: u16, labels: Option<&[String]>) -> std::fmt::Result {
+    write!(out, "\"class\":{number}")?;
+    if let Some(label) = labels.and_then(|names| names.get(usize::from(number))) {
         out.write_str(",\"label\":")?;
         text(out, label)?;
     }
+    Ok(())
+}
+
+fn object(
+    out: &mut String,
+    labels: Option<&[String]>,
+    kinds: Option<&[String]>,
+    detection: &Detection,
+) -> std::fmt::Result {
+    out.write_char('{')?;
+    class(out, detection.class, labels)?;
     let b = detection.bbox;
-    write!(out, ",\"score\":{:.4},\"box\":[{:.2},{:.2},{:.2},{:.2}]}}", detection.score, b.x1, b.y1, b.x2, b.y2)
+    write!(out, ",\"score\":{:.4},\"box\":[{:.2},{:.2},{:.2},{:.2}]", detection.score, b.x1, b.y1, b.x2, b.y2)?;
+    if let Some(points) = &detection.points {
+        out.write_str(",\"points\":[")?;
+        for (index, [x, y]) in points.iter().enumerate() {
+            write!(out, "{}[{x:.2},{y:.2}]", if index > 0 { "," } else { "" })?;
+        }
+        out.write_char(']')?;
+    }
+    if let Some(kind) = detection.kind {
+        out.write_str(",\"kind\":{")?;
+        class(out, kind.class, kinds)?;
+        write!(out, ",\"score\":{:.4}}}", kind.score)?;
+    }
+    out.write_char('}')
 }
 
 /// A JSON string (RFC 8259, §7).
@@ -159,7 +223,7 @@ mod tests {
             Frame { source: Arc::from("a\"b\n"), seq: 3, pts: Duration::from_micros(100_001), ..Frame::default() };
         let mut packet = Packet::new(Arc::new(frame));
         packet.labels = Some(vec!["person".to_owned()].into());
-        let found = [Detection { bbox: BBox::new(1.0, 2.25, 3.5, 4.0), class: 0, score: 0.5 }];
+        let found = [Detection::new(BBox::new(1.0, 2.25, 3.5, 4.0), 0, 0.5)];
         let mut out = String::new();
         line(&mut out, &packet, Some(&found), None).unwrap();
         let expect = "{\"source\":\"a\\\"b\\u000a\",\"seq\":3,\"pts_ms\":100.001,\"wall\":\"1970-01-01T00:00:00.000Z\",\"size\":[0,0],\"detections\":[{\"class\":0,\"label\":\"person\",\"score\":0.5000,\"box\":[1.00,2.25,3.50,4.00]}]}\n";

@@ -4,11 +4,11 @@ use super::output::{make_parent, replace};
 use crate::error::{Error, Result};
 use crate::media::{jpeg, png};
 use crate::stage::{Env, Sink, SinkConfig};
-use crate::types::{Packet, Products};
+use crate::types::{Image, Packet, PixelFormat, Products};
 use serde::Deserialize;
 use std::path::Path;
 
-/// Writes pictures: the annotated one if there is one, else the frame. With `every: 10s` on the line one in
+/// Writes pictures: the annotated one if there is one, else the frame, or what `of` says. With `every: 10s` on the line one in
 /// ten seconds. A path without `{seq}` or `{name}` always holds the newest picture.
 ///
 /// `- snapshot: { path: "out/{source}-{seq}.jpg" }`
@@ -24,6 +24,22 @@ pub struct Snapshot {
     /// Quality of a JPEG, 1–100.
     #[serde(default = "default_quality")]
     pub quality: u8,
+    /// What is written.
+    #[serde(default)]
+    pub of: Of,
+}
+
+/// What a snapshot shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Of {
+    /// The annotated picture if there is one, else the frame.
+    #[default]
+    Canvas,
+    /// The frame as it came.
+    Frame,
+    /// The class map of `segment` as grey levels: the class numbers. Only as PNG.
+    Mask,
 }
 
 const fn default_quality() -> u8 {
@@ -32,7 +48,8 @@ const fn default_quality() -> u8 {
 
 impl SinkConfig for Snapshot {
     fn needs(&self) -> Products {
-        if self.found { Products::DETECTIONS } else { Products::empty() }
+        let found = if self.found { Products::DETECTIONS } else { Products::empty() };
+        if self.of == Of::Mask { found | Products::MASK } else { found }
     }
 
     fn check(&self, _env: &Env) -> Result<()> {
@@ -40,6 +57,9 @@ impl SinkConfig for Snapshot {
             Path::new(&self.path).extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
         if !matches!(extension.as_str(), "jpg" | "jpeg" | "png") {
             return Err(Error::Config(format!("`path` is {:?}; it must end in .jpg or .png", self.path)));
+        }
+        if self.of == Of::Mask && extension != "png" {
+            return Err(Error::Config(format!("`path` is {:?}; class numbers would not survive a JPEG: write .png", self.path)));
         }
         if !(1..=100).contains(&self.quality) {
             return Err(Error::Config(format!("`quality` is {}; it must lie between 1 and 100", self.quality)));
@@ -59,13 +79,14 @@ impl SinkConfig for Snapshot {
 
     fn open(&self, env: &Env) -> Result<Box<dyn Sink>> {
         self.check(env)?;
-        Ok(Box::new(Taking { settings: self.clone(), bytes: Vec::new() }))
+        Ok(Box::new(Taking { settings: self.clone(), bytes: Vec::new(), mask: Image::default() }))
     }
 }
 
 struct Taking {
     settings: Snapshot,
     bytes: Vec<u8>,
+    mask: Image,
 }
 
 impl Sink for Taking {
@@ -75,7 +96,15 @@ impl Sink for Taking {
 
     fn write(&mut self, packet: &Packet) -> Result<()> {
         let frame = &packet.frame;
-        let image = packet.canvas.as_deref().unwrap_or(&frame.image);
+        let image = match (self.settings.of, &packet.mask) {
+            (Of::Mask, Some(mask)) => {
+                self.mask.reshape(mask.size, PixelFormat::Gray8);
+                self.mask.data.copy_from_slice(&mask.classes);
+                &self.mask
+            }
+            (Of::Canvas, _) => packet.canvas.as_deref().unwrap_or(&frame.image),
+            _ => &frame.image,
+        };
         let name = Path::new(&frame.name).file_stem().unwrap_or_default().to_string_lossy();
         let path = self
             .settings

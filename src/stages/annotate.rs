@@ -1,13 +1,15 @@
 //! Draws what was found.
 
 use crate::error::{Error, Result};
-use crate::ops::draw::{Text, class_color, fill, outline};
+use crate::ops::draw::{Text, class_color, dot, fill, heat, outline, tint};
+use crate::ops::upsample::{Axis, bilinear};
 use crate::stage::{Env, Stage, StageConfig};
-use crate::types::{Detection, Image, Packet, Pool, Products};
+use crate::types::{Detection, Heatmap, Image, Packet, Placement, Pool, Products, Size};
 use serde::Deserialize;
 use std::fmt::Write as _;
 
-/// Draws boxes with labels and scores on a copy of the frame, readable at any size.
+/// Draws what the lines above found on a copy of the frame, readable at any size: boxes with labels, scores and points,
+/// the colours of a segmentation, a heatmap, the answers of a classifier.
 ///
 /// `- annotate` or `- annotate: { scores: false }`
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
@@ -22,6 +24,13 @@ pub struct Annotate {
     /// Also draw what is really there, thin and white; only a `scene` knows.
     #[serde(default)]
     pub truth: bool,
+    /// How much of the picture the colours of a segmentation or a heatmap hide, 0–1.
+    #[serde(default = "half")]
+    pub cover: f32,
+}
+
+const fn half() -> f32 {
+    0.5
 }
 
 const fn yes() -> bool {
@@ -30,7 +39,15 @@ const fn yes() -> bool {
 
 impl StageConfig for Annotate {
     fn needs(&self) -> Products {
-        if self.truth { Products::DETECTIONS | Products::TRUTH } else { Products::DETECTIONS }
+        if self.truth { Products::TRUTH } else { Products::empty() }
+    }
+
+    fn needs_any(&self) -> Products {
+        Products::DETECTIONS | Products::CLASSES | Products::MASK | Products::HEATMAP
+    }
+
+    fn check(&self, _env: &Env) -> Result<()> {
+        super::check_score("cover", self.cover)
     }
 
     fn gives(&self) -> Products {
@@ -38,7 +55,12 @@ impl StageConfig for Annotate {
     }
 
     fn build(&self, _env: &Env) -> Result<Box<dyn Stage>> {
-        Ok(Box::new(Drawing { settings: self.clone(), canvases: Pool::new(), text: String::new() }))
+        Ok(Box::new(Drawing {
+            settings: self.clone(),
+            canvases: Pool::new(),
+            text: String::new(),
+            spread: Spread::default(),
+        }))
     }
 }
 
@@ -46,13 +68,49 @@ struct Drawing {
     settings: Annotate,
     canvases: Pool<Image>,
     text: String,
+    spread: Spread,
+}
+
+/// Brings heatmaps to the size of the frame.
+#[derive(Default)]
+struct Spread {
+    /// What the axes were made for: grid, input, way to the frame.
+    of: Option<(Size, Size, Placement)>,
+    down: Axis,
+    across: Axis,
+    values: Vec<f32>,
+}
+
+impl Spread {
+    fn over_frame(&mut self, map: &Heatmap) -> &[f32] {
+        let of = Some((map.size, map.input, map.placement));
+        if self.of != of {
+            let (frame, p) = (map.placement.frame, map.placement);
+            let axis = |cells: u32, input: u32, frame: u32, scale: f32, offset: f32| {
+                let place = |at: usize| (at as f32 + 0.5 - offset) / scale * cells as f32 / input as f32 - 0.5;
+                Axis::new(cells as usize, frame as usize, place)
+            };
+            self.down = axis(map.size.height, map.input.height, frame.height, p.scale.1, p.offset.1);
+            self.across = axis(map.size.width, map.input.width, frame.width, p.scale.0, p.offset.0);
+            self.of = of;
+        }
+        bilinear(&map.values, map.size.width as usize, &self.down, &self.across, &mut self.values);
+        &self.values
+    }
 }
 
 impl Stage for Drawing {
     fn process(&mut self, mut packet: Packet) -> Result<Option<Packet>> {
-        let (settings, text) = (&self.settings, &mut self.text);
+        let (settings, text, spread) = (&self.settings, &mut self.text, &mut self.spread);
+        let cover = (settings.cover * 255.0) as u8;
         let canvas = self.canvases.fill(|canvas| {
             canvas.copy_from(&packet.frame.image);
+            if let Some(mask) = &packet.mask {
+                tint(canvas, &mask.classes, cover);
+            }
+            if let Some(map) = &packet.heatmap {
+                heat(canvas, spread.over_frame(map), cover);
+            }
             if settings.truth {
                 for real in packet.truth.iter().flat_map(|truth| truth.iter()) {
                     let (from, to) = corners(real);
@@ -70,16 +128,45 @@ impl Stage for Drawing {
                     }
                 }
                 if settings.scores {
-                    let space = if text.is_empty() { "" } else { " " };
-                    let _ = write!(text, "{space}{:.0}%", detection.score * 100.0);
+                    percent(text, detection.score);
+                }
+                if let Some(kind) = detection.kind.filter(|_| settings.labels) {
+                    let name = packet.class_labels.as_deref().and_then(|l| l.get(usize::from(kind.class)));
+                    let _ = write!(text, " {}", name.map_or("?", String::as_str));
                 }
                 draw(canvas, detection, text);
+            }
+            for (line, answer) in packet.classes.iter().flat_map(|best| best.iter()).enumerate() {
+                text.clear();
+                let name = packet.class_labels.as_deref().and_then(|l| l.get(usize::from(answer.class)));
+                match name.filter(|_| settings.labels) {
+                    Some(name) => text.push_str(name),
+                    None => _ = write!(text, "{}", answer.class),
+                }
+                if settings.scores {
+                    percent(text, answer.score);
+                }
+                caption(canvas, line as i32, text);
             }
             Ok::<(), Error>(())
         })?;
         packet.canvas = Some(canvas);
         Ok(Some(packet))
     }
+}
+
+fn percent(text: &mut String, score: f32) {
+    let space = if text.is_empty() { "" } else { " " };
+    let _ = write!(text, "{space}{:.0}%", score * 100.0);
+}
+
+/// A line of text in the left upper corner, one below the other.
+fn caption(canvas: &mut Image, line: i32, text: &str) {
+    let font = Text::for_picture(canvas.size.height);
+    let (width, height) = font.measure(text);
+    let (width, height) = (width.cast_signed() + 8, height.cast_signed() + 2);
+    fill(canvas, (0, line * height), (width, (line + 1) * height), [24, 24, 24]);
+    font.draw(canvas, 4, line * height + 1, text, [255, 255, 255]);
 }
 
 fn corners(detection: &Detection) -> ((i32, i32), (i32, i32)) {
@@ -92,6 +179,9 @@ fn draw(canvas: &mut Image, detection: &Detection, text: &str) {
     let (from, to) = corners(detection);
     let thick = (canvas.size.height / 240).max(2).cast_signed();
     outline(canvas, from, to, thick, color);
+    for [x, y] in detection.points.iter().flatten() {
+        dot(canvas, (x.round() as i32, y.round() as i32), thick, color);
+    }
     if text.is_empty() {
         return;
     }

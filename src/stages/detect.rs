@@ -1,7 +1,8 @@
 //! Finds objects with a model.
 
+use super::{check_score, check_threads, input_of, one};
 use crate::error::{Error, Result};
-use crate::infer::Session;
+use crate::infer::{Extra, Session};
 use crate::models::{self, Detector};
 use crate::stage::{Env, Stage, StageConfig};
 use crate::types::{Detection, Packet, Pool, Products, Size};
@@ -24,7 +25,11 @@ pub struct Detect {
     /// Labels to keep; all if not given.
     #[serde(default)]
     pub classes: Option<Vec<String>>,
+    /// Threads that work on one frame; docs/models.md tells what more than one gives.
+    #[serde(default = "one")]
+    pub threads: usize,
 }
+
 
 const fn default_min_score() -> f32 {
     0.5
@@ -64,9 +69,8 @@ impl StageConfig for Detect {
     }
 
     fn check(&self, env: &Env) -> Result<()> {
-        if !(0.0..=1.0).contains(&self.min_score) {
-            return Err(Error::Config(format!("`min_score` is {}; it must lie between 0 and 1", self.min_score)));
-        }
+        check_score("min_score", self.min_score)?;
+        check_threads(self.threads)?;
         let card = env.models.card(&self.model)?;
         models::detector(&card)?;
         self.kept(&card.labels).map(|_| ())
@@ -75,7 +79,7 @@ impl StageConfig for Detect {
     fn build(&self, env: &Env) -> Result<Box<dyn Stage>> {
         let card = env.models.card(&self.model)?;
         Ok(Box::new(Detecting {
-            session: Session::load(&card)?,
+            session: env.models.session(&card, &Extra::default(), self.threads)?,
             detector: models::detector(&card)?,
             min_score: self.min_score,
             kept: self.kept(&card.labels)?,
@@ -96,10 +100,8 @@ struct Detecting {
 
 impl Stage for Detecting {
     fn process(&mut self, mut packet: Packet) -> Result<Option<Packet>> {
-        let Some(input) = &packet.input else {
-            return Err(Error::Internal("a packet without a model input".into()));
-        };
-        self.session.run(&input.image)?;
+        let input = input_of(&packet)?;
+        self.session.run(&packet.frame.source, &input.image)?;
         let found = self.found.fill(|found| {
             found.clear();
             self.detector.decode(&self.session, &input.placement, self.min_score, found)?;

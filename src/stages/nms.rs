@@ -1,14 +1,15 @@
-//! Thins overlapping detections (greedy non-maximum suppression).
+//! Thins overlapping detections (non-maximum suppression).
 
 use crate::error::{Error, Result};
-use crate::ops::nms::{Nms as Worker, Scope};
+use crate::ops::nms::{Decay, Nms as Worker, Scope};
 use crate::stage::{Env, Stage, StageConfig};
 use crate::types::{Detection, Packet, Pool, Products};
 use serde::Deserialize;
 
-/// Keeps one box an object: of boxes that overlap, the one with the best score.
+/// Keeps one box an object: of boxes that overlap, the one with the best score. With `soft`, those that overlap a
+/// better one are not dropped but lose score: for crowds, where people stand in front of each other.
 ///
-/// `- nms: { iou: 0.5 }`
+/// `- nms: { iou: 0.5 }` or `- nms: { soft: gaussian, min_score: 0.3 }`
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Nms {
@@ -21,6 +22,35 @@ pub struct Nms {
     /// At most so many boxes stay.
     #[serde(default = "default_max")]
     pub max: usize,
+    /// Lower scores instead of dropping boxes; `iou` then counts for `linear` only.
+    #[serde(default)]
+    pub soft: Option<Soft>,
+    /// For `soft: gaussian` and `gaussian_half`: smaller is harder.
+    #[serde(default = "default_sigma")]
+    pub sigma: f32,
+    /// For `soft`: boxes whose score falls below this go.
+    #[serde(default = "default_min_score")]
+    pub min_score: f32,
+}
+
+/// Formulas of soft NMS, `o` being the IoU with a better box (Bodla et al. 2017).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Soft {
+    /// `score * (1 - o)` above `iou`.
+    Linear,
+    /// `score * exp(-o² / sigma)`: the paper's, and OpenCV's.
+    Gaussian,
+    /// `score * exp(-o² / (2 sigma))`: TensorFlow's.
+    GaussianHalf,
+}
+
+const fn default_sigma() -> f32 {
+    0.5
+}
+
+const fn default_min_score() -> f32 {
+    0.3
 }
 
 const fn default_iou() -> f32 {
@@ -41,6 +71,12 @@ impl StageConfig for Nms {
     }
 
     fn check(&self, _env: &Env) -> Result<()> {
+        if self.soft.is_some() && (!(0.0..=1.0).contains(&self.min_score) || self.sigma.is_nan() || self.sigma <= 0.0) {
+            return Err(Error::Config(format!(
+                "`min_score` is {}, `sigma` is {}; `min_score` must lie between 0 and 1, `sigma` be above 0",
+                self.min_score, self.sigma
+            )));
+        }
         if (0.0..=1.0).contains(&self.iou) && self.max > 0 {
             return Ok(());
         }
@@ -65,11 +101,23 @@ impl Stage for Thinning {
     fn process(&mut self, mut packet: Packet) -> Result<Option<Packet>> {
         let Some(found) = &packet.detections else { return Ok(Some(packet)) };
         let scope = if self.settings.across_classes { Scope::All } else { Scope::Class };
-        let keep = self.worker.greedy(found, self.settings.iou, scope, self.settings.max);
+        let Nms { iou, max, soft, sigma, min_score, .. } = self.settings;
+        let worker = &mut self.worker;
         let kept = self.kept.fill(|kept| {
             kept.clear();
-            kept.extend(keep.iter().map(|&index| found[index as usize].clone()));
-            Ok::<(), Error>(())
+            let decay = match soft {
+                None => {
+                    let keep = worker.greedy(found, iou, scope, max);
+                    kept.extend(keep.iter().map(|&index| found[index as usize].clone()));
+                    return Ok::<(), Error>(());
+                }
+                Some(Soft::Linear) => Decay::Linear { threshold: iou },
+                Some(Soft::Gaussian) => Decay::Gaussian { sigma },
+                Some(Soft::GaussianHalf) => Decay::GaussianHalf { sigma },
+            };
+            let keep = worker.soft(found, decay, min_score, scope, max);
+            kept.extend(keep.iter().map(|&(index, score)| Detection { score, ..found[index as usize].clone() }));
+            Ok(())
         })?;
         packet.detections = Some(kept);
         Ok(Some(packet))

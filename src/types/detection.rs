@@ -1,9 +1,22 @@
-//! One object found in a frame.
+//! Objects found in a frame, and the answers of classifiers.
 
 use super::BBox;
 
+/// One answer of a classifier.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Class {
+    /// Class number, counted from 0 in the order of the model's labels.
+    pub class: u16,
+    /// How sure the model is, 0–1.
+    pub score: f32,
+}
+
+/// Five places of a face in frame pixels, `[x, y]` each: right eye, left eye, tip of the nose, right and left corner
+/// of the mouth; right and left are the person's own.
+pub type FacePoints = [[f32; 2]; 5];
+
 /// One object found in a frame.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Detection {
     /// Where, in frame pixels.
     pub bbox: BBox,
@@ -11,4 +24,16 @@ pub struct Detection {
     pub class: u16,
     /// How sure the model is, 0–1.
     pub score: f32,
+    /// Places in a face, where the model finds them.
+    pub points: Option<FacePoints>,
+    /// What a classifier says of what is in the box.
+    pub kind: Option<Class>,
+}
+
+impl Detection {
+    /// A box with a class and a score.
+    #[must_use]
+    pub const fn new(bbox: BBox, class: u16, score: f32) -> Self {
+        Self { bbox, class, score, points: None, kind: None }
+    }
 }

@@ -133,6 +133,16 @@ impl Placement {
         }
         .clip(self.frame)
     }
+
+    /// A point `[x, y]` of the model input in pixels, brought to frame pixels.
+    #[must_use]
+    pub fn point(&self, [x, y]: [f32; 2]) -> [f32; 2] {
+        let limit = |v: f32, side: u32| v.clamp(0.0, side as f32);
+        [
+            limit(x * self.scale.0 + self.offset.0, self.frame.width),
+            limit(y * self.scale.1 + self.offset.1, self.frame.height),
+        ]
+    }
 }
 
 #[cfg(test)]

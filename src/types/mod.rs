@@ -4,12 +4,14 @@ mod detection;
 mod frame;
 mod geometry;
 mod image;
+mod map;
 mod packet;
 mod pool;
 
-pub use detection::Detection;
+pub use detection::{Class, Detection, FacePoints};
 pub use frame::{Frame, ModelInput};
 pub use geometry::{BBox, Placement, Size};
 pub use image::{Image, PixelFormat};
+pub use map::{Heatmap, Mask};
 pub use packet::{Packet, Products};
 pub use pool::Pool;

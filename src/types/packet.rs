@@ -1,6 +1,6 @@
 //! A frame and all that has been found in it so far.
 
-use super::{Detection, Frame, Image, ModelInput};
+use super::{Class, Detection, Frame, Heatmap, Image, Mask, ModelInput};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,14 @@ bitflags::bitflags! {
         const CANVAS = 4;
         /// [`Packet::truth`].
         const TRUTH = 8;
+        /// [`Packet::classes`].
+        const CLASSES = 16;
+        /// [`Packet::mask`].
+        const MASK = 32;
+        /// [`Packet::heatmap`].
+        const HEATMAP = 64;
+        /// [`Packet::error`].
+        const ERROR = 128;
     }
 }
 
@@ -39,7 +47,19 @@ pub struct Packet {
     pub detections: Option<Arc<Vec<Detection>>>,
     /// Names of the classes of `detections`.
     pub labels: Option<Arc<[String]>>,
-    /// The picture with boxes drawn on it.
+    /// What the whole frame shows, best first.
+    pub classes: Option<Arc<Vec<Class>>>,
+    /// Names of the classes of `classes` and of [`Detection::kind`].
+    pub class_labels: Option<Arc<[String]>>,
+    /// The class of each pixel.
+    pub mask: Option<Arc<Mask>>,
+    /// Names of the classes of `mask`.
+    pub mask_labels: Option<Arc<[String]>>,
+    /// Where a classifier looked.
+    pub heatmap: Option<Arc<Heatmap>>,
+    /// How badly a model could reconstruct the frame: the mean squared difference of its normalised values.
+    pub error: Option<f32>,
+    /// The picture with boxes drawn on it, or made by a model.
     pub canvas: Option<Arc<Image>>,
     /// What is really there; only a rendered `scene` knows.
     pub truth: Option<Arc<Vec<Detection>>>,
@@ -58,6 +78,12 @@ impl Packet {
             input: None,
             detections: None,
             labels: None,
+            classes: None,
+            class_labels: None,
+            mask: None,
+            mask_labels: None,
+            heatmap: None,
+            error: None,
             canvas: None,
             truth: None,
             truth_labels: None,

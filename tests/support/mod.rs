@@ -2,6 +2,7 @@
 #![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
 pub mod npz;
+pub mod parts;
 pub mod pipe;
 pub mod vectors;
 

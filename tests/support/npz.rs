@@ -26,7 +26,7 @@ macro_rules! elements {
     )+};
 }
 
-elements! { f32, "<f4"; f64, "<f8"; i64, "<i8"; u8, "|u1"; }
+elements! { f32, "<f4"; f64, "<f8"; i64, "<i8"; u8, "|u1"; i8, "|i1"; }
 
 fn number(bytes: &[u8], at: usize, length: usize) -> usize {
     bytes[at..at + length].iter().rev().fold(0, |sum, byte| sum << 8 | usize::from(*byte))
@@ -55,6 +55,21 @@ impl Npz {
             at += 46 + name + extra + comment;
         }
         Self(arrays)
+    }
+
+    /// The numbers of an array as floats, whatever their type; 8-bit ones as `(q - zero) * scale`.
+    pub fn floats(&self, key: &str, (scale, zero): (f32, i32)) -> Vec<f32> {
+        let header = String::from_utf8_lossy(&self.0[key][..64]).into_owned();
+        let level = |q: i32| (q - zero) as f32 * scale;
+        if header.contains("|u1") {
+            self.array::<u8>(key).into_iter().map(|q| level(q.into())).collect()
+        } else if header.contains("|i1") {
+            self.array::<i8>(key).into_iter().map(|q| level(q.into())).collect()
+        } else if header.contains("<i8") {
+            self.array::<i64>(key).into_iter().map(|v| v as f32).collect()
+        } else {
+            self.array(key)
+        }
     }
 
     /// The numbers of an array, in C order (NEP 1).

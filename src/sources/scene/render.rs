@@ -79,7 +79,7 @@ impl Renderer {
             if seen.visible >= MIN_VISIBLE_PIXELS && part >= MIN_VISIBLE_PART {
                 let corner = [seen.x1, seen.y1, seen.x2 + 1, seen.y2 + 1].map(|v| v as f32);
                 let bbox = BBox::new(corner[0], corner[1], corner[2], corner[3]);
-                truth.push(Detection { bbox, class: object.class, score: 1.0 });
+                truth.push(Detection::new(bbox, object.class, 1.0));
             }
         }
     }

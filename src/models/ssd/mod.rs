@@ -1,21 +1,25 @@
 //! Single shot detectors. Liu et al. 2016, SSD, §2.
 
-use super::{Detector, check_shape, logit, sigmoid};
+mod anchors;
+
+pub use anchors::Anchors;
+
+use super::{Detector, check_shape, logit, sigmoid, softmax};
 use crate::error::Result;
-use crate::infer::{Card, Session};
-use crate::ops::anchors::{self, TfSsd};
+use crate::infer::{Card, Outputs};
 use crate::ops::box_coder::BoxCoder;
 use crate::types::{BBox, Detection, Placement, Size};
 use crate::yaml::Fault;
 use serde::Deserialize;
 
 /// `family: { ssd: { anchors: …, scores: … } }`: one output of offsets `[1, N, 4]` and one of scores
-/// `[1, N, classes]`, N being the number of anchors.
+/// `[1, N, classes]`, N being the number of anchors. RetinaNet is one too: sigmoid scores, no background, weights 1.
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ssd {
-    /// The boxes that offsets start from.
-    pub anchors: Anchors,
+    /// The boxes that offsets start from; none if the graph gives finished corners.
+    #[serde(default)]
+    pub anchors: Option<Anchors>,
     /// Weights of the offsets x, y, w, h: what they are divided by.
     #[serde(default = "default_weights")]
     pub weights: [f32; 4],
@@ -31,6 +35,10 @@ pub struct Ssd {
     /// How many answers an anchor may give.
     #[serde(default)]
     pub answers: Answers,
+    /// For `answers: all`: of each class (with a background) or of each level (without) at most so many answers, the
+    /// best: `topk_candidates` of torchvision's SSD and RetinaNet.
+    #[serde(default)]
+    pub candidates: Option<usize>,
     /// Output of the offsets, counted from 0, and how its 8-bit numbers are read.
     #[serde(default)]
     pub boxes_output: Quantized,
@@ -111,96 +119,21 @@ pub enum Answers {
     All,
 }
 
-/// Where the anchors come from.
-#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Anchors {
-    /// TensorFlow's object detection SSD.
-    Tf(TfAnchors),
-    /// torchvision's `DefaultBoxGenerator`.
-    DefaultBoxes(DefaultBoxes),
-}
-
-/// TensorFlow's `ssd_anchor_generator`.
-#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TfAnchors {
-    /// Cells a side of each square feature map.
-    pub maps: Vec<u32>,
-    /// Scale of the first level.
-    #[serde(default = "default_min_scale")]
-    pub min_scale: f32,
-    /// Scale of the last level.
-    #[serde(default = "default_max_scale")]
-    pub max_scale: f32,
-    /// Width over height of a cell's boxes.
-    #[serde(default = "default_ratios")]
-    pub ratios: Vec<f32>,
-}
-
-const fn default_min_scale() -> f32 {
-    0.2
-}
-
-const fn default_max_scale() -> f32 {
-    0.95
-}
-
-fn default_ratios() -> Vec<f32> {
-    vec![1.0, 2.0, 0.5, 3.0, 1.0 / 3.0]
-}
-
-/// torchvision's `DefaultBoxGenerator`.
-#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DefaultBoxes {
-    /// Cells a side of each square feature map.
-    pub maps: Vec<u32>,
-    /// Scale of each level relative to the input, and one more at the end.
-    pub scales: Vec<f64>,
-    /// Ratios of each level, beside the squares.
-    pub ratios: Vec<Vec<f64>>,
-    /// Stride of each level in pixels, if the cells are no equal parts of the input.
-    #[serde(default)]
-    pub steps_px: Option<Vec<f64>>,
-}
-
-impl Anchors {
-    /// Number of cells of all maps.
-    fn cells(&self) -> u64 {
-        let (Self::Tf(TfAnchors { maps, .. }) | Self::DefaultBoxes(DefaultBoxes { maps, .. })) = self;
-        maps.iter().map(|&side| u64::from(side) * u64::from(side)).fold(0, u64::saturating_add)
-    }
-
-    /// `[N]` of `[cx, cy, w, h]` relative to the input.
-    #[must_use]
-    pub fn generate(&self, input: Size) -> Vec<[f32; 4]> {
-        let square = |maps: &[u32]| -> Vec<Size> { maps.iter().map(|&side| Size::new(side, side)).collect() };
-        match self {
-            Self::Tf(tf) => anchors::tf_ssd(&TfSsd {
-                maps: square(&tf.maps),
-                min_scale: tf.min_scale,
-                max_scale: tf.max_scale,
-                ratios: tf.ratios.clone(),
-                interpolated: true,
-                reduce_lowest: true,
-            }),
-            Self::DefaultBoxes(d) => {
-                anchors::default_boxes(&square(&d.maps), &d.scales, &d.ratios, d.steps_px.as_deref(), input)
-            }
-        }
-    }
-}
-
 /// Decodes SSD outputs: scans the scores row by row, and decodes only boxes of scores above the threshold.
 pub struct SsdDetector {
     spec: Ssd,
     coder: BoxCoder,
+    /// `[cx, cy, w, h]` in input pixels; empty where the graph gives corners.
     anchors: Vec<[f32; 4]>,
+    /// Where each level begins, for `candidates`.
+    levels: Vec<usize>,
     columns: usize,
     input: Size,
+    shape: Vec<usize>,
     offsets: Vec<f32>,
     scores: Vec<f32>,
+    /// Anchor of each answer that is waiting for its box.
+    rows: Vec<u32>,
 }
 
 impl SsdDetector {
@@ -210,50 +143,99 @@ impl SsdDetector {
     /// [`crate::error::Error::Model`] if the anchors make no sense.
     pub fn new(spec: Ssd, card: &Card) -> Result<Self> {
         let input = card.fields.input.size;
-        let cells = spec.anchors.cells();
-        if !(1..=200_000).contains(&cells) {
-            let message = format!("family.ssd.anchors: the maps have {cells} cells; 1 to 200000 make sense");
-            return Err(card.error(Fault::new(card.family.place, message)));
-        }
-        let mut anchors = spec.anchors.generate(input);
         let (w, h) = (input.width as f32, input.height as f32);
-        for anchor in &mut anchors {
-            *anchor = [anchor[0] * w, anchor[1] * h, anchor[2] * w, anchor[3] * h];
-        }
+        let bad = |message: String| card.error(Fault::new(card.family.place, format!("family.ssd.anchors: {message}")));
+        let (anchors, levels) = match &spec.anchors {
+            Some(anchors) => anchors.generate(input, &card.folder).map_err(bad)?,
+            None => (Vec::new(), vec![0]),
+        };
+        let anchors = anchors.into_iter().map(|a| [a[0] * w, a[1] * h, a[2] * w, a[3] * h]).collect();
         let columns = card.labels.len() + usize::from(spec.background.is_some());
+        Ok(Self::with_anchors(spec, anchors, levels, columns, input))
+    }
+
+    /// A decoder from anchors `[cx, cy, w, h]` in input pixels, the first anchor of each level, and the number of
+    /// score columns.
+    #[must_use]
+    pub fn with_anchors(spec: Ssd, anchors: Vec<[f32; 4]>, levels: Vec<usize>, columns: usize, input: Size) -> Self {
         let coder = BoxCoder::new(spec.weights);
-        Ok(Self { spec, coder, anchors, columns, input, offsets: Vec::new(), scores: Vec::new() })
+        let (shape, offsets, scores, rows) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { spec, coder, anchors, levels, columns, input, shape, offsets, scores, rows }
     }
 
     fn bbox(&self, index: usize, placement: &Placement) -> BBox {
         let o = &self.offsets[index * 4..index * 4 + 4];
-        let offsets = match self.spec.order {
-            Order::Xywh => [o[0], o[1], o[2], o[3]],
-            Order::Yxhw => [o[1], o[0], o[3], o[2]],
+        let found = match self.anchors.get(index) {
+            None => {
+                let (w, h) = (self.input.width as f32, self.input.height as f32);
+                match self.spec.order {
+                    Order::Xywh => BBox::new(o[0] * w, o[1] * h, o[2] * w, o[3] * h),
+                    Order::Yxhw => BBox::new(o[1] * w, o[0] * h, o[3] * w, o[2] * h),
+                }
+            }
+            Some(anchor) => {
+                let offsets = match self.spec.order {
+                    Order::Xywh => [o[0], o[1], o[2], o[3]],
+                    Order::Yxhw => [o[1], o[0], o[3], o[2]],
+                };
+                self.coder.decode(offsets, *anchor)
+            }
         };
-        let found = self.coder.decode(offsets, self.anchors[index]).clip(self.input);
-        placement.to_frame(found)
+        placement.to_frame(found.clip(self.input))
+    }
+
+    /// The group that `candidates` counts in: the class, or the level where there is no background.
+    fn group(&self, row: u32, class: u16) -> usize {
+        if self.spec.background.is_some() {
+            return usize::from(class);
+        }
+        self.levels.partition_point(|&first| first <= row as usize)
+    }
+
+    /// Leaves the best `limit` answers of each group, in the order of their groups and scores.
+    fn cut(&mut self, limit: usize, found: &mut Vec<Detection>, first: usize) {
+        let mut order: Vec<(usize, usize)> =
+            (first..found.len()).map(|at| (self.group(self.rows[at - first], found[at].class), at)).collect();
+        order.sort_by(|a, b| a.0.cmp(&b.0).then(found[b.1].score.total_cmp(&found[a.1].score)).then(a.1.cmp(&b.1)));
+        let mut kept = Vec::with_capacity(order.len());
+        let (mut group, mut taken) = (usize::MAX, 0);
+        for (of, at) in order {
+            taken = if of == group { taken + 1 } else { 1 };
+            group = of;
+            if taken <= limit {
+                kept.push((found[at].clone(), self.rows[at - first]));
+            }
+        }
+        found.truncate(first);
+        self.rows.clear();
+        for (detection, row) in kept {
+            found.push(detection);
+            self.rows.push(row);
+        }
     }
 }
 
 impl Detector for SsdDetector {
     fn decode(
         &mut self,
-        session: &Session,
+        outputs: &dyn Outputs,
         placement: &Placement,
         min_score: f32,
         found: &mut Vec<Detection>,
     ) -> Result<()> {
         let (b, s) = (self.spec.boxes_output, self.spec.scores_output);
-        let (boxes, scores) = (session.output(b.index)?, session.output(s.index)?);
-        check_shape(session.name(), "boxes", boxes.shape(), &[1, self.anchors.len(), 4])?;
-        check_shape(session.name(), "scores", scores.shape(), &[1, self.anchors.len(), self.columns])?;
-        boxes.read(b.scale, b.zero_point, &mut self.offsets)?;
-        scores.read(s.scale, s.zero_point, &mut self.scores)?;
-        let least = if self.spec.scores == Scores::Sigmoid { logit(min_score) } else { min_score };
+        outputs.read(b.index, b.scale, b.zero_point, &mut self.shape, &mut self.offsets)?;
+        let count = if self.anchors.is_empty() { self.offsets.len() / 4 } else { self.anchors.len() };
+        check_shape(outputs, "boxes", &self.shape, &[1, count, 4])?;
+        outputs.read(s.index, s.scale, s.zero_point, &mut self.shape, &mut self.scores)?;
+        check_shape(outputs, "scores", &self.shape, &[1, count, self.columns])?;
+        let raw = self.spec.scores == Scores::Sigmoid;
+        let least = if raw { logit(min_score) } else { min_score };
         if self.spec.scores == Scores::Softmax {
             self.scores.chunks_exact_mut(self.columns).for_each(softmax);
         }
+        let begin = found.len();
+        self.rows.clear();
         for (index, row) in self.scores.chunks_exact(self.columns).enumerate() {
             let mut best = least;
             let first = found.len();
@@ -272,33 +254,17 @@ impl Detector for SsdDetector {
                     found.truncate(first);
                 }
                 let class = column - usize::from(self.spec.background.is_some_and(|b| b < column));
-                let score = if self.spec.scores == Scores::Sigmoid { sigmoid(value) } else { value };
-                found.push(Detection { bbox: BBox::default(), class: class as u16, score });
+                let score = if raw { sigmoid(value) } else { value };
+                found.push(Detection::new(BBox::default(), class as u16, score));
             }
-            if found.len() > first {
-                let bbox = self.bbox(index, placement);
-                found[first..].iter_mut().for_each(|detection| detection.bbox = bbox);
-            }
+            self.rows.resize(found.len() - begin, index as u32);
+        }
+        if let Some(limit) = self.spec.candidates {
+            self.cut(limit, found, begin);
+        }
+        for (detection, &row) in found[begin..].iter_mut().zip(&self.rows) {
+            detection.bbox = self.bbox(row as usize, placement);
         }
         Ok(())
-    }
-}
-
-fn softmax(row: &mut [f32]) {
-    let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    row.iter_mut().for_each(|v| *v = (*v - max).exp());
-    let sum: f32 = row.iter().sum();
-    row.iter_mut().for_each(|v| *v /= sum);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn softmax_sums_to_one_for_large_numbers_too() {
-        let mut row = [1000.0, 1000.0, -1000.0];
-        softmax(&mut row);
-        assert_eq!(row, [0.5, 0.5, 0.0]);
     }
 }

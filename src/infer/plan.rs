@@ -1,0 +1,275 @@
+//! From a card to a plan that tract can run: read, check, rewrite, optimise. Plans are shared between sessions.
+
+use super::{Card, Dtype, Precision};
+use crate::error::{Error, Result};
+use crate::onnx::{self, DataType, Model, rewrite, shape::Shapes};
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Once};
+use tract_onnx::prelude::*;
+use tract_onnx::tract_hir::infer::Factoid;
+
+/// Largest tensor of a graph. Beyond this a graph is broken, or nothing for a small computer.
+const MAX_TENSOR_BYTES: usize = 256 << 20;
+
+/// Values that a session gives beside the card's outputs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Extra {
+    /// Names of values of the graph as it is after the rewrites.
+    pub values: Vec<String>,
+}
+
+/// A graph that is ready to run, without anything that belongs to one line only.
+pub struct Plan {
+    pub(super) runnable: Arc<TypedRunnableModel>,
+    /// Type and shape of the input that gets the picture; every other input is a state.
+    pub(super) datum: DatumType,
+    pub(super) shape: Vec<usize>,
+    pub(super) states: Vec<StateSlot>,
+    pub(super) inputs: usize,
+    /// Names of the outputs, extra ones last.
+    pub outputs: Vec<String>,
+    /// What was changed in the graph before tract saw it: pass, number of places.
+    pub passes: Vec<(&'static str, usize)>,
+    /// Whether the plan still rounds to 8 bits.
+    pub quantised: bool,
+    /// The rewritten graph.
+    pub model: Arc<Model>,
+}
+
+/// An input that gets an output of the run before.
+#[derive(Clone, Debug)]
+pub(super) struct StateSlot {
+    pub(super) input: usize,
+    pub(super) output: usize,
+    pub(super) datum: DatumType,
+    pub(super) shape: Vec<usize>,
+}
+
+impl Plan {
+    /// Loads the model of a card: reads, checks the hash and the input, rewrites, optimises.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if the weights are not those of the card or tract cannot run them.
+    pub fn load(card: &Card, extra: &Extra) -> Result<Self> {
+        Self::build(card, extra, true).map_err(|e| named(card, e))
+    }
+
+    /// The plan as tract reads it, with nothing optimised: slow, and what the fast one is checked against.
+    pub(super) fn load_plain(card: &Card) -> Result<Self> {
+        Self::build(card, &Extra::default(), false).map_err(|e| named(card, e))
+    }
+
+    fn build(card: &Card, extra: &Extra, optimise: bool) -> Result<Self> {
+        let spec = &card.fields.model;
+        let mut model = Model::decode(card.weights()?)?;
+        let (picture_name, shape) = picture_input(card, &model)?;
+        let mut inputs = Shapes::new();
+        for input in model.inputs() {
+            let declared = onnx::element_type(input).and_then(|(_, shape)| shape).unwrap_or_default();
+            // Open dimensions are batches of one.
+            inputs.insert(input.label().to_owned(), declared.into_iter().map(|d| d.unwrap_or(1)).collect());
+        }
+        inputs.insert(picture_name.clone(), shape.clone());
+        let context = rewrite::Context {
+            heads: spec.outputs.clone(),
+            keep: spec.state.iter().map(|s| s.output.clone()).collect(),
+            inputs: inputs.clone(),
+            float_activations: spec.precision != Precision::AsIs,
+        };
+        let passes = rewrite::run(&mut model, &context)?;
+        let known: Vec<&str> = model.graph().output.iter().map(onnx::pb::ValueInfoProto::label).collect();
+        let added: Vec<String> = extra.values.iter().filter(|v| !known.contains(&v.as_str())).cloned().collect();
+        for name in added {
+            model.graph_mut().output.push(onnx::pb::ValueInfoProto { name: Some(name), ..Default::default() });
+        }
+        let quantised = model.graph().node.iter().any(|n| n.op() == "QuantizeLinear");
+        let outputs: Vec<String> = model.graph().output.iter().map(|o| o.label().to_owned()).collect();
+        let names: Vec<String> = model.inputs().map(|i| i.label().to_owned()).collect();
+        let typed = model.encode();
+        let facts: Vec<(String, Vec<usize>)> =
+            names.iter().map(|name| (name.clone(), inputs.get(name).cloned().unwrap_or_default())).collect();
+        let runnable = guarded(|| runnable(&typed, &facts, optimise)).map_err(Error::Model)?;
+        let fact = |at: usize| runnable.model().input_fact(at).map_err(|e| Error::Model(format!("{e:#}")));
+        let mut states = Vec::new();
+        for state in &spec.state {
+            let input = names.iter().position(|name| *name == state.input);
+            let output = outputs.iter().position(|name| *name == state.output);
+            let (Some(input), Some(output)) = (input, output) else {
+                return Err(Error::Model(format!(
+                    "the card feeds `{}` back into `{}`; the graph has the inputs {} and the outputs {}",
+                    state.output,
+                    state.input,
+                    names.join(", "),
+                    outputs.join(", ")
+                )));
+            };
+            let given = fact(input)?;
+            let made = runnable.model().output_fact(output).map_err(|e| Error::Model(format!("{e:#}")))?;
+            let shape = given.shape.as_concrete().map(<[usize]>::to_vec).unwrap_or_default();
+            let same = made.shape.as_concrete() == Some(shape.as_slice()) && made.datum_type == given.datum_type;
+            if !same {
+                return Err(Error::Model(format!(
+                    "the card feeds `{}` ({made:?}) back into `{}` ({given:?}), which is something else",
+                    state.output, state.input
+                )));
+            }
+            states.push(StateSlot { input, output, datum: given.datum_type, shape });
+        }
+        if names.len() != 1 + states.len() {
+            let fed = |name: &&String| **name != picture_name && !spec.state.iter().any(|s| s.input == **name);
+            let open: Vec<&str> = names.iter().filter(fed).map(String::as_str).collect();
+            return Err(Error::Model(format!(
+                "the graph has inputs that nothing feeds: {}; name the picture's in `input.name` and states in `model.state`",
+                open.join(", ")
+            )));
+        }
+        let datum = datum_of(card.fields.input.dtype);
+        let inputs = names.len();
+        Ok(Self { runnable, datum, shape, states, inputs, outputs, passes, quantised, model: Arc::new(model) })
+    }
+
+    /// Multiplications with additions of one run, where tract can tell.
+    #[must_use]
+    pub fn macs(&self) -> u64 {
+        let model = self.runnable.model();
+        let cost = |node: &TypedNode| {
+            let facts = model.node_input_facts(node.id).ok()?;
+            let costs = node.op.cost(&facts).ok()?;
+            let macs = costs.iter().filter(|(kind, _)| matches!(kind, tract_onnx::tract_core::ops::Cost::FMA(_)));
+            Some(macs.filter_map(|(_, count)| count.to_i64().ok()).sum::<i64>() as u64)
+        };
+        model.nodes.iter().filter_map(cost).sum()
+    }
+
+    /// For each input and each output of the graph its type and shape, as text.
+    #[must_use]
+    pub fn describe(&self) -> (Vec<String>, Vec<String>) {
+        let model = self.runnable.model();
+        let inputs = (0..model.inputs.len()).filter_map(|i| model.input_fact(i).ok()).map(|f| format!("{f:?}"));
+        let outputs = (0..model.outputs.len()).filter_map(|i| model.output_fact(i).ok()).map(|f| format!("{f:?}"));
+        (inputs.collect(), outputs.zip(&self.outputs).map(|(f, name)| format!("{name} {f}")).collect())
+    }
+
+    /// Each kind of operator of the plan and how often it occurs.
+    #[must_use]
+    pub fn operators(&self) -> std::collections::BTreeMap<String, usize> {
+        let mut count = std::collections::BTreeMap::new();
+        for node in &self.runnable.model().nodes {
+            *count.entry(node.op.name().into_owned()).or_insert(0) += 1;
+        }
+        count
+    }
+}
+
+fn named(card: &Card, error: Error) -> Error {
+    match error {
+        Error::Model(message) if !message.starts_with("model `") => {
+            Error::Model(format!("model `{}`: {message}", card.name))
+        }
+        other => other,
+    }
+}
+
+pub(super) fn datum_of(dtype: Dtype) -> DatumType {
+    match dtype {
+        Dtype::F32 => f32::datum_type(),
+        Dtype::U8 => u8::datum_type(),
+        Dtype::I8 => i8::datum_type(),
+    }
+}
+
+/// The input that gets the picture, and its shape: the card's, or the graph's if that has the same number of
+/// elements in another rank.
+fn picture_input(card: &Card, model: &Model) -> Result<(String, Vec<usize>)> {
+    let spec = &card.fields.input;
+    let is_state = |name: &str| card.fields.model.state.iter().any(|s| s.input == name);
+    let wanted = |name: &str| spec.name.as_deref().map_or(!is_state(name), |n| n == name);
+    let input = model.inputs().find(|i| wanted(i.label())).ok_or_else(|| {
+        let all: Vec<&str> = model.inputs().map(onnx::pb::ValueInfoProto::label).collect();
+        let name = spec.name.as_deref().unwrap_or("a picture");
+        Error::Model(format!("the graph has no input for {name}; it has {}", all.join(", ")))
+    })?;
+    let ours = spec.shape();
+    let name = input.label().to_owned();
+    let Some((kind, declared)) = onnx::element_type(input) else { return Ok((name, ours.to_vec())) };
+    let said = match spec.dtype {
+        Dtype::F32 => DataType::F32,
+        Dtype::U8 => DataType::U8,
+        Dtype::I8 => DataType::I8,
+    };
+    if kind != said {
+        return Err(Error::Model(format!(
+            "the graph takes {kind:?}, the card says {said:?}; put the right `dtype` in the card"
+        )));
+    }
+    let Some(dims) = declared else { return Ok((name, ours.to_vec())) };
+    if dims.len() == 4 && dims.iter().zip(ours).all(|(dim, ours)| dim.is_none_or(|d| d == ours)) {
+        return Ok((name, ours.to_vec()));
+    }
+    let closed: Vec<usize> = dims.iter().map(|d| d.unwrap_or(1)).collect();
+    let volume = closed.iter().try_fold(1_usize, |all, side| all.checked_mul(*side));
+    if dims.len() != 4 && volume == Some(ours.iter().product()) {
+        return Ok((name, closed));
+    }
+    let shown: Vec<String> = dims.iter().map(|d| d.map_or("?".into(), |d| d.to_string())).collect();
+    Err(Error::Model(format!(
+        "the graph takes [{}], the card says {ours:?}; put the right `size` and `layout` in the card",
+        shown.join(", ")
+    )))
+}
+
+fn runnable(
+    bytes: &[u8],
+    facts: &[(String, Vec<usize>)],
+    optimise: bool,
+) -> Result<Arc<TypedRunnableModel>, String> {
+    let mut cursor = std::io::Cursor::new(bytes);
+    let mut model = tract_onnx::onnx()
+        .model_for_read(&mut cursor)
+        .map_err(|e| format!("not an ONNX graph tract can read: {e:#}"))?;
+    let cannot = |e: TractError| format!("tract cannot run this graph: {e:#}");
+    for (name, shape) in facts {
+        let at = (0..model.inputs.len()).find(|&at| model.node(model.inputs[at].node).name == *name);
+        let at = at.ok_or_else(|| format!("tract does not see the input `{name}`"))?;
+        let datum = model.input_fact(at).map_err(cannot)?.datum_type.concretize().unwrap_or(f32::datum_type());
+        model = model.with_input_fact(at, InferenceFact::dt_shape(datum, shape)).map_err(cannot)?;
+    }
+    let typed = model.into_typed().map_err(cannot)?;
+    for node in &typed.nodes {
+        for output in &node.outputs {
+            let volume = output.fact.shape.as_concrete().map(|s| s.iter().try_fold(1_usize, |v, d| v.checked_mul(*d)));
+            let bytes = volume.and_then(|v| v.map(|v| v.saturating_mul(output.fact.datum_type.size_of())));
+            if bytes.is_some_and(|b| b > MAX_TENSOR_BYTES) {
+                return Err(format!("`{}` makes a tensor of {:?}: more than {MAX_TENSOR_BYTES} bytes", node.name, output.fact));
+            }
+        }
+    }
+    let ready = if optimise { typed.into_optimized().map_err(cannot)? } else { typed };
+    ready.into_runnable().map_err(cannot)
+}
+
+thread_local! {
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work`, turning a panic into an error: tract is not free of panics on strange graphs, and a model must never
+/// take the program down. What the panic would print is the error's text instead.
+pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !QUIET.get() {
+                before(info);
+            }
+        }));
+    });
+    let outer = QUIET.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(work));
+    QUIET.set(outer);
+    result.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        Err(format!("tract panicked: {}", text.unwrap_or("without a message")))
+    })
+}

@@ -1,0 +1,142 @@
+//! Does tract's optimised plan say what its plain plan says? tract 0.23 folds some quantised graphs into wrong ones
+//! without a word; a model is checked once when it is first loaded, and refused where the two disagree.
+
+use super::{Card, Plan, Session};
+use crate::error::{Error, Result};
+use crate::types::{Image, PixelFormat};
+use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// How far the two plans may lie apart, as the norm of the difference over the norm of the output. Floats differ by
+/// the order of their sums (1e-5 was the most seen); a plan that rounds to 8 bits may round single values otherwise.
+const FLOAT_TOLERANCE: f32 = 1e-3;
+const ROUNDED_TOLERANCE: f32 = 0.3;
+
+/// What a check found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Agreement {
+    /// Largest norm of a difference over the norm of the output.
+    pub difference: f32,
+    /// What it may be.
+    pub tolerance: f32,
+    /// Whether it was known from an earlier check.
+    pub known: bool,
+}
+
+/// Checks a plan, unless the same plan was found good before; remembers it then. What is remembered lies in
+/// `OCELLI_CACHE`, else `XDG_CACHE_HOME/ocelli`, else `~/.cache/ocelli`; where nothing can be written, the check is
+/// made each time.
+///
+/// # Errors
+/// [`Error::Model`] if the two plans disagree or one cannot run.
+pub fn ensure(card: &Card, plan: &Arc<Plan>) -> Result<Agreement> {
+    let record = cache_folder().map(|folder| folder.join("verified").join(key(card, plan)));
+    let known = record.as_ref().and_then(|path| std::fs::read_to_string(path).ok()).and_then(|t| t.trim().parse().ok());
+    let tolerance = if plan.quantised { ROUNDED_TOLERANCE } else { FLOAT_TOLERANCE };
+    if let Some(difference) = known {
+        return Ok(Agreement { difference, tolerance, known: true });
+    }
+    let found = compare(card, plan)?;
+    if let Some(path) = record {
+        // Not being able to remember costs time, not truth.
+        let kept = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+        let kept = kept.and_then(|()| std::fs::write(&path, found.difference.to_string()));
+        if let Err(error) = kept {
+            tracing::debug!(path = %path.display(), %error, "the check of the model cannot be remembered");
+        }
+    }
+    Ok(found)
+}
+
+/// Runs both plans on the same picture.
+///
+/// # Errors
+/// As [`ensure`].
+pub fn compare(card: &Card, plan: &Arc<Plan>) -> Result<Agreement> {
+    let tolerance = if plan.quantised { ROUNDED_TOLERANCE } else { FLOAT_TOLERANCE };
+    let picture = test_picture(card);
+    let source: Arc<str> = Arc::from("");
+    let mut fast = Session::of(card, Arc::clone(plan), 1)?;
+    let mut plain = Session::of(card, Arc::new(Plan::load_plain(card)?), 1)?;
+    fast.run(&source, &picture)?;
+    plain.run(&source, &picture)?;
+    let outputs = plain.plan().outputs.clone();
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let mut difference = 0.0_f32;
+    for name in &outputs {
+        fast.output_named(name)?.read(1.0, 0, &mut ours)?;
+        plain.output_named(name)?.read(1.0, 0, &mut theirs)?;
+        let found = relative_difference(&ours, &theirs);
+        if found.is_nan() || found > tolerance {
+            return Err(Error::Model(format!(
+                "model `{}`: tract's optimised plan gives another `{name}` than its plain plan (they differ by {found:.3} \
+                 of its size, {tolerance} is allowed): its answers would be wrong; {}",
+                card.name,
+                if plan.quantised { "`precision: float` in the card avoids this" } else { "please report this model" }
+            )));
+        }
+        difference = difference.max(found);
+    }
+    Ok(Agreement { difference, tolerance, known: false })
+}
+
+/// `|a - b| / |b|`, Euclidean; 0 where both are nothing.
+fn relative_difference(a: &[f32], b: &[f32]) -> f32 {
+    if a.len() != b.len() {
+        return f32::NAN;
+    }
+    let square = |v: f32| f64::from(v) * f64::from(v);
+    let apart: f64 = a.iter().zip(b).map(|(a, b)| square(a - b)).sum();
+    let size: f64 = b.iter().map(|&b| square(b)).sum();
+    if apart == 0.0 { 0.0 } else { (apart / size.max(f64::MIN_POSITIVE)).sqrt() as f32 }
+}
+
+/// Soft blobs and some noise, the same each time: flat pictures leave most of a net untouched.
+fn test_picture(card: &Card) -> Image {
+    let mut image = Image::new(card.fields.input.size, PixelFormat::Rgb8);
+    let width = image.size.width as usize;
+    let mut noise = 1_u32;
+    for (at, pixel) in image.data.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+        let (x, y) = ((at % width) as i32, (at / width) as i32);
+        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let wave = |step: i32| ((x / step + y / (step + 3)) * 37 % 200).unsigned_abs() as u8;
+        *pixel = [wave(9), wave(17), wave(5)].map(|v| v.saturating_add((noise >> 27) as u8));
+    }
+    image
+}
+
+/// One name for graph, input, versions and kind of processor.
+fn key(card: &Card, plan: &Plan) -> String {
+    let mut hash = Sha256::new();
+    hash.update(plan.model.encode());
+    hash.update(format!("{:?} {} {}", card.fields.input, env!("CARGO_PKG_VERSION"), std::env::consts::ARCH));
+    // A new version of tract must be checked again; its version is pinned beside ours.
+    hash.update("tract 0.23.9");
+    hash.finalize().iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn cache_folder() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    set("OCELLI_CACHE")
+        .or_else(|| set("XDG_CACHE_HOME").map(|p| p.join("ocelli")))
+        .or_else(|| set("HOME").map(|p| p.join(".cache/ocelli")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_are_relative_and_nothing_is_like_nothing() {
+        assert_eq!(relative_difference(&[0.0; 3], &[0.0; 3]), 0.0);
+        assert!((relative_difference(&[2.0, 0.0], &[1.0, 0.0]) - 1.0).abs() < 1e-6);
+        assert!(relative_difference(&[f32::NAN], &[1.0]).is_nan());
+        assert!(relative_difference(&[1.0], &[]).is_nan());
+        assert!(relative_difference(&[255.0; 4], &[0.0, 0.0, 0.0, 200.0]) > 1.0, "the known bad classifiers");
+    }
+}

@@ -1,0 +1,199 @@
+//! Segmentation: a class a pixel. DeepLab, FCN, U-Net, SegNet, PSPNet, LR-ASPP differ in their graphs only.
+
+use super::logit;
+use crate::error::{Error, Result};
+use crate::infer::{Card, Outputs};
+use crate::ops::normalize::Layout;
+use crate::ops::upsample::{Axis, Scores, argmax};
+use crate::types::{Mask, Placement, Size};
+use serde::Deserialize;
+
+/// `family: { segmentation: { output: logits } }`
+#[derive(Clone, Copy, Debug, Default, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Segmentation {
+    /// What the output holds.
+    #[serde(default)]
+    pub form: Form,
+    /// Order of the output's axes, if it is not that of the input.
+    #[serde(default)]
+    pub layout: Option<Layout>,
+    /// How the output comes to the size of the frame.
+    #[serde(default)]
+    pub upsample: Upsample,
+    /// Whether the corners of the output lie on those of the input (PyTorch's `align_corners`).
+    #[serde(default)]
+    pub align_corners: bool,
+    /// Which output of the graph, counted from 0.
+    #[serde(default)]
+    pub output: usize,
+    /// For `form: binary`: least probability of the foreground.
+    #[serde(default)]
+    pub threshold: Option<f32>,
+}
+
+/// What the output of a segmentation model holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    /// A score a class and cell, `[1, classes, H, W]` or `[1, H, W, classes]`; the largest wins.
+    #[default]
+    Logits,
+    /// One logit a cell, `[1, 1, H, W]` or `[1, H, W, 1]`: class 1 where it is above the threshold's, else 0.
+    Binary,
+    /// Class numbers, `[1, H, W]`, `[1, 1, H, W]` or `[1, H, W, 1]`.
+    Classes,
+}
+
+/// How an output comes to the size of the frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Upsample {
+    /// Scores are interpolated, then the largest wins: smooth edges. Class numbers are always taken as `nearest`.
+    #[default]
+    Bilinear,
+    /// The largest of each cell wins, then the nearest cell: cheap, with steps.
+    Nearest,
+}
+
+/// Turns outputs into class maps of the frame's size.
+pub struct Segmenter {
+    spec: Segmentation,
+    layout: Layout,
+    classes: usize,
+    input: Size,
+    shape: Vec<usize>,
+    values: Vec<f32>,
+    best: Vec<u8>,
+    /// Axes, and what they were made for.
+    axes: Option<(Placement, [usize; 2], Axis, Axis)>,
+}
+
+impl Segmenter {
+    /// For a card's input size, layout and labels.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if the card has no labels, or more than a class map can hold.
+    pub fn new(spec: Segmentation, card: &Card) -> Result<Self> {
+        let classes = card.labels.len();
+        if !(2..=256).contains(&classes) {
+            return Err(Error::Model(format!(
+                "model `{}`: {classes} labels; a segmentation needs 2 to 256, the background being one",
+                card.name
+            )));
+        }
+        let layout = spec.layout.unwrap_or(card.fields.input.layout);
+        let input = card.fields.input.size;
+        let (shape, values, best) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { spec, layout, classes, input, shape, values, best, axes: None })
+    }
+
+    /// The class of each pixel of the frame. What the frame's letterbox left out has no pixel; what a crop cut off
+    /// gets the classes of the edge.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if the output has not the shape the card promises.
+    pub fn segment(&mut self, outputs: &dyn Outputs, placement: &Placement, mask: &mut Mask) -> Result<()> {
+        outputs.read(self.spec.output, 1.0, 0, &mut self.shape, &mut self.values)?;
+        let channels = match self.spec.form {
+            Form::Logits => self.classes,
+            Form::Binary | Form::Classes => 1,
+        };
+        let found = match (self.shape.as_slice(), self.layout) {
+            ([1, h, w], _) if self.spec.form == Form::Classes => Some((*h, *w)),
+            ([1, c, h, w], Layout::Nchw) | ([1, h, w, c], Layout::Nhwc) if *c == channels => Some((*h, *w)),
+            _ => None,
+        };
+        let Some((h, w)) = found.filter(|(h, w)| h * w > 0) else {
+            return Err(Error::Model(format!(
+                "model `{}`: an output of shape {:?}; the card says {channels} channels ({:?}, {:?})",
+                outputs.model(),
+                self.shape,
+                self.spec.form,
+                self.layout
+            )));
+        };
+        if self.axes.as_ref().is_none_or(|(known, map, ..)| known != placement || *map != [h, w]) {
+            let [down, across] = self.make_axes(placement, h, w);
+            self.axes = Some((*placement, [h, w], down, across));
+        }
+        let Some((.., down, across)) = &self.axes else { return Ok(()) };
+        mask.size = placement.frame;
+        let classes = &mut mask.classes;
+        if self.spec.form == Form::Classes {
+            let top = self.classes as f32;
+            if let Some(bad) = self.values.iter().find(|v| !(0.0..top).contains(*v)) {
+                return Err(Error::Model(format!("model `{}`: class {bad} of {top} labels", outputs.model())));
+            }
+            self.best.clear();
+            self.best.extend(self.values.iter().map(|&v| v as u8));
+            pick(&self.best, w, down, across, classes);
+            return Ok(());
+        }
+        let scores = |values, channels| match self.layout {
+            Layout::Nchw => Scores::planes(values, channels, h, w),
+            Layout::Nhwc => Scores::cells(values, channels, h, w),
+        };
+        if self.spec.form == Form::Binary {
+            // Two classes: the threshold against the logit.
+            let least = logit(self.spec.threshold.unwrap_or(0.5));
+            let count = self.values.len();
+            self.values.resize(2 * count, 0.0);
+            self.values.copy_within(..count, count);
+            self.values[..count].fill(least);
+            let scores = Scores::planes(&self.values, 2, h, w);
+            upsampled(&scores, self.spec.upsample, w, down, across, &mut self.best, classes);
+        } else {
+            let scores = scores(&self.values, channels);
+            upsampled(&scores, self.spec.upsample, w, down, across, &mut self.best, classes);
+        }
+        Ok(())
+    }
+
+    /// Where each row and column of the frame lies on the map.
+    fn make_axes(&self, placement: &Placement, h: usize, w: usize) -> [Axis; 2] {
+        let (frame, input) = (placement.frame, self.input);
+        let axis = |cells: usize, frame: u32, input: u32, scale: f32, offset: f32| {
+            let place = |at: usize| {
+                let pixel = (at as f32 + 0.5 - offset) / scale;
+                if self.spec.align_corners {
+                    (pixel - 0.5) * (cells - 1) as f32 / (input - 1).max(1) as f32
+                } else {
+                    pixel * (cells as f32 / input as f32) - 0.5
+                }
+            };
+            Axis::new(cells, frame as usize, place)
+        };
+        [
+            axis(h, frame.height, input.height, placement.scale.1, placement.offset.1),
+            axis(w, frame.width, input.width, placement.scale.0, placement.offset.0),
+        ]
+    }
+}
+
+fn upsampled(
+    scores: &Scores<'_>,
+    how: Upsample,
+    width: usize,
+    down: &Axis,
+    across: &Axis,
+    best: &mut Vec<u8>,
+    out: &mut Vec<u8>,
+) {
+    match how {
+        Upsample::Bilinear => argmax(scores, down, across, best, out),
+        Upsample::Nearest => {
+            scores.argmax(best);
+            pick(best, width, down, across, out);
+        }
+    }
+}
+
+/// The nearest cell's class for each pixel.
+fn pick(best: &[u8], width: usize, down: &Axis, across: &Axis, out: &mut Vec<u8>) {
+    out.clear();
+    for y in 0..down.len() {
+        let row = &best[down.nearest_cell(y) * width..][..width];
+        out.extend((0..across.len()).map(|x| row[across.nearest_cell(x)]));
+    }
+}

@@ -1,0 +1,80 @@
+//! The formulas of YOLO boxes. All give input pixels.
+
+use crate::models::sigmoid;
+use crate::types::{BBox, Size};
+
+/// A cell of the grid: column, row, and input pixels a cell.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cell {
+    /// Column.
+    pub x: f32,
+    /// Row.
+    pub y: f32,
+    /// Input pixels a cell.
+    pub stride: f32,
+}
+
+/// All cells of an input, stride by stride, row by row.
+#[must_use]
+pub fn cells(input: Size, strides: &[u32]) -> Vec<Cell> {
+    let mut cells = Vec::new();
+    for &stride in strides.iter().filter(|stride| **stride > 0) {
+        for y in 0..input.height / stride {
+            cells.extend((0..input.width / stride).map(|x| Cell { x: x as f32, y: y as f32, stride: stride as f32 }));
+        }
+    }
+    cells
+}
+
+/// `[cx, cy, w, h]` of `dx, dy, log w, log h`. Ge et al. 2021, YOLOX, §2.1; the numbers of Megvii's `decode_outputs`.
+#[must_use]
+pub fn x([dx, dy, w, h]: [f32; 4], cell: &Cell) -> [f32; 4] {
+    [(dx + cell.x) * cell.stride, (dy + cell.y) * cell.stride, w.exp() * cell.stride, h.exp() * cell.stride]
+}
+
+/// `[cx, cy, w, h]` of a raw row and its anchor. Redmon and Farhadi 2018, YOLOv3, §2.1; the numbers of
+/// PyTorch-YOLOv3's `YOLOLayer`.
+#[must_use]
+pub fn v3([tx, ty, tw, th]: [f32; 4], cell: &Cell, anchor: [f32; 2]) -> [f32; 4] {
+    let (x, y) = ((sigmoid(tx) + cell.x) * cell.stride, (sigmoid(ty) + cell.y) * cell.stride);
+    [x, y, tw.exp() * anchor[0], th.exp() * anchor[1]]
+}
+
+/// `[cx, cy, w, h]` of a raw row and its anchor: centres reach half a cell beyond their own, sizes four times the
+/// anchor. The numbers of Ultralytics' YOLOv5 `Detect`, and of YOLOv7.
+#[must_use]
+pub fn v5([tx, ty, tw, th]: [f32; 4], cell: &Cell, anchor: [f32; 2]) -> [f32; 4] {
+    let centre = |t: f32, cell: f32| sigmoid(t) * 2.0 - 0.5 + cell;
+    let size = |t: f32, side: f32| (sigmoid(t) * 2.0).powi(2) * side;
+    [centre(tx, cell.x) * cell.stride, centre(ty, cell.y) * cell.stride, size(tw, anchor[0]), size(th, anchor[1])]
+}
+
+/// The box around the middle of a cell from the distances left, top, right, bottom in cells. The numbers of
+/// Ultralytics' v8 `Detect` with `dist2bbox`.
+#[must_use]
+pub fn v8([left, top, right, bottom]: [f32; 4], cell: &Cell) -> BBox {
+    let (x, y, s) = (cell.x + 0.5, cell.y + 0.5, cell.stride);
+    BBox::new((x - left) * s, (y - top) * s, (x + right) * s, (y + bottom) * s)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_follow_strides_then_rows() {
+        let all = cells(Size::new(64, 32), &[16, 32]);
+        assert_eq!(all.len(), 8 + 2);
+        assert_eq!((all[4].x, all[4].y), (0.0, 1.0));
+        assert_eq!(all[9], Cell { x: 1.0, y: 0.0, stride: 32.0 });
+    }
+
+    #[test]
+    fn a_row_of_zeros_is_a_box_in_the_middle_of_its_cell() {
+        let cell = Cell { x: 2.0, y: 1.0, stride: 8.0 };
+        assert_eq!(x([0.5, 0.5, 0.0, 0.0], &cell), [20.0, 12.0, 8.0, 8.0]);
+        assert_eq!(v3([0.0; 4], &cell, [10.0, 13.0]), [20.0, 12.0, 10.0, 13.0]);
+        assert_eq!(v5([0.0; 4], &cell, [10.0, 13.0]), [20.0, 12.0, 10.0, 13.0]);
+        assert_eq!(v8([1.0; 4], &cell), BBox::new(12.0, 4.0, 28.0, 20.0));
+    }
+}

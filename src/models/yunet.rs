@@ -1,0 +1,82 @@
+//! YuNet: faces with five points. Wu et al. 2023, YuNet: A Tiny Millisecond-level Face Detector, §3.
+
+use super::{Detector, check_shape, check_strides};
+use crate::error::Result;
+use crate::infer::{Card, Outputs};
+use crate::ops::iou::from_cxcywh;
+use crate::types::{Detection, FacePoints, Placement, Size};
+use serde::Deserialize;
+
+/// `family: { yunet: {} }`: for each stride outputs of class, objectness (0–1), box and points, all strides of one
+/// kind after the other: `cls_8, cls_16, cls_32, obj_8, …, bbox_8, …, kps_8, …`. The numbers of OpenCV's
+/// `FaceDetectorYN`.
+#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct YuNet {
+    /// Input pixels between two cells of each level, in the order of the outputs.
+    #[serde(default = "default_strides")]
+    pub strides: Vec<u32>,
+}
+
+fn default_strides() -> Vec<u32> {
+    vec![8, 16, 32]
+}
+
+/// Decodes the levels: works out only boxes and points of faces above the threshold.
+pub struct YuNetDetector {
+    spec: YuNet,
+    input: Size,
+    shape: Vec<usize>,
+    /// Class, objectness, box, points.
+    parts: [Vec<f32>; 4],
+}
+
+/// What the four outputs of a level are called and how many numbers a cell has.
+const PARTS: [(&str, usize); 4] = [("cls", 1), ("obj", 1), ("bbox", 4), ("kps", 10)];
+
+impl YuNetDetector {
+    /// A decoder for a card's input size.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Model`] if the strides make no sense.
+    pub fn new(spec: YuNet, card: &Card) -> Result<Self> {
+        check_strides(card, "yunet", &spec.strides)?;
+        Ok(Self { spec, input: card.fields.input.size, shape: Vec::new(), parts: Default::default() })
+    }
+}
+
+impl Detector for YuNetDetector {
+    fn decode(
+        &mut self,
+        outputs: &dyn Outputs,
+        placement: &Placement,
+        min_score: f32,
+        found: &mut Vec<Detection>,
+    ) -> Result<()> {
+        for (level, &stride) in self.spec.strides.iter().enumerate() {
+            let (w, h) = ((self.input.width / stride) as usize, (self.input.height / stride) as usize);
+            for (number, ((name, width), part)) in PARTS.iter().zip(&mut self.parts).enumerate() {
+                let index = number * self.spec.strides.len() + level;
+                outputs.read(index, 1.0, 0, &mut self.shape, part)?;
+                check_shape(outputs, name, &self.shape, &[1, w * h, *width])?;
+            }
+            let [cls, obj, bbox, kps] = &self.parts;
+            let s = stride as f32;
+            for cell in 0..w * h {
+                let score = (cls[cell].clamp(0.0, 1.0) * obj[cell].clamp(0.0, 1.0)).sqrt();
+                if score < min_score || score.is_nan() {
+                    continue;
+                }
+                let (x, y) = ((cell % w) as f32, (cell / w) as f32);
+                let b = &bbox[cell * 4..][..4];
+                let middle = [(x + b[0]) * s, (y + b[1]) * s, b[2].exp() * s, b[3].exp() * s];
+                let k = &kps[cell * 10..][..10];
+                let point = |at: usize| placement.point([(x + k[at * 2]) * s, (y + k[at * 2 + 1]) * s]);
+                let points: FacePoints = [0, 1, 2, 3, 4].map(point);
+                let bbox = placement.to_frame(from_cxcywh(middle));
+                found.push(Detection { points: Some(points), ..Detection::new(bbox, 0, score) });
+            }
+        }
+        Ok(())
+    }
+}

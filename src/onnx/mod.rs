@@ -1,0 +1,13 @@
+//! ONNX files: read, looked through, edited, written. `rewrite` makes a graph safe and fast for tract.
+
+mod check;
+mod graph;
+pub mod head;
+pub mod pb;
+pub mod rewrite;
+pub mod shape;
+mod tensor;
+
+pub use graph::{Index, Model};
+pub use pb::{GraphProto, ModelProto, NodeProto, TensorProto};
+pub use tensor::{DataType, element_type};

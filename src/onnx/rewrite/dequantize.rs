@@ -1,0 +1,217 @@
+//! Quantised graphs in QDQ form (`QuantizeLinear`, `DequantizeLinear` around float operators).
+
+use super::Context;
+use crate::error::{Error, Result};
+use crate::onnx::graph::{Index, Model};
+use crate::onnx::pb::{NodeProto, TensorProto, ValueInfoProto};
+use crate::onnx::tensor::DataType;
+
+/// Scale and zero point of a `QuantizeLinear` or `DequantizeLinear` whose both are known.
+#[derive(Clone, Debug, PartialEq)]
+struct Params {
+    scale: Vec<f32>,
+    zero: Vec<i64>,
+    kind: DataType,
+    axis: i64,
+}
+
+fn params(model: &Model, index: &Index, node: &NodeProto) -> Option<Params> {
+    let graph = model.graph();
+    let scale = index.weight(graph, node.input(1)?)?.floats().ok()?;
+    let (zero, kind) = match node.input(2) {
+        Some(name) => {
+            let tensor = index.weight(graph, name)?;
+            (tensor.ints().ok()?, tensor.kind())
+        }
+        None => (vec![0; scale.len()], DataType::U8),
+    };
+    (zero.len() == scale.len() && !scale.is_empty()).then(|| Params { scale, zero, kind, axis: node.int("axis", 1) })
+}
+
+/// Final `QuantizeLinear` nodes are dropped: the outputs stay floats.
+pub(super) fn outputs(model: &mut Model, context: &Context) -> Result<usize> {
+    let index = model.index();
+    let quantises = |node: &NodeProto| {
+        let output = node.output(0)?;
+        let last = node.op() == "QuantizeLinear" && index.is_output(output) && index.users(output).is_empty();
+        // A value that is an output itself, or an input, has no maker that could take the name over.
+        let free = node.input(0).is_some_and(|x| !index.is_output(x) && index.maker(x).is_some());
+        (last && free && !context.keep.iter().any(|k| k == output)).then(|| output.to_owned())
+    };
+    let found: Vec<(usize, String)> = model
+        .graph()
+        .node
+        .iter()
+        .enumerate()
+        .filter_map(|(at, node)| quantises(node).map(|name| (at, name)))
+        .collect();
+    let mut count = 0;
+    for (at, name) in found {
+        if model.bypass(at) {
+            let graph = model.graph_mut();
+            if let Some(output) = graph.output.iter_mut().find(|o| o.label() == name) {
+                let shape = crate::onnx::element_type(output).and_then(|(_, shape)| shape);
+                *output = ValueInfoProto::of(&name, DataType::F32, shape.as_deref());
+            }
+            count += 1;
+        }
+    }
+    model.graph_mut().node.retain(|node| !node.op().is_empty());
+    Ok(count)
+}
+
+/// `input (u8) → DequantizeLinear → QuantizeLinear (i8) → DequantizeLinear` loses its two middle nodes, also where
+/// transpositions stand between them.
+pub(super) fn inputs(model: &mut Model, _context: &Context) -> Result<usize> {
+    let index = model.index();
+    let graph = model.graph();
+    let mut found = Vec::new();
+    for (at, node) in graph.node.iter().enumerate() {
+        if node.op() != "QuantizeLinear" {
+            continue;
+        }
+        let (Some(input), Some(output)) = (node.input(0), node.output(0)) else { continue };
+        // Up to the input, over transpositions and one DequantizeLinear.
+        let mut value = input;
+        let mut dequantised = false;
+        let from_input = loop {
+            let Some(maker) = index.maker(value).map(|m| &graph.node[m]) else { break dequantised };
+            let plain = index.users(value).len() == 1 && !index.is_output(value);
+            match (maker.op(), maker.input(0)) {
+                ("DequantizeLinear", Some(before)) if plain && !dequantised => {
+                    dequantised = true;
+                    value = before;
+                }
+                ("Transpose", Some(before)) if plain => value = before,
+                _ => break false,
+            }
+        };
+        let is_input = graph.input.iter().any(|i| i.label() == value);
+        let users: Vec<usize> = index.users(output).to_vec();
+        let only_dequantised = users.iter().all(|&u| graph.node[u].op() == "DequantizeLinear");
+        if from_input && is_input && only_dequantised && !users.is_empty() && !index.is_output(output) {
+            found.push((at, users));
+        }
+    }
+    let count = found.len();
+    for (quantize, users) in found {
+        for node in users.into_iter().chain([quantize]) {
+            model.bypass(node);
+        }
+    }
+    model.graph_mut().node.retain(|node| !node.op().is_empty());
+    Ok(count)
+}
+
+/// `DequantizeLinear` of a weight becomes a weight of floats.
+pub(super) fn weights(model: &mut Model, _context: &Context) -> Result<usize> {
+    let index = model.index();
+    let mut made = Vec::new();
+    for (at, node) in model.graph().node.iter().enumerate() {
+        let quantised = node.input(0).and_then(|name| index.weight(model.graph(), name));
+        let (Some(tensor), "DequantizeLinear", Some(output)) = (quantised, node.op(), node.output(0)) else { continue };
+        if index.is_output(output) {
+            continue;
+        }
+        let Some(params) = params(model, &index, node) else { continue };
+        made.push((at, dequantized(tensor, &params, output)?));
+    }
+    let count = made.len();
+    let graph = model.graph_mut();
+    for (at, tensor) in made {
+        graph.node[at] = NodeProto::default();
+        graph.initializer.push(tensor);
+    }
+    graph.node.retain(|node| !node.op().is_empty());
+    if count > 0 {
+        model.sweep();
+    }
+    Ok(count)
+}
+
+/// `(q - zero) * scale`, by tensor or by slice of an axis (ONNX Operators, `DequantizeLinear`).
+fn dequantized(tensor: &TensorProto, params: &Params, name: &str) -> Result<TensorProto> {
+    let (shape, levels) = (tensor.shape(), tensor.ints()?);
+    let axis = if params.axis < 0 { params.axis.saturating_add(shape.len() as i64) } else { params.axis };
+    let axis = usize::try_from(axis).ok().filter(|axis| *axis < shape.len()).unwrap_or(0);
+    let inner: usize = shape.get(axis + 1..).unwrap_or_default().iter().product();
+    let slices = if params.scale.len() == 1 { 1 } else { shape.get(axis).copied().unwrap_or(0) };
+    if slices != params.scale.len() {
+        let message = format!("tensor `{}` {shape:?} has {} scales on axis {axis}", tensor.label(), params.scale.len());
+        return Err(Error::Model(message));
+    }
+    let value = |(at, &q): (usize, &i64)| {
+        let slice = if slices == 1 { 0 } else { at / inner % slices };
+        (q - params.zero[slice]) as f32 * params.scale[slice]
+    };
+    let values: Vec<f32> = levels.iter().enumerate().map(value).collect();
+    Ok(TensorProto::of_f32(name, &shape, &values))
+}
+
+/// `QuantizeLinear → DequantizeLinear` between float operators is taken out. What remains is the 8-bit range, as a
+/// `Clip`: it may stand for a ReLU or ReLU6 that a quantiser swallowed. Behind operators that cannot leave the range
+/// of what they read it is left out too.
+pub(super) fn activations(model: &mut Model, context: &Context) -> Result<usize> {
+    if !context.float_activations {
+        return Ok(0);
+    }
+    let mut count = 0;
+    while let Some((quantize, users, clip)) = next_pair(model) {
+        let node = model.graph().node[quantize].clone();
+        let input = node.input(0).unwrap_or_default().to_owned();
+        for user in users {
+            model.bypass(user);
+        }
+        let graph = model.graph_mut();
+        // Same output name: the users of the pair now read it.
+        let output = node.output(0).unwrap_or_default();
+        graph.node[quantize] = match clip {
+            Some((low, high)) => {
+                let (name, min, max) = (format!("{output}/range"), format!("{output}/low"), format!("{output}/high"));
+                graph.initializer.push(TensorProto::of_f32(&min, &[], &[low]));
+                graph.initializer.push(TensorProto::of_f32(&max, &[], &[high]));
+                NodeProto::of("Clip", &name, &[&input, &min, &max], &[output])
+            }
+            None => NodeProto::of("Identity", "", &[&input], &[output]),
+        };
+        count += 1;
+    }
+    super::tidy::identity(model, context)?;
+    model.graph_mut().node.retain(|node| !node.op().is_empty());
+    model.sweep();
+    Ok(count)
+}
+
+/// The next `QuantizeLinear` all of whose users are `DequantizeLinear` with the same numbers, and the range to clip to.
+#[expect(clippy::type_complexity, reason = "node, its users, and a range")]
+fn next_pair(model: &Model) -> Option<(usize, Vec<usize>, Option<(f32, f32)>)> {
+    let (graph, index) = (model.graph(), model.index());
+    graph.node.iter().enumerate().find_map(|(at, node)| {
+        let (input, output) = (node.input(0)?, node.output(0)?);
+        if node.op() != "QuantizeLinear" || index.is_output(output) {
+            return None;
+        }
+        let ours = params(model, &index, node)?;
+        let users = index.users(output).to_vec();
+        let pair = |&user: &usize| {
+            let node = &graph.node[user];
+            let theirs = params(model, &index, node);
+            // A graph output must keep the name its maker would have to take over from several.
+            let free = node.output(0).is_some_and(|o| !index.is_output(o));
+            node.op() == "DequantizeLinear" && free && theirs.as_ref() == Some(&ours)
+        };
+        if users.is_empty() || !users.iter().all(pair) {
+            return None;
+        }
+        let lowest = if ours.kind == DataType::I8 { -128 } else { 0 };
+        let maker = index.maker(input).map_or("", |m| graph.node[m].op());
+        let bounded = matches!(
+            maker,
+            "Clip" | "Sigmoid" | "Softmax" | "MaxPool" | "AveragePool" | "GlobalAveragePool" | "Reshape" | "Transpose"
+                | "Concat" | "Slice" | "Split" | "Resize" | "Squeeze" | "Unsqueeze" | "Gather"
+        );
+        let real = |level: i64| (level - ours.zero[0]) as f32 * ours.scale[0];
+        let clip = (ours.scale.len() == 1 && !bounded).then(|| (real(lowest), real(lowest + 255)));
+        Some((at, users, clip))
+    })
+}

@@ -1,0 +1,123 @@
+//! Changes to a graph that keep its answers and make it safe and fast for tract. They are made in memory when a model
+//! is loaded; the file is never touched. `ocelli models info --passes` lists what they did.
+
+#![expect(clippy::unnecessary_wraps, reason = "passes have one signature")]
+
+mod atrous;
+mod batch_norm;
+mod dequantize;
+mod tidy;
+mod unpool;
+
+use super::graph::Model;
+use super::shape::Shapes;
+use crate::error::Result;
+
+/// What passes know beside the graph.
+#[derive(Clone, Debug, Default)]
+pub struct Context {
+    /// Names of values to become the outputs, in order; empty: the graph's own. From the card.
+    pub heads: Vec<String>,
+    /// Outputs whose type must stay: states that are fed back as inputs.
+    pub keep: Vec<String>,
+    /// Shapes of the graph's inputs, from the card.
+    pub inputs: Shapes,
+    /// Whether activations are to be computed in floats although the file quantises them.
+    pub float_activations: bool,
+}
+
+/// A named change.
+pub struct Pass {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does, and why.
+    pub what: &'static str,
+    /// How far answers may move.
+    pub tolerance: &'static str,
+    apply: fn(&mut Model, &Context) -> Result<usize>,
+}
+
+impl Pass {
+    /// Makes the change; says at how many places.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Model`] if the graph is not what it claims to be.
+    pub fn apply(&self, model: &mut Model, context: &Context) -> Result<usize> {
+        (self.apply)(model, context)
+    }
+}
+
+/// All passes, in the order in which they run.
+pub const PASSES: &[Pass] = &[
+    Pass {
+        name: "heads",
+        what: "cut the graph at the values the card names: decoding and NMS inside the graph are left out",
+        tolerance: "exact",
+        apply: tidy::heads,
+    },
+    Pass { name: "constants", what: "constant nodes become weights", tolerance: "exact", apply: tidy::constants },
+    Pass { name: "identity", what: "nodes that only hand on are dropped", tolerance: "exact", apply: tidy::identity },
+    Pass {
+        name: "output_quantize",
+        what: "outputs stay floats: tract folds a softmax before a final QuantizeLinear into a wrong table",
+        tolerance: "half a quantisation step",
+        apply: dequantize::outputs,
+    },
+    Pass {
+        name: "input_requantize",
+        what: "u8 inputs are not made i8 first: tract refuses that",
+        tolerance: "exact",
+        apply: dequantize::inputs,
+    },
+    Pass {
+        name: "weight_dequantize",
+        what: "8-bit weights become the floats they stand for",
+        tolerance: "exact",
+        apply: dequantize::weights,
+    },
+    Pass {
+        name: "activation_dequantize",
+        what: "activations are not rounded to 8 bits: tract computes them in floats anyway, and rounds at a cost",
+        tolerance: "less quantisation noise; measured on golden pictures in docs/models.md",
+        apply: dequantize::activations,
+    },
+    Pass {
+        name: "batch_norm",
+        what: "batch normalisation is folded into the convolution before it",
+        tolerance: "1e-5 of the largest value",
+        apply: batch_norm::fold,
+    },
+    Pass {
+        name: "centre_tap",
+        what: "windows whose outer taps all lie outside the map keep only the inner ones",
+        tolerance: "exact but for the order of sums: 1e-5 of the largest value",
+        apply: atrous::centre_taps,
+    },
+    Pass {
+        name: "max_unpool",
+        what: "MaxUnpool, which tract lacks, becomes ScatterElements",
+        tolerance: "exact",
+        apply: unpool::scatter,
+    },
+    Pass {
+        name: "value_info",
+        what: "recorded shapes of inner values are dropped: they are stale where the input's size was changed",
+        tolerance: "exact",
+        apply: tidy::value_info,
+    },
+];
+
+/// Runs all passes; gives the name of each that changed something, and at how many places.
+///
+/// # Errors
+/// As [`Pass::apply`].
+pub fn run(model: &mut Model, context: &Context) -> Result<Vec<(&'static str, usize)>> {
+    let mut done = Vec::new();
+    for pass in PASSES {
+        let places = pass.apply(model, context)?;
+        if places > 0 {
+            done.push((pass.name, places));
+        }
+    }
+    Ok(done)
+}

@@ -1,0 +1,163 @@
+//! Says what a frame, or each box in it, shows.
+
+use super::{check_score, check_threads, input_of, one};
+use crate::error::{Error, Result};
+use crate::infer::{Extra, InputSpec, Session};
+use crate::models::{self, classifier};
+use crate::ops::resize::{Resize, plan_of};
+use crate::stage::{Env, Stage, StageConfig};
+use crate::types::{Class, Detection, Image, Packet, Pool, Products, Size};
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// Says what is to be seen: runs a classifier on the model input, or on each box of a detector above.
+///
+/// `- classify: { model: mobilenet_v2, top: 3 }` or `- classify: { model: age, each: box }`
+#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Classify {
+    /// Name of the model: a folder with a `card.yaml`.
+    pub model: String,
+    /// At most so many answers for a frame; a box gets its best only.
+    #[serde(default = "default_top")]
+    pub top: usize,
+    /// Least score (0–1) of an answer.
+    #[serde(default)]
+    pub min_score: f32,
+    /// What is classified: the whole frame (put `resize: { for: MODEL }` above) or each box.
+    #[serde(default)]
+    pub each: Each,
+    /// For `each: box`: how much is seen around the box, as a share of its sides.
+    #[serde(default)]
+    pub margin: f32,
+    /// Threads that work on one picture.
+    #[serde(default = "one")]
+    pub threads: usize,
+}
+
+/// What is classified.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Each {
+    /// The whole frame.
+    #[default]
+    Frame,
+    /// What is in each box that was found.
+    Box,
+}
+
+const fn default_top() -> usize {
+    5
+}
+
+impl StageConfig for Classify {
+    fn needs(&self) -> Products {
+        match self.each {
+            Each::Frame => Products::INPUT,
+            Each::Box => Products::DETECTIONS,
+        }
+    }
+
+    fn gives(&self) -> Products {
+        match self.each {
+            Each::Frame => Products::CLASSES,
+            Each::Box => Products::DETECTIONS,
+        }
+    }
+
+    fn takes_input(&self, env: &Env) -> Result<Option<(String, Size)>> {
+        let size = env.models.card(&self.model)?.fields.input.size;
+        Ok((self.each == Each::Frame).then(|| (self.model.clone(), size)))
+    }
+
+    fn check(&self, env: &Env) -> Result<()> {
+        check_score("min_score", self.min_score)?;
+        check_threads(self.threads)?;
+        if self.top == 0 || !(0.0..=4.0).contains(&self.margin) {
+            return Err(Error::Config(format!(
+                "`top` is {}, `margin` is {}; `top` must be above 0, `margin` lie between 0 and 4",
+                self.top, self.margin
+            )));
+        }
+        models::classifier(&env.models.card(&self.model)?).map(|_| ())
+    }
+
+    fn build(&self, env: &Env) -> Result<Box<dyn Stage>> {
+        let card = env.models.card(&self.model)?;
+        Ok(Box::new(Classifying {
+            settings: self.clone(),
+            session: env.models.session(&card, &Extra::default(), self.threads)?,
+            family: models::classifier(&card)?,
+            labels: Arc::clone(&card.labels),
+            input: card.fields.input.clone(),
+            buffer: classifier::Buffer::default(),
+            resizer: Resize::default(),
+            crop: Image::default(),
+            best: Vec::new(),
+            classes: Pool::new(),
+            found: Pool::new(),
+        }))
+    }
+}
+
+struct Classifying {
+    settings: Classify,
+    session: Session,
+    family: classifier::Classifier,
+    labels: Arc<[String]>,
+    input: InputSpec,
+    buffer: classifier::Buffer,
+    resizer: Resize,
+    crop: Image,
+    best: Vec<Class>,
+    classes: Pool<Vec<Class>>,
+    found: Pool<Vec<Detection>>,
+}
+
+impl Stage for Classifying {
+    fn process(&mut self, mut packet: Packet) -> Result<Option<Packet>> {
+        let Classify { top, min_score, .. } = self.settings;
+        if self.settings.each == Each::Box {
+            self.boxes(&mut packet)?;
+        } else {
+            self.session.run(&packet.frame.source, &input_of(&packet)?.image)?;
+            self.family.scores(&self.session, self.labels.len(), &mut self.buffer)?;
+            let buffer = &mut self.buffer;
+            packet.classes = Some(self.classes.fill(|best| {
+                buffer.top(top, min_score, best);
+                Ok::<(), Error>(())
+            })?);
+        }
+        packet.class_labels = Some(Arc::clone(&self.labels));
+        Ok(Some(packet))
+    }
+}
+
+impl Classifying {
+    fn boxes(&mut self, packet: &mut Packet) -> Result<()> {
+        let Some(before) = &packet.detections else { return Ok(()) };
+        let (frame, input) = (&packet.frame, &self.input);
+        let Self { session, family, labels, buffer, resizer, crop, best, settings, .. } = self;
+        let found = self.found.fill(|found| {
+            found.clear();
+            for detection in before.iter() {
+                let mut detection = detection.clone();
+                let b = detection.bbox;
+                let (mx, my) = ((b.x2 - b.x1) * settings.margin, (b.y2 - b.y1) * settings.margin);
+                let part = [b.x1 - mx, b.y1 - my, b.x2 + mx, b.y2 + my].map(f64::from);
+                // A box thinner than a pixel shows nothing.
+                if let Some(plan) = plan_of(frame.image.size, part, input.size, input.fit) {
+                    resizer.apply(&frame.image, &plan, input.filter, input.pad, crop)?;
+                    session.run(&frame.source, crop)?;
+                    family.scores(&*session, labels.len(), buffer)?;
+                    buffer.top(1, settings.min_score, best);
+                    detection.kind = best.first().copied();
+                }
+                found.push(detection);
+            }
+            Ok::<(), Error>(())
+        })?;
+        packet.detections = Some(found);
+        Ok(())
+    }
+}

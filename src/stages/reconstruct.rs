@@ -1,0 +1,85 @@
+//! Makes a picture of a picture, or says how badly that went.
+
+use super::{check_threads, input_of, one};
+use crate::error::Result;
+use crate::infer::{Card, Extra, InputSpec, Session};
+use crate::models::{self, reconstruction::Reconstructor};
+use crate::stage::{Env, Stage, StageConfig};
+use crate::types::{Image, Packet, Pool, Products, Size};
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// Runs a model that makes pictures: the picture becomes what `record` and `snapshot` write. Where it is as large as
+/// the input, the mean squared difference goes to `jsonl` as `error`: high for what an autoencoder has never seen.
+///
+/// `- reconstruct: { model: fsrcnn_x2 }`
+#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reconstruct {
+    /// Name of the model: a folder with a `card.yaml`.
+    pub model: String,
+    /// Threads that work on one frame.
+    #[serde(default = "one")]
+    pub threads: usize,
+}
+
+impl Reconstruct {
+    fn reconstructor(card: &Card) -> Result<Reconstructor> {
+        Reconstructor::new(models::reconstruction(card)?, card)
+    }
+}
+
+impl StageConfig for Reconstruct {
+    fn needs(&self) -> Products {
+        Products::INPUT
+    }
+
+    fn gives(&self) -> Products {
+        Products::CANVAS | Products::ERROR
+    }
+
+    fn takes_input(&self, env: &Env) -> Result<Option<(String, Size)>> {
+        Ok(Some((self.model.clone(), env.models.card(&self.model)?.fields.input.size)))
+    }
+
+    fn check(&self, env: &Env) -> Result<()> {
+        check_threads(self.threads)?;
+        Self::reconstructor(&env.models.card(&self.model)?).map(|_| ())
+    }
+
+    fn build(&self, env: &Env) -> Result<Box<dyn Stage>> {
+        let card = env.models.card(&self.model)?;
+        Ok(Box::new(Reconstructing {
+            session: env.models.session(&card, &Extra::default(), self.threads)?,
+            reconstructor: Self::reconstructor(&card)?,
+            input: card.fields.input.clone(),
+            seen: Vec::new(),
+            pictures: Pool::new(),
+        }))
+    }
+}
+
+struct Reconstructing {
+    session: Session,
+    reconstructor: Reconstructor,
+    input: InputSpec,
+    seen: Vec<f32>,
+    pictures: Pool<Image>,
+}
+
+impl Stage for Reconstructing {
+    fn process(&mut self, mut packet: Packet) -> Result<Option<Packet>> {
+        let input = Arc::clone(input_of(&packet)?);
+        self.session.run(&packet.frame.source, &input.image)?;
+        let reconstructor = &mut self.reconstructor;
+        reconstructor.read(&self.session)?;
+        self.session.input_values(self.input.scale.unwrap_or(1.0), self.input.zero_point, &mut self.seen)?;
+        packet.error = reconstructor.error(&self.seen);
+        let picture = self.pictures.fill(|picture| {
+            reconstructor.picture(&input.image, picture);
+            Ok::<(), crate::error::Error>(())
+        })?;
+        packet.canvas = Some(picture);
+        Ok(Some(packet))
+    }
+}

@@ -1,0 +1,72 @@
+//! Says of each pixel what it shows.
+
+use super::{check_threads, input_of, one};
+use crate::error::{Error, Result};
+use crate::infer::{Extra, Session};
+use crate::models::{self, segmentation::Segmenter};
+use crate::stage::{Env, Stage, StageConfig};
+use crate::types::{Mask, Packet, Pool, Products, Size};
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// Gives each pixel of the frame its class. `annotate` shows it as colours, `snapshot: { of: mask }` writes it.
+///
+/// `- segment: { model: deeplab_v3 }`
+#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Segment {
+    /// Name of the model: a folder with a `card.yaml`.
+    pub model: String,
+    /// Threads that work on one frame.
+    #[serde(default = "one")]
+    pub threads: usize,
+}
+
+impl StageConfig for Segment {
+    fn needs(&self) -> Products {
+        Products::INPUT
+    }
+
+    fn gives(&self) -> Products {
+        Products::MASK
+    }
+
+    fn takes_input(&self, env: &Env) -> Result<Option<(String, Size)>> {
+        Ok(Some((self.model.clone(), env.models.card(&self.model)?.fields.input.size)))
+    }
+
+    fn check(&self, env: &Env) -> Result<()> {
+        check_threads(self.threads)?;
+        let card = env.models.card(&self.model)?;
+        Segmenter::new(models::segmentation(&card)?, &card).map(|_| ())
+    }
+
+    fn build(&self, env: &Env) -> Result<Box<dyn Stage>> {
+        let card = env.models.card(&self.model)?;
+        Ok(Box::new(Segmenting {
+            session: env.models.session(&card, &Extra::default(), self.threads)?,
+            segmenter: Segmenter::new(models::segmentation(&card)?, &card)?,
+            labels: Arc::clone(&card.labels),
+            masks: Pool::new(),
+        }))
+    }
+}
+
+struct Segmenting {
+    session: Session,
+    segmenter: Segmenter,
+    labels: Arc<[String]>,
+    masks: Pool<Mask>,
+}
+
+impl Stage for Segmenting {
+    fn process(&mut self, mut packet: Packet) -> Result<Option<Packet>> {
+        let input = input_of(&packet)?;
+        self.session.run(&packet.frame.source, &input.image)?;
+        let (session, segmenter) = (&self.session, &mut self.segmenter);
+        let mask = self.masks.fill(|mask| segmenter.segment(session, &input.placement, mask))?;
+        packet.mask = Some(mask);
+        packet.mask_labels = Some(Arc::clone(&self.labels));
+        Ok::<_, Error>(Some(packet))
+    }
+}
