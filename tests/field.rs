@@ -192,7 +192,8 @@ fn detector(field: &Field, model: &str, rule: &Rule) -> Result<String, String> {
         };
         let (all, mut kept) = (ours(&all), ours(&kept));
         let golden = found(&expect["detections"], "class_id");
-        let overlap = |a: &Found, b: &Found| if a.class == b.class || rule.across { iou(&a.bbox, &b.bbox) } else { 0.0 };
+        let overlap =
+            |a: &Found, b: &Found| if a.class == b.class || rule.across { iou(&a.bbox, &b.bbox) } else { 0.0 };
         let same = |a: &Found, b: &Found| {
             a.class == b.class && iou(&a.bbox, &b.bbox) >= rule.iou && (a.score - b.score).abs() <= rule.score
         };
@@ -267,7 +268,10 @@ fn classifier(field: &Field, model: &str, golden: &str, steps: (f32, i32), toler
         }
     }
     let exact = raw(field, model, golden, "cat_720p.jpg", &[steps]);
-    let said = format!("top-1 {same} of {}, scores within {exact:.4} for the same input, {worst:.2} for a picture resized here", names.len());
+    let said = format!(
+        "top-1 {same} of {}, scores within {exact:.4} for the same input, {worst:.2} for a picture resized here",
+        names.len()
+    );
     if same == names.len() && exact <= tolerance { Ok(said) } else { Err(said) }
 }
 
@@ -278,16 +282,23 @@ fn segmentation(field: &Field, model: &str, golden: &str, least: f64) -> Result<
     let mut session = Session::load(&card).map_err(|e| e.to_string())?;
     let mut segmenter = Segmenter::new(ocelli::models::segmentation(&card).unwrap(), &card).unwrap();
     let input = &card.fields.input;
-    let mut stages = [stage("resize", &format!("for: {model}"), &field.env), stage("segment", &format!("model: {model}"), &field.env)];
+    let mut stages = [
+        stage("resize", &format!("for: {model}"), &field.env),
+        stage("segment", &format!("model: {model}"), &field.env),
+    ];
     let mut worst = 1.0_f64;
     let names = Field::names(&text);
     for name in &names {
         let frame = field.image(name);
         let mut small = Image::default();
-        Resize::default().apply(&frame, &plan(frame.size, input.size, input.fit), input.filter, input.pad, &mut small).unwrap();
+        Resize::default()
+            .apply(&frame, &plan(frame.size, input.size, input.fit), input.filter, input.pad, &mut small)
+            .unwrap();
         session.run(&Arc::from(""), &small).map_err(|e| e.to_string())?;
         let mut mask = Mask::default();
-        segmenter.segment(&session, &plan(input.size, input.size, Fit::Stretch).placement, &mut mask).map_err(|e| e.to_string())?;
+        segmenter
+            .segment(&session, &plan(input.size, input.size, Fit::Stretch).placement, &mut mask)
+            .map_err(|e| e.to_string())?;
         let expect = picture(&field.folder.join("golden").join(text["images"][name]["image_out"].as_str().unwrap()));
         let expect: Vec<u8> = expect.data.chunks_exact(3).map(|p| p[0]).collect();
         assert_eq!(expect.len(), mask.classes.len(), "{name}");
@@ -296,7 +307,10 @@ fn segmentation(field: &Field, model: &str, golden: &str, least: f64) -> Result<
         let at_frame = through(&mut stages, packet(frame.clone())).mask.unwrap();
         assert_eq!(at_frame.size, frame.size);
         for class in text["images"][name]["classes"].as_array().unwrap() {
-            let share = at_frame.shares().find(|(c, _)| u64::from(*c) == class["class_id"].as_u64().unwrap()).map_or(0.0, |s| s.1);
+            let share = at_frame
+                .shares()
+                .find(|(c, _)| u64::from(*c) == class["class_id"].as_u64().unwrap())
+                .map_or(0.0, |s| s.1);
             let moved = (f64::from(share) - class["fraction"].as_f64().unwrap()).abs();
             if moved > 1.0 - least {
                 return Err(format!("{name}: share of {class} at the frame's size is {share}"));
@@ -312,13 +326,24 @@ fn autoencoder(field: &Field, model: &str) -> Result<String, String> {
     let card = field.card(model);
     let mut session = Session::load(&card).map_err(|e| e.to_string())?;
     let mut reconstructor = Reconstructor::new(ocelli::models::reconstruction(&card).unwrap(), &card).unwrap();
-    session.run(&Arc::from(""), &picture(&field.folder.join("golden/inputs/ad01_autoencoder_int8/cat_720p.png"))).unwrap();
+    session
+        .run(&Arc::from(""), &picture(&field.folder.join("golden/inputs/ad01_autoencoder_int8/cat_720p.png")))
+        .unwrap();
     reconstructor.read(&session).unwrap();
-    let bytes: Vec<i8> = support::npz::Npz::read(&field.folder.join("golden/raw/ad01_autoencoder_int8__cat_720p.jpg.npz")).array("o0");
+    let bytes: Vec<i8> =
+        support::npz::Npz::read(&field.folder.join("golden/raw/ad01_autoencoder_int8__cat_720p.jpg.npz")).array("o0");
     let step = 0.364_498_47_f32;
-    let worst = reconstructor.values.iter().zip(&bytes).map(|(v, q)| (v - (f32::from(*q) - 96.0) * step).abs() / step).fold(0.0, f32::max);
+    let worst = reconstructor
+        .values
+        .iter()
+        .zip(&bytes)
+        .map(|(v, q)| (v - (f32::from(*q) - 96.0) * step).abs() / step)
+        .fold(0.0, f32::max);
     // The picture on its whole way: the golden mean, and an error that is a number.
-    let mut stages = [stage("resize", &format!("for: {model}"), &field.env), stage("reconstruct", &format!("model: {model}"), &field.env)];
+    let mut stages = [
+        stage("resize", &format!("for: {model}"), &field.env),
+        stage("reconstruct", &format!("model: {model}"), &field.env),
+    ];
     let packet = through(&mut stages, packet(field.image("owl.jpg")));
     let error = packet.error.unwrap();
     let said = format!("640 values within {worst:.2} steps, error of owl.jpg {error:.1}");
@@ -327,13 +352,20 @@ fn autoencoder(field: &Field, model: &str) -> Result<String, String> {
 
 /// Super-resolution: the golden 8-bit brightness from its own input, and from the whole picture.
 fn super_resolution(field: &Field, model: &str) -> Result<String, String> {
-    let mut stages = [stage("resize", &format!("for: {model}"), &field.env), stage("reconstruct", &format!("model: {model}"), &field.env)];
+    let mut stages = [
+        stage("resize", &format!("for: {model}"), &field.env),
+        stage("reconstruct", &format!("model: {model}"), &field.env),
+    ];
     let golden = field.golden("fsrcnn_x2");
     let session = Session::load(&field.card(model)).unwrap();
     let shape = &mut Vec::new();
     assert!(session.read(0, 1.0, 0, shape, &mut Vec::new()).is_err(), "there is no output before a run");
     let mut gray = picture(&field.folder.join("golden/inputs/fsrcnn_x2/parrot.png"));
-    gray = Image { size: gray.size, format: ocelli::types::PixelFormat::Gray8, data: gray.data.chunks_exact(3).map(|p| p[0]).collect() };
+    gray = Image {
+        size: gray.size,
+        format: ocelli::types::PixelFormat::Gray8,
+        data: gray.data.chunks_exact(3).map(|p| p[0]).collect(),
+    };
     let expect = |name: &str| -> Vec<u8> {
         let out = picture(&field.folder.join("golden").join(golden["images"][name]["image_out"].as_str().unwrap()));
         out.data.chunks_exact(3).map(|p| p[0]).collect()
@@ -363,9 +395,16 @@ fn cam(field: &Field, model: &str, golden: &str) -> Result<String, String> {
     let entries = text[golden].as_object().unwrap();
     for (name, expect) in entries {
         let class = expect["label"].as_str().unwrap();
-        let mut stages =
-            [stage("resize", &format!("for: {model}"), &field.env), stage("cam", &format!("{{ model: {model}, class: \"{class}\", method: cam }}"), &field.env)];
-        let grid: Vec<f64> = expect["cam_raw"].as_array().unwrap().iter().flat_map(|row| row.as_array().unwrap().iter().map(|v| v.as_f64().unwrap())).collect();
+        let mut stages = [
+            stage("resize", &format!("for: {model}"), &field.env),
+            stage("cam", &format!("{{ model: {model}, class: \"{class}\", method: cam }}"), &field.env),
+        ];
+        let grid: Vec<f64> = expect["cam_raw"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|row| row.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()))
+            .collect();
         let span = grid.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
         let mut map_of = |image: Image| {
             let map = through(&mut stages, packet(image)).heatmap.unwrap();
@@ -435,7 +474,12 @@ fn every_model_answers_as_its_reference() {
     let face = (1.0, 0);
     // Model, rule, steps of the raw outputs, and how far those may lie apart (of the largest number).
     let detectors = [
-        ("ssd_mobilenet_v1", rounded("ssd_mobilenet_v1_coco_quant", 0.5, 0.6, 15), vec![(0.079_027_876, 191), (1.0 / 256.0, 0)], 0.35),
+        (
+            "ssd_mobilenet_v1",
+            rounded("ssd_mobilenet_v1_coco_quant", 0.5, 0.6, 15),
+            vec![(0.079_027_876, 191), (1.0 / 256.0, 0)],
+            0.35,
+        ),
         ("ultraface", float("ultraface_rfb_320", 0.7, 0.3, 1, 4), vec![face; 2], 3e-4),
         ("ultraface_raw", float("ultraface_rfb_320_raw", 0.7, 0.3, 1, 4), vec![face; 2], 3e-4),
         ("face_mask", Rule { across: true, ..float("aizoo_facemask_ssd", 0.5, 0.4, 0, 4) }, vec![PLAIN; 2], 3e-4),
@@ -479,7 +523,9 @@ fn every_model_answers_as_its_reference() {
             classifier(field, name, golden, steps, tolerance)
         });
     }
-    for (model, golden) in [("mobilenet_v1_deq", "mobilenet_v1_0.25_128_deq"), ("mobilenet_v2_deq", "mobilenet_v2_1.0_224_deq")] {
+    for (model, golden) in
+        [("mobilenet_v1_deq", "mobilenet_v1_0.25_128_deq"), ("mobilenet_v2_deq", "mobilenet_v2_1.0_224_deq")]
+    {
         field.compare(model, |field, name| cam(field, name, golden).map(|said| format!("activation maps: {said}")));
     }
     field.compare("deeplab_v3", |field, name| segmentation(field, name, "deeplabv3_mnv2_pascal_quant", 0.97));
@@ -497,7 +543,9 @@ fn write_table(rows: &[[String; 6]]) {
     if std::env::var_os("OCELLI_BLESS").is_none() {
         return;
     }
-    let mut table = String::from("| file | family | precision | agreement with the reference | plans | ms |\n|---|---|---|---|---|---|\n");
+    let mut table = String::from(
+        "| file | family | precision | agreement with the reference | plans | ms |\n|---|---|---|---|---|---|\n",
+    );
     for row in rows {
         table.push_str(&format!("| {} |\n", row.join(" | ")));
     }

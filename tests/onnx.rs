@@ -59,8 +59,7 @@ fn model(nodes: Vec<NodeProto>, weights: Vec<TensorProto>, input: ValueInfoProto
         ..Default::default()
     };
     let opset = OperatorSetId { domain: None, version: Some(13) };
-    let proto =
-        ModelProto { ir_version: Some(7), opset_import: vec![opset], graph: Some(graph), ..Default::default() };
+    let proto = ModelProto { ir_version: Some(7), opset_import: vec![opset], graph: Some(graph), ..Default::default() };
     Model { proto, exact: true }
 }
 
@@ -165,7 +164,8 @@ fn windows_beyond_the_map_lose_their_outer_taps() {
             .with_ints("pads", &[d, d, d, d])
             .with_ints("kernel_shape", &[3, 3]);
         let shape = [1, 2, map, map];
-        let m = model(vec![conv], vec![weight("w", &[3, 2, 3, 3], 1)], value("x", &shape), value("y", &[1, 3, map, map]));
+        let m =
+            model(vec![conv], vec![weight("w", &[3, 2, 3, 3], 1)], value("x", &shape), value("y", &[1, 3, map, map]));
         let after = keeps("centre_tap", &m, &floats(&shape, 7), usize::from(stays == 1), 1e-5);
         let side = after.graph().initializer[0].shape()[2];
         assert_eq!(side, stays, "dilation {d} on a map of {map}");
@@ -325,7 +325,10 @@ fn weights_in_other_files_are_refused_or_brought_in() {
     assert_eq!(packed.graph().initializer[0].floats().unwrap(), numbers(4, 3));
     for (key, value) in [("location", "../w.bin"), ("location", "/etc/passwd"), ("length", "4000000000")] {
         let mut bad = outside.clone();
-        bad.external_data.iter_mut().filter(|e| e.key.as_deref() == Some(key)).for_each(|e| e.value = Some(value.into()));
+        bad.external_data
+            .iter_mut()
+            .filter(|e| e.key.as_deref() == Some(key))
+            .for_each(|e| e.value = Some(value.into()));
         assert!(Model::decode_with_files(build(&bad), folder.path()).is_err(), "{key} {value}");
     }
 }

@@ -94,25 +94,78 @@ fn iou_matrices_conversions_and_clipping() {
 }
 
 #[test]
-fn nms_hard_class_aware_and_policy() {
+fn nms_hard_soft_and_of_every_program() {
     cases("nms", |case| {
-        let scope = match case.op.as_str() {
-            "nms" | "policy" => nms::Scope::All,
-            "batched_nms" => nms::Scope::Class,
-            // OpenCV's, soft and ONNX NMS are not claimed yet.
-            _ => return case.leave("not claimed: only hard and class-aware NMS"),
-        };
-        let (found, scores) = (boxes(&case.f32("boxes")), case.f32("scores"));
-        let classes = if scope == nms::Scope::Class { case.i64("classes") } else { vec![0; scores.len()] };
-        let detections: Vec<Detection> = (0..scores.len())
-            .map(|i| Detection::new(found[i], classes[i] as u16, scores[i]))
-            .collect();
-        let threshold = case.params["iou_thr"].as_f64().unwrap() as f32;
+        let p = &case.params;
+        let number = |key: &str| p[key].as_f64().unwrap() as f32;
         let mut worker = nms::Nms::default();
-        let keep: Vec<i64> =
-            worker.greedy(&detections, threshold, scope, usize::MAX).iter().map(|&i| i64::from(i)).collect();
-        case.equal("keep", &keep);
+        let (raw, scores) = (case.f32("boxes"), case.f32("scores"));
+        match case.op.as_str() {
+            "nms" | "policy" | "batched_nms" => {
+                let scope = if case.op == "batched_nms" { nms::Scope::Class } else { nms::Scope::All };
+                let classes = if scope == nms::Scope::Class { case.i64("classes") } else { vec![0; scores.len()] };
+                let found = detections(&boxes(&raw), &scores, &classes);
+                let keep = worker.greedy(&found, number("iou_thr"), scope, usize::MAX);
+                case.equal("keep", &keep.iter().map(|&i| i64::from(i)).collect::<Vec<_>>());
+            }
+            "cv_nms_boxes" => {
+                // OpenCV takes scores above the threshold, and the best `top_k` of those.
+                let list: Vec<BBox> = raw.chunks_exact(4).map(|b| iou::from_xywh([b[0], b[1], b[2], b[3]])).collect();
+                let mut order: Vec<usize> = (0..scores.len()).filter(|&i| scores[i] > number("score_thr")).collect();
+                order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
+                let top = p["top_k"].as_u64().unwrap() as usize;
+                order.truncate(if top > 0 { top } else { usize::MAX });
+                let found: Vec<Detection> = order.iter().map(|&i| Detection::new(list[i], 0, scores[i])).collect();
+                let keep = worker.adaptive(&found, number("nms_thr"), number("eta"), nms::Scope::All, usize::MAX);
+                case.equal("keep", &keep.iter().map(|&i| order[i as usize] as i64).collect::<Vec<_>>());
+            }
+            "soft_nms" => {
+                // OpenCV's rectangles are whole numbers here.
+                let whole = |v: f32| v.trunc();
+                let list: Vec<BBox> =
+                    raw.chunks_exact(4).map(|b| iou::from_xywh([b[0], b[1], b[2], b[3]].map(whole))).collect();
+                let decay = match p["method"].as_str() {
+                    Some("linear") => nms::Decay::Linear { threshold: number("nms_thr") },
+                    _ => nms::Decay::Gaussian { sigma: number("sigma") },
+                };
+                let found = detections(&list, &scores, &vec![0; scores.len()]);
+                let kept = worker.soft(&found, decay, number("score_thr"), nms::Scope::All, usize::MAX);
+                case.equal("keep", &kept.iter().map(|k| i64::from(k.0)).collect::<Vec<_>>());
+                case.close("scores", &kept.iter().map(|k| k.1).collect::<Vec<_>>());
+            }
+            "onnx_nms" => {
+                let shape = case.shape("scores");
+                let (batches, classes, count) = (shape[0] as usize, shape[1] as usize, shape[2] as usize);
+                let middle = p["center_point_box"] == 1;
+                let mut selected = Vec::new();
+                for batch in 0..batches {
+                    let list: Vec<BBox> = raw[batch * count * 4..][..count * 4]
+                        .chunks_exact(4)
+                        .map(|b| match middle {
+                            true => iou::from_cxcywh([b[0], b[1], b[2], b[3]]),
+                            // Corners y, x in any order.
+                            false => BBox::new(b[1].min(b[3]), b[0].min(b[2]), b[1].max(b[3]), b[0].max(b[2])),
+                        })
+                        .collect();
+                    for class in 0..classes {
+                        let row = &scores[(batch * classes + class) * count..][..count];
+                        let above: Vec<usize> = (0..count).filter(|&i| row[i] > number("score_thr")).collect();
+                        let found: Vec<Detection> = above.iter().map(|&i| Detection::new(list[i], 0, row[i])).collect();
+                        let most = p["max_output_boxes_per_class"].as_u64().unwrap() as usize;
+                        for &i in worker.greedy(&found, number("iou_thr"), nms::Scope::All, most) {
+                            selected.extend([batch as i64, class as i64, above[i as usize] as i64]);
+                        }
+                    }
+                }
+                case.equal("selected", &selected);
+            }
+            other => panic!("unknown op {other}"),
+        }
     });
+}
+
+fn detections(boxes: &[BBox], scores: &[f32], classes: &[i64]) -> Vec<Detection> {
+    (0..scores.len()).map(|i| Detection::new(boxes[i], classes[i] as u16, scores[i])).collect()
 }
 
 #[test]
@@ -309,25 +362,3 @@ fn pixels(case: &Case, out: &str, tolerance: u8, op: impl Fn([u8; 3]) -> Vec<u8>
     let found: Vec<u8> = case.u8("rgb").chunks_exact(3).flat_map(|p| op([p[0], p[1], p[2]])).collect();
     case.close_u8(out, &found, tolerance);
 }
-
-#[test]
-fn resize_filters_of_pillow_and_opencv() {
-    cases("resize", |case| {
-        let p = &case.params;
-        let filter = match (case.op.as_str(), p.get("filter").or(p.get("interpolation")).and_then(Value::as_str)) {
-            ("pil_resize_u8", Some("bilinear")) => resize::Filter::Bilinear,
-            ("pil_resize_u8", Some("nearest")) => resize::Filter::Nearest,
-            ("pil_resize_u8", Some("bicubic")) => resize::Filter::Bicubic,
-            ("pil_resize_u8", Some("hamming")) => resize::Filter::Hamming,
-            ("cv_resize_u8", Some("linear")) => resize::Filter::CvLinear,
-            ("cv_resize_u8", Some("nearest")) => resize::Filter::CvNearest,
-            _ => return case.leave("no filter of ours claims it"),
-        };
-        let image = rgb(case, "img");
-        let plan = resize::plan(image.size, size_hw(&p["hw"]), resize::Fit::Stretch);
-        let mut out = Image::default();
-        resize::Resize::default().apply(&image, &plan, filter, 0, &mut out).unwrap();
-        case.close_u8("out", &out.data, case.tolerance_abs() as u8);
-    });
-}
-

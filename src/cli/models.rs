@@ -104,7 +104,8 @@ fn info(card: &Card) -> Result<()> {
         writeln!(out, "  file     {} bytes, hash as the card says; loads in {} ms", bytes, start.elapsed().as_millis());
     let (inputs, outputs) = session.plan().describe();
     let _ = writeln!(out, "  graph    {} -> {}", inputs.join("; "), outputs.join("; "));
-    let operators: Vec<String> = session.plan().operators().iter().map(|(name, count)| format!("{name} {count}")).collect();
+    let operators: Vec<String> =
+        session.plan().operators().iter().map(|(name, count)| format!("{name} {count}")).collect();
     let _ = writeln!(out, "  plan     {}", operators.join(", "));
     say(&out)
 }

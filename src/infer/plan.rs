@@ -219,11 +219,7 @@ fn picture_input(card: &Card, model: &Model) -> Result<(String, Vec<usize>)> {
     )))
 }
 
-fn runnable(
-    bytes: &[u8],
-    facts: &[(String, Vec<usize>)],
-    optimise: bool,
-) -> Result<Arc<TypedRunnableModel>, String> {
+fn runnable(bytes: &[u8], facts: &[(String, Vec<usize>)], optimise: bool) -> Result<Arc<TypedRunnableModel>, String> {
     let mut cursor = std::io::Cursor::new(bytes);
     let mut model = tract_onnx::onnx()
         .model_for_read(&mut cursor)
@@ -241,7 +237,10 @@ fn runnable(
             let volume = output.fact.shape.as_concrete().map(|s| s.iter().try_fold(1_usize, |v, d| v.checked_mul(*d)));
             let bytes = volume.and_then(|v| v.map(|v| v.saturating_mul(output.fact.datum_type.size_of())));
             if bytes.is_some_and(|b| b > MAX_TENSOR_BYTES) {
-                return Err(format!("`{}` makes a tensor of {:?}: more than {MAX_TENSOR_BYTES} bytes", node.name, output.fact));
+                return Err(format!(
+                    "`{}` makes a tensor of {:?}: more than {MAX_TENSOR_BYTES} bytes",
+                    node.name, output.fact
+                ));
             }
         }
     }

@@ -94,7 +94,9 @@ impl Buffer {
         best.clear();
         self.order.clear();
         let scores = &self.scores;
-        self.order.extend((0..scores.len().min(usize::from(u16::MAX)) as u16).filter(|&c| scores[usize::from(c)] >= min_score));
+        self.order.extend(
+            (0..scores.len().min(usize::from(u16::MAX)) as u16).filter(|&c| scores[usize::from(c)] >= min_score),
+        );
         let key = |c: &u16| scores[usize::from(*c)];
         self.order.sort_unstable_by(|a, b| key(b).total_cmp(&key(a)).then(a.cmp(b)));
         best.extend(self.order.iter().take(count).map(|&class| Class { class, score: scores[usize::from(class)] }));

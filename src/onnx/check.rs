@@ -108,7 +108,10 @@ pub(super) fn bring_in(proto: &mut ModelProto, folder: &Path) -> Result<()> {
         let offset = number("offset").unwrap_or(0);
         let length = number("length").unwrap_or(size.saturating_sub(offset));
         if offset.checked_add(length).is_none_or(|end| end > size) {
-            return Err(bad(format!("needs bytes {offset} to {} of {location}, which has {size}", offset.saturating_add(length))));
+            return Err(bad(format!(
+                "needs bytes {offset} to {} of {location}, which has {size}",
+                offset.saturating_add(length)
+            )));
         }
         let mut raw = vec![0; length as usize];
         file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(&mut raw)).map_err(|e| Error::io(&path, e))?;

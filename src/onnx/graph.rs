@@ -94,16 +94,22 @@ impl Model {
     pub fn fresh(&self, hint: &str) -> String {
         let graph = self.graph();
         let nodes = graph.node.iter().flat_map(|n| n.output.iter().chain(&n.input)).map(String::as_str);
-        let rest = graph.initializer.iter().map(TensorProto::label).chain(graph.input.iter().map(ValueInfoProto::label));
+        let rest =
+            graph.initializer.iter().map(TensorProto::label).chain(graph.input.iter().map(ValueInfoProto::label));
         let used: HashSet<&str> = nodes.chain(rest).collect();
-        (0..=used.len()).map(|n| format!("{hint}/ocelli_{n}")).find(|name| !used.contains(name.as_str())).unwrap_or_default()
+        (0..=used.len())
+            .map(|n| format!("{hint}/ocelli_{n}"))
+            .find(|name| !used.contains(name.as_str()))
+            .unwrap_or_default()
     }
 
     /// Takes a node of one input and one output out of the graph: its users get its input. `false` if that cannot
     /// be done: an output of the graph that is an input or a weight must keep its node.
     pub fn bypass(&mut self, node: usize) -> bool {
         let graph = self.graph_mut();
-        let Some((Some(from), Some(to))) = graph.node.get(node).map(|n| (n.input(0), n.output(0))) else { return false };
+        let Some((Some(from), Some(to))) = graph.node.get(node).map(|n| (n.input(0), n.output(0))) else {
+            return false;
+        };
         let (from, to) = (from.to_owned(), to.to_owned());
         let is_output = |name: &str| graph.output.iter().any(|o| o.label() == name);
         if !is_output(&to) {
@@ -237,8 +243,7 @@ impl Index {
             node.input.iter().cloned().chain(nested_uses(node)).filter_map(|name| self.maker(&name)).collect()
         };
         let mut waiting: Vec<usize> = graph.node.iter().map(|node| makers(node).len()).collect();
-        let mut ready: std::collections::BTreeSet<usize> =
-            (0..waiting.len()).filter(|&at| waiting[at] == 0).collect();
+        let mut ready: std::collections::BTreeSet<usize> = (0..waiting.len()).filter(|&at| waiting[at] == 0).collect();
         let mut order = Vec::with_capacity(waiting.len());
         while let Some(at) = ready.pop_first() {
             order.push(at);
@@ -265,14 +270,14 @@ mod tests {
 
     fn model(nodes: Vec<NodeProto>) -> Model {
         let value = |name: &str| ValueInfoProto { name: Some(name.into()), ..Default::default() };
-        let graph =
-            GraphProto { node: nodes, input: vec![value("x")], output: vec![value("y")], ..Default::default() };
+        let graph = GraphProto { node: nodes, input: vec![value("x")], output: vec![value("y")], ..Default::default() };
         Model { proto: ModelProto { graph: Some(graph), ..Default::default() }, exact: true }
     }
 
     #[test]
     fn a_node_before_an_output_hands_its_name_to_the_maker() {
-        let mut m = model(vec![NodeProto::of("Relu", "a", &["x"], &["h"]), NodeProto::of("Identity", "b", &["h"], &["y"])]);
+        let mut m =
+            model(vec![NodeProto::of("Relu", "a", &["x"], &["h"]), NodeProto::of("Identity", "b", &["h"], &["y"])]);
         assert!(m.bypass(1));
         m.sweep();
         assert_eq!(m.graph().node.len(), 1);

@@ -24,8 +24,18 @@ pub struct Head {
 
 /// Nodes that only hand on their first input, in another shape or by a monotone function.
 const THROUGH: [&str; 12] = [
-    "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Dropout", "Transpose", "Softmax", "LogSoftmax",
-    "QuantizeLinear", "DequantizeLinear", "Cast",
+    "Reshape",
+    "Squeeze",
+    "Unsqueeze",
+    "Flatten",
+    "Identity",
+    "Dropout",
+    "Transpose",
+    "Softmax",
+    "LogSoftmax",
+    "QuantizeLinear",
+    "DequantizeLinear",
+    "Cast",
 ];
 
 /// Finds the head behind an output of the graph; `None` if between the feature map and that output lies anything

@@ -41,7 +41,8 @@ pub fn infer(model: &Model, given: &Shapes) -> Shapes {
 
 /// Whether arithmetic on a shape cannot overflow: files may claim anything.
 fn is_sane(shape: &[usize]) -> bool {
-    shape.iter().all(|side| *side <= 1 << 24) && shape.iter().try_fold(1_usize, |all, side| all.checked_mul(*side)).is_some()
+    shape.iter().all(|side| *side <= 1 << 24)
+        && shape.iter().try_fold(1_usize, |all, side| all.checked_mul(*side)).is_some()
 }
 
 /// A value that is known without running anything.
@@ -76,9 +77,29 @@ fn shape_of<'a>(
             let x = input(0)?;
             Some(x.iter().enumerate().map(|(at, &side)| if at < 2 { side } else { 1 }).collect())
         }
-        "Relu" | "LeakyRelu" | "Sigmoid" | "Tanh" | "Clip" | "HardSwish" | "HardSigmoid" | "Elu" | "PRelu" | "Softmax"
-        | "BatchNormalization" | "InstanceNormalization" | "Identity" | "Dropout" | "Cast" | "QuantizeLinear"
-        | "DequantizeLinear" | "Exp" | "Sqrt" | "Neg" | "Softplus" | "Erf" | "LRN" => input(0).cloned(),
+        "Relu"
+        | "LeakyRelu"
+        | "Sigmoid"
+        | "Tanh"
+        | "Clip"
+        | "HardSwish"
+        | "HardSigmoid"
+        | "Elu"
+        | "PRelu"
+        | "Softmax"
+        | "BatchNormalization"
+        | "InstanceNormalization"
+        | "Identity"
+        | "Dropout"
+        | "Cast"
+        | "QuantizeLinear"
+        | "DequantizeLinear"
+        | "Exp"
+        | "Sqrt"
+        | "Neg"
+        | "Softplus"
+        | "Erf"
+        | "LRN" => input(0).cloned(),
         "Add" | "Sub" | "Mul" | "Div" | "Pow" => broadcast(input(0)?, input(1)?),
         "Concat" => {
             let mut shape = input(0)?.clone();
@@ -94,8 +115,11 @@ fn shape_of<'a>(
         }
         "Reshape" => {
             let (x, to) = (input(0)?, ints(1)?);
-            let mut shape: Vec<usize> =
-                to.iter().enumerate().map(|(at, &d)| if d == 0 { x.get(at).copied().unwrap_or(0) } else { d.max(0) as usize }).collect();
+            let mut shape: Vec<usize> = to
+                .iter()
+                .enumerate()
+                .map(|(at, &d)| if d == 0 { x.get(at).copied().unwrap_or(0) } else { d.max(0) as usize })
+                .collect();
             if let Some(open) = to.iter().position(|&d| d == -1) {
                 shape[open] = 1;
                 let known: usize = shape.iter().product();
@@ -150,7 +174,8 @@ fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
 /// Sides of what a window makes of an input `[N, C, …]` (ONNX Operators, `Conv` and `MaxPool`).
 fn window(node: &NodeProto, x: &[usize], kernel: &[usize]) -> Option<Vec<usize>> {
     let rank = x.len().checked_sub(2)?;
-    let number = |name: &str, at: usize, default: i64| node.ints(name).and_then(|v| v.get(at)).copied().unwrap_or(default);
+    let number =
+        |name: &str, at: usize, default: i64| node.ints(name).and_then(|v| v.get(at)).copied().unwrap_or(default);
     let auto = node.text("auto_pad");
     let side = |at: usize| {
         let (size, stride) = (x[at + 2] as i64, number("strides", at, 1).max(1));

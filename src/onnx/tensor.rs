@@ -113,7 +113,12 @@ impl TensorProto {
         let kind = self.data_type.unwrap_or_default();
         if let (Some(raw), Some(width)) = (&self.raw_data, width(kind)) {
             if raw.len() != volume * width {
-                return Err(format!("tensor `{name}` {:?} needs {} bytes, has {}", self.dims, volume * width, raw.len()));
+                return Err(format!(
+                    "tensor `{name}` {:?} needs {} bytes, has {}",
+                    self.dims,
+                    volume * width,
+                    raw.len()
+                ));
             }
         } else if self.raw_data.is_none() {
             let counts = [
@@ -318,11 +323,7 @@ impl ValueInfoProto {
         let dimension = |d: &Option<usize>| Dimension { value: d.map(|d| d as i64), name: None };
         let shape = shape.map(|shape| TensorShape { dims: shape.iter().map(dimension).collect() });
         let tensor = Some(TensorType { element: Some(kind.number()), shape });
-        Self {
-            name: Some(name.to_owned()),
-            r#type: Some(TypeProto { tensor }.encode_to_vec()),
-            ..Self::default()
-        }
+        Self { name: Some(name.to_owned()), r#type: Some(TypeProto { tensor }.encode_to_vec()), ..Self::default() }
     }
 }
 

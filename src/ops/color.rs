@@ -212,11 +212,7 @@ pub fn to_ycbcr([r, g, b]: [u8; 3]) -> [u8; 3] {
     let mix = |offset: f32, red: f32, green: f32, blue: f32| {
         (offset + red * r + green * g + blue * b).round().clamp(0.0, 255.0) as u8
     };
-    [
-        mix(0.0, 0.299, 0.587, 0.114),
-        mix(128.0, -0.168_736, -0.331_264, 0.5),
-        mix(128.0, 0.5, -0.418_688, -0.081_312),
-    ]
+    [mix(0.0, 0.299, 0.587, 0.114), mix(128.0, -0.168_736, -0.331_264, 0.5), mix(128.0, 0.5, -0.418_688, -0.081_312)]
 }
 
 /// The pixel of `Y, Cb, Cr`; the way back of [`to_ycbcr`].
@@ -225,7 +221,6 @@ pub fn from_ycbcr([y, cb, cr]: [u8; 3]) -> [u8; 3] {
     let (y, cb, cr) = (f32::from(y), f32::from(cb) - 128.0, f32::from(cr) - 128.0);
     [y + 1.402 * cr, y - 0.344_136 * cb - 0.714_136 * cr, y + 1.772 * cb].map(|v| v.round().clamp(0.0, 255.0) as u8)
 }
-
 
 /// `[h, s, v]` of a pixel with h in 0–179: OpenCV's `COLOR_RGB2HSV`.
 #[must_use]

@@ -161,7 +161,8 @@ pub fn heat_color(value: f32) -> Color {
         [0.106_673_3, 12.641_946, -60.582_05, 110.362_77, -89.903_11, 27.348_25],
     ];
     let v = if value.is_nan() { 0.0 } else { value.clamp(0.0, 1.0) };
-    TERMS.map(|terms| (terms.iter().rev().fold(0.0, |sum, term| sum * v + term) * 255.0).round().clamp(0.0, 255.0) as u8)
+    TERMS
+        .map(|terms| (terms.iter().rev().fold(0.0, |sum, term| sum * v + term) * 255.0).round().clamp(0.0, 255.0) as u8)
 }
 
 fn mix(pixel: &mut [u8], color: Color, cover: u8) {

@@ -10,5 +10,6 @@ pub mod iou;
 pub mod matcher;
 pub mod nms;
 pub mod normalize;
+mod resample;
 pub mod resize;
 pub mod upsample;

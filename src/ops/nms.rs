@@ -64,14 +64,7 @@ impl Nms {
 
     /// As [`Nms::greedy`]; with an `eta` below 1 the threshold is multiplied by it after each box that stays, as long
     /// as it is above 0.5: `eta` of OpenCV's `NMSBoxes`.
-    pub fn adaptive(
-        &mut self,
-        found: &[Detection],
-        threshold: f32,
-        eta: f32,
-        scope: Scope,
-        limit: usize,
-    ) -> &[u32] {
+    pub fn adaptive(&mut self, found: &[Detection], threshold: f32, eta: f32, scope: Scope, limit: usize) -> &[u32] {
         let mut threshold = threshold;
         self.order.clear();
         self.keep.clear();

@@ -1,5 +1,6 @@
 //! Bringing a frame to the size a model wants, and the way back for boxes.
 
+use super::resample::{Kernel, resample};
 use crate::error::{Error, Result};
 use crate::types::{Image, PixelFormat, Placement, Size};
 use fast_image_resize as fir;
@@ -19,10 +20,18 @@ pub enum Filter {
     Bicubic,
     /// Pillow `HAMMING`.
     Hamming,
+    /// Pillow `BOX`.
+    Box,
+    /// Pillow `LANCZOS`.
+    Lanczos,
     /// OpenCV `INTER_LINEAR`: four pixels, however large the reduction.
     CvLinear,
     /// OpenCV `INTER_NEAREST`.
     CvNearest,
+    /// OpenCV `INTER_AREA`.
+    CvArea,
+    /// OpenCV `INTER_CUBIC`.
+    CvCubic,
 }
 
 /// How a frame of another shape is brought into the input.
@@ -198,6 +207,17 @@ impl Resize {
             nearest_opencv(from, plan, into);
             return Ok(());
         }
+        let kernel = match filter {
+            Filter::Box => Some(Kernel::Box),
+            Filter::Lanczos => Some(Kernel::Lanczos),
+            Filter::CvArea => Some(Kernel::CvArea),
+            Filter::CvCubic => Some(Kernel::CvCubic),
+            _ => None,
+        };
+        if let Some(kernel) = kernel {
+            resample(from, plan.source, kernel, plan.target, into);
+            return Ok(());
+        }
         let pixel = match from.format {
             PixelFormat::Rgb8 => PixelType::U8x3,
             PixelFormat::Gray8 => PixelType::U8,
@@ -217,8 +237,10 @@ impl Resize {
 const fn algorithm(filter: Filter) -> ResizeAlg {
     match filter {
         Filter::Bilinear => ResizeAlg::Convolution(FilterType::Bilinear),
-        Filter::Nearest | Filter::CvNearest => ResizeAlg::Nearest,
-        Filter::Bicubic => ResizeAlg::Convolution(FilterType::CatmullRom),
+        // Those of `resample` never get here.
+        Filter::Nearest | Filter::CvNearest | Filter::Box | Filter::CvArea => ResizeAlg::Nearest,
+        Filter::Lanczos => ResizeAlg::Convolution(FilterType::Lanczos3),
+        Filter::Bicubic | Filter::CvCubic => ResizeAlg::Convolution(FilterType::CatmullRom),
         Filter::Hamming => ResizeAlg::Convolution(FilterType::Hamming),
         Filter::CvLinear => ResizeAlg::Interpolation(FilterType::Bilinear),
     }

@@ -154,7 +154,11 @@ fn answers(out: &mut String, packet: &Packet) -> std::fmt::Result {
         let [x, y] = map
             .placement
             .point([cell(column, map.size.width, map.input.width), cell(row, map.size.height, map.input.height)]);
-        write!(out, "\"grid\":[{},{}],\"peak\":[{x:.2},{y:.2}],\"range\":[{:.4},{:.4}]}}", map.size.width, map.size.height, map.range.0, map.range.1)?;
+        write!(
+            out,
+            "\"grid\":[{},{}],\"peak\":[{x:.2},{y:.2}],\"range\":[{:.4},{:.4}]}}",
+            map.size.width, map.size.height, map.range.0, map.range.1
+        )?;
     }
     if let Some(error) = packet.error {
         write!(out, ",\"error\":{error:.6}")?;

@@ -59,7 +59,10 @@ impl SinkConfig for Snapshot {
             return Err(Error::Config(format!("`path` is {:?}; it must end in .jpg or .png", self.path)));
         }
         if self.of == Of::Mask && extension != "png" {
-            return Err(Error::Config(format!("`path` is {:?}; class numbers would not survive a JPEG: write .png", self.path)));
+            return Err(Error::Config(format!(
+                "`path` is {:?}; class numbers would not survive a JPEG: write .png",
+                self.path
+            )));
         }
         if !(1..=100).contains(&self.quality) {
             return Err(Error::Config(format!("`quality` is {}; it must lie between 1 and 100", self.quality)));

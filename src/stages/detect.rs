@@ -30,7 +30,6 @@ pub struct Detect {
     pub threads: usize,
 }
 
-
 const fn default_min_score() -> f32 {
     0.5
 }

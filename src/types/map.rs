@@ -17,7 +17,9 @@ impl Mask {
         let mut counts = [0_u32; 256];
         self.classes.iter().for_each(|&class| counts[usize::from(class)] += 1);
         let total = self.classes.len().max(1) as f32;
-        (0..=255_u8).map(move |class| (class, counts[usize::from(class)] as f32 / total)).filter(|(_, share)| *share > 0.0)
+        (0..=255_u8)
+            .map(move |class| (class, counts[usize::from(class)] as f32 / total))
+            .filter(|(_, share)| *share > 0.0)
     }
 }
 
@@ -41,7 +43,14 @@ pub struct Heatmap {
 impl Default for Heatmap {
     fn default() -> Self {
         let placement = Placement { scale: (1.0, 1.0), offset: (0.0, 0.0), frame: Size::default() };
-        Self { size: Size::default(), values: Vec::new(), range: (0.0, 0.0), class: None, input: Size::default(), placement }
+        Self {
+            size: Size::default(),
+            values: Vec::new(),
+            range: (0.0, 0.0),
+            class: None,
+            input: Size::default(),
+            placement,
+        }
     }
 }
 

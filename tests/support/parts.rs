@@ -32,4 +32,3 @@ pub fn packet(image: Image) -> Packet {
 pub fn through(stages: &mut [Box<dyn Stage>], packet: Packet) -> Packet {
     stages.iter_mut().fold(packet, |packet, stage| stage.process(packet).unwrap().unwrap())
 }
-

@@ -81,6 +81,10 @@ impl Case<'_> {
         self.array(&self.output, name)
     }
 
+    pub fn out_f32(&self, name: &str) -> Vec<f32> {
+        self.array(&self.output, name)
+    }
+
     pub fn has(&self, name: &str) -> bool {
         self.output.get(name).is_some()
     }

@@ -196,7 +196,9 @@ fn read_npy(path: &Path, order: super::Order) -> Result<Vec<[f32; 4]>, String> {
     let bytes = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
     let wrong = || format!("{}: not a NumPy file of 32-bit floats [N, 4]", path.display());
     let header_end = match bytes.get(..12) {
-        Some([0x93, b'N', b'U', b'M', b'P', b'Y', 1, _, low, high, ..]) => 10 + usize::from(u16::from_le_bytes([*low, *high])),
+        Some([0x93, b'N', b'U', b'M', b'P', b'Y', 1, _, low, high, ..]) => {
+            10 + usize::from(u16::from_le_bytes([*low, *high]))
+        }
         _ => return Err(wrong()),
     };
     let header = String::from_utf8_lossy(bytes.get(10..header_end).ok_or_else(wrong)?).into_owned();
@@ -206,7 +208,9 @@ fn read_npy(path: &Path, order: super::Order) -> Result<Vec<[f32; 4]>, String> {
     if !rest.is_empty() || rows.len() > MAX_ANCHORS || !header.contains("'<f4'") || !header.contains(&shape) {
         return Err(wrong());
     }
-    let number = |row: &[u8; 16], at: usize| f32::from_le_bytes([row[at * 4], row[at * 4 + 1], row[at * 4 + 2], row[at * 4 + 3]]);
+    let number = |row: &[u8; 16], at: usize| {
+        f32::from_le_bytes([row[at * 4], row[at * 4 + 1], row[at * 4 + 2], row[at * 4 + 3]])
+    };
     let row = |row: &[u8; 16]| {
         let [a, b, c, d] = [0, 1, 2, 3].map(|at| number(row, at));
         match order {

@@ -125,7 +125,9 @@ impl YoloDetector {
         if spec.kind.has_anchors() && spec.form == Form::Heads {
             let (levels, strides) = (spec.anchors.len(), spec.strides.len());
             if levels != strides || spec.anchors.iter().any(|level| level.is_empty() || level.len() > 16) {
-                return Err(bad(format!("anchors: {levels} lists for {strides} strides; give 1 to 16 `[w, h]` for each")));
+                return Err(bad(format!(
+                    "anchors: {levels} lists for {strides} strides; give 1 to 16 `[w, h]` for each"
+                )));
             }
         }
         if !(2..=64).contains(&spec.bins) {
@@ -198,8 +200,7 @@ impl YoloDetector {
         let width = 5 + self.classes;
         for level in 0..self.maps.len() {
             outputs.read(self.spec.output + level, 1.0, 0, &mut self.shape, &mut self.values)?;
-            let (map, anchors, stride) =
-                (self.maps[level], &self.spec.anchors[level], self.spec.strides[level] as f32);
+            let (map, anchors, stride) = (self.maps[level], &self.spec.anchors[level], self.spec.strides[level] as f32);
             let (w, h) = (map.width as usize, map.height as usize);
             // Some exports keep the anchors as an axis, some have turned the map into rows: [1, A, H, W, 5 + classes].
             let rows = self.shape == [1, anchors.len(), h, w, width];
@@ -209,7 +210,11 @@ impl YoloDetector {
             let plane = w * h;
             for (number, anchor) in anchors.iter().enumerate() {
                 let value = |field: usize, cell: usize| {
-                    let at = if rows { (number * plane + cell) * width + field } else { (number * width + field) * plane + cell };
+                    let at = if rows {
+                        (number * plane + cell) * width + field
+                    } else {
+                        (number * width + field) * plane + cell
+                    };
                     self.values[at]
                 };
                 for cell in 0..plane {
@@ -245,7 +250,9 @@ impl YoloDetector {
             let plane = w * h;
             let scores = &self.values[4 * bins * plane..];
             let bbox = |cell: usize| {
-                let side = |s: usize| expectation((0..bins).map(move |b| s * bins + b).map(|row| self.values[row * plane + cell]));
+                let side = |s: usize| {
+                    expectation((0..bins).map(move |b| s * bins + b).map(|row| self.values[row * plane + cell]))
+                };
                 let place = Cell { x: (cell % w) as f32, y: (cell / w) as f32, stride };
                 decode::v8([0, 1, 2, 3].map(side), &place)
             };

@@ -9,7 +9,8 @@ use crate::onnx::pb::{AttributeProto, NodeProto, TensorProto};
 use crate::onnx::shape;
 
 pub(super) fn centre_taps(model: &mut Model, context: &Context) -> Result<usize> {
-    let dilated = |node: &NodeProto| node.op() == "Conv" && node.ints("dilations").is_some_and(|d| d.iter().any(|v| *v > 1));
+    let dilated =
+        |node: &NodeProto| node.op() == "Conv" && node.ints("dilations").is_some_and(|d| d.iter().any(|v| *v > 1));
     if !model.graph().node.iter().any(dilated) {
         return Ok(0);
     }
@@ -57,7 +58,8 @@ struct Axis {
 }
 
 fn axis(node: &NodeProto, at: usize, map: usize, taps: usize) -> Axis {
-    let number = |name: &str, at: usize, default: i64| node.ints(name).and_then(|v| v.get(at)).copied().unwrap_or(default);
+    let number =
+        |name: &str, at: usize, default: i64| node.ints(name).and_then(|v| v.get(at)).copied().unwrap_or(default);
     let (dilation, before, after) = (number("dilations", at, 1), number("pads", at, 0), number("pads", at + 2, 0));
     let map = map as i64;
     // Places a window starts at lie between -before and map + after - reach.

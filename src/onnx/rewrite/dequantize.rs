@@ -38,13 +38,8 @@ pub(super) fn outputs(model: &mut Model, context: &Context) -> Result<usize> {
         let free = node.input(0).is_some_and(|x| !index.is_output(x) && index.maker(x).is_some());
         (last && free && !context.keep.iter().any(|k| k == output)).then(|| output.to_owned())
     };
-    let found: Vec<(usize, String)> = model
-        .graph()
-        .node
-        .iter()
-        .enumerate()
-        .filter_map(|(at, node)| quantises(node).map(|name| (at, name)))
-        .collect();
+    let found: Vec<(usize, String)> =
+        model.graph().node.iter().enumerate().filter_map(|(at, node)| quantises(node).map(|name| (at, name))).collect();
     let mut count = 0;
     for (at, name) in found {
         if model.bypass(at) {
@@ -207,8 +202,21 @@ fn next_pair(model: &Model) -> Option<(usize, Vec<usize>, Option<(f32, f32)>)> {
         let maker = index.maker(input).map_or("", |m| graph.node[m].op());
         let bounded = matches!(
             maker,
-            "Clip" | "Sigmoid" | "Softmax" | "MaxPool" | "AveragePool" | "GlobalAveragePool" | "Reshape" | "Transpose"
-                | "Concat" | "Slice" | "Split" | "Resize" | "Squeeze" | "Unsqueeze" | "Gather"
+            "Clip"
+                | "Sigmoid"
+                | "Softmax"
+                | "MaxPool"
+                | "AveragePool"
+                | "GlobalAveragePool"
+                | "Reshape"
+                | "Transpose"
+                | "Concat"
+                | "Slice"
+                | "Split"
+                | "Resize"
+                | "Squeeze"
+                | "Unsqueeze"
+                | "Gather"
         );
         let real = |level: i64| (level - ours.zero[0]) as f32 * ours.scale[0];
         let clip = (ours.scale.len() == 1 && !bounded).then(|| (real(lowest), real(lowest + 255)));

@@ -23,7 +23,8 @@ pub(super) fn scatter(model: &mut Model, context: &Context) -> Result<usize> {
         let given = node.input(2).and_then(|name| index.weight(model.graph(), name)).and_then(|t| t.ints().ok());
         // The pool that made the indices knows the size to come back to.
         let pooled = index.maker(indices).and_then(|m| model.graph().node[m].input(0)).and_then(|x| shapes.get(x));
-        let volume = |s: &[i64]| s.iter().try_fold(1_i64, |all, &d| all.checked_mul(d)).filter(|v| (1..=1 << 26).contains(v));
+        let volume =
+            |s: &[i64]| s.iter().try_fold(1_i64, |all, &d| all.checked_mul(d)).filter(|v| (1..=1 << 26).contains(v));
         let shape: Vec<i64> = match given.or_else(|| pooled.map(|s| s.iter().map(|&d| d as i64).collect())) {
             Some(shape) if shape.iter().all(|d| *d > 0) && volume(&shape).is_some() => shape,
             _ => return Err(Error::Model(format!("MaxUnpool `{output}`: the size of its output cannot be told"))),
@@ -40,7 +41,8 @@ pub(super) fn scatter(model: &mut Model, context: &Context) -> Result<usize> {
         let nodes = [
             NodeProto::of("Reshape", &values, &[x, &flat], &[&values]),
             NodeProto::of("Reshape", &places, &[indices, &flat], &[&places]),
-            NodeProto::of("ScatterElements", &scattered, &[&zeros, &places, &values], &[&scattered]).with_int("axis", 0),
+            NodeProto::of("ScatterElements", &scattered, &[&zeros, &places, &values], &[&scattered])
+                .with_int("axis", 0),
             NodeProto::of("Reshape", &name("back"), &[&scattered, &full], &[output]),
         ];
         graph.node.splice(at..=at, nodes);
