@@ -167,7 +167,7 @@ fn ssd_and_retinanet_from_logits_to_boxes() {
         let spec = Ssd {
             anchors: None,
             weights: [weights[0] as f32, weights[1] as f32, weights[2] as f32, weights[3] as f32],
-            order: Default::default(),
+            order: ocelli::models::ssd::Order::Xywh,
             scores,
             background,
             answers: Answers::All,
@@ -324,7 +324,7 @@ fn maps(case: &Case) {
         return case.leave("a fault of tract's: docs/decisions/0007");
     }
     let corners = p["align_corners"] == true;
-    let where_ = if corners { "align_corners" } else { "pytorch_half_pixel" };
+    let where_ = if corners { "align_corners" } else { "half_pixel" };
     let flag =
         |name: &str| AttributeProto { name: Some(name.into()), r#type: Some(2), i: Some(1), ..Default::default() };
     let cubic =

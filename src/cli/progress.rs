@@ -13,3 +13,15 @@ pub fn counted(total: u64, things: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:32} {pos}/{len} {msg}, {eta} left");
     if let Ok(style) = style { bar.with_style(style) } else { bar }
 }
+
+/// A bar for a download of `total` bytes (0 if unknown), of which `have` are here already.
+#[must_use]
+pub fn bytes(total: u64, have: u64) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = if total > 0 { ProgressBar::new(total) } else { ProgressBar::no_length() };
+    bar.set_position(have);
+    let style = ProgressStyle::with_template("{bar:32} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left");
+    if let Ok(style) = style { bar.with_style(style) } else { bar }
+}

@@ -6,9 +6,10 @@ mod plan;
 pub mod selfcheck;
 mod session;
 mod store;
+pub mod zoo;
 
 pub use card::{Card, CardFields, Dtype, Golden, InputSpec, ModelSpec, Precision};
 pub use outputs::{Arrays, Outputs};
-pub use plan::{Extra, Plan};
+pub use plan::{Extra, Plan, output_shapes};
 pub use session::{Output, Session};
 pub use store::ModelStore;

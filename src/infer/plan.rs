@@ -248,6 +248,32 @@ fn runnable(bytes: &[u8], facts: &[(String, Vec<usize>)], optimise: bool) -> Res
     ready.into_runnable().map_err(cannot)
 }
 
+/// Names and shapes of a graph's outputs, worked out by tract from the shapes of its inputs; open dimensions are 1.
+///
+/// # Errors
+/// [`Error::Model`] if tract cannot read the graph.
+pub fn output_shapes(model: &Model, inputs: &Shapes) -> Result<Vec<(String, Vec<usize>)>> {
+    let mut model = model.clone();
+    let facts: Vec<(String, Vec<usize>)> = model
+        .inputs()
+        .map(|input| {
+            let declared = onnx::element_type(input).and_then(|(_, shape)| shape).unwrap_or_default();
+            let closed = declared.into_iter().map(|d| d.unwrap_or(1)).collect();
+            (input.label().to_owned(), inputs.get(input.label()).cloned().unwrap_or(closed))
+        })
+        .collect();
+    let context = rewrite::Context { inputs: facts.iter().cloned().collect(), ..rewrite::Context::default() };
+    rewrite::run(&mut model, &context)?;
+    let bytes = model.encode();
+    let names = model.graph().output.iter().map(|o| o.label().to_owned());
+    guarded(|| {
+        let plan = runnable(&bytes, &facts, false)?;
+        let shape = |at: usize| plan.model().output_fact(at).ok()?.shape.as_concrete().map(<[usize]>::to_vec);
+        Ok(names.enumerate().map(|(at, name)| (name, shape(at).unwrap_or_default())).collect())
+    })
+    .map_err(Error::Model)
+}
+
 thread_local! {
     static QUIET: Cell<bool> = const { Cell::new(false) };
 }

@@ -3,6 +3,7 @@
 pub mod classifier;
 pub mod fastestdet;
 pub mod nanodet;
+pub mod propose;
 pub mod reconstruction;
 pub mod segmentation;
 pub mod ssd;

@@ -1,0 +1,133 @@
+//! `ocelli models`: what models there are, where to get them, and whether they work.
+
+mod new;
+mod pull;
+mod verify;
+
+use super::{Global, say};
+use crate::error::Result;
+use crate::infer::{Card, Extra, ModelStore, Plan};
+use crate::onnx::rewrite::PASSES;
+use clap::{Args, Subcommand};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Instant;
+
+/// List, describe, verify, download models, and make cards
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ocelli models list
+  ocelli models info scene --passes
+  ocelli models verify
+  ocelli models pull yolox_nano
+  ocelli models new my_model.onnx
+
+A model is a folder with a card.yaml. Folders are looked for in those given by --models, in OCELLI_MODELS,
+in `models` in or beside the pipeline's folder, and in `models` here.")]
+pub struct ModelsArgs {
+    #[command(subcommand)]
+    verb: ModelsVerb,
+}
+
+#[derive(Debug, Subcommand)]
+enum ModelsVerb {
+    /// Name, family, input and licence of every model
+    List,
+    /// All that the card and the graph say of a model
+    Info {
+        /// Name of the model
+        name: String,
+        /// Also what was changed in the graph before tract saw it, and why
+        #[arg(long)]
+        passes: bool,
+    },
+    Verify(verify::VerifyArgs),
+    Pull(pull::PullArgs),
+    New(new::NewArgs),
+}
+
+impl ModelsArgs {
+    /// Does what the verb says.
+    ///
+    /// # Errors
+    /// [`Error::Model`] for a faulty model.
+    pub fn run(&self, global: &Global) -> Result<()> {
+        let store = ModelStore::new(&global.models, Path::new("."));
+        match &self.verb {
+            ModelsVerb::List => list(&store),
+            ModelsVerb::Info { name, passes } => info(&store.card(name)?, *passes),
+            ModelsVerb::Verify(args) => args.run(&store),
+            ModelsVerb::Pull(args) => args.run(&store),
+            ModelsVerb::New(args) => args.run(&store),
+        }
+    }
+}
+
+fn list(store: &ModelStore) -> Result<()> {
+    let names = store.names();
+    if names.is_empty() {
+        return say("no models here; give their folder with --models or OCELLI_MODELS, or `ocelli models pull`\n");
+    }
+    for name in names {
+        match store.card(&name) {
+            Ok(card) => {
+                let input = &card.fields.input;
+                let family = card.family_name();
+                say(&format!(
+                    "{name}  {family}  {}  {} classes  {}\n",
+                    input.size,
+                    card.labels.len(),
+                    card.fields.model.license
+                ))?;
+            }
+            Err(error) => say(&format!("{name}  faulty: {error}\n"))?,
+        }
+    }
+    Ok(())
+}
+
+fn info(card: &Card, passes: bool) -> Result<()> {
+    let fields = &card.fields;
+    let mut out = String::new();
+    let _ = writeln!(out, "{} ({})", card.name, card.folder.display());
+    let _ = writeln!(out, "  licence  {}\n  source   {}", fields.model.license, fields.model.source);
+    let _ = writeln!(out, "  family   {}\n  labels   {}", card.family_name(), shortened(&card.labels));
+    let input = &fields.input;
+    let _ = writeln!(
+        out,
+        "  input    {} {:?} {:?} {:?}, fit {:?}, filter {:?}",
+        input.size, input.dtype, input.layout, input.color, input.fit, input.filter
+    );
+    if let Some(quality) = &fields.quality {
+        let _ = writeln!(out, "  quality  {} {} on {}", quality.metric, quality.float, quality.data);
+    }
+    let start = Instant::now();
+    let bytes = card.weights()?.len();
+    let plan = Plan::load(card, &Extra::default())?;
+    let _ =
+        writeln!(out, "  file     {} bytes, hash as the card says; loads in {} ms", bytes, start.elapsed().as_millis());
+    let (inputs, outputs) = plan.describe();
+    let _ = writeln!(out, "  graph    {} -> {}", inputs.join("; "), outputs.join("; "));
+    let precision = if plan.quantised { "rounds to 8 bits as the file does" } else { "floats" };
+    let _ = writeln!(out, "  computes {:.1} million multiplications a frame, in {precision}", plan.macs() as f64 / 1e6);
+    let operators: Vec<String> = plan.operators().iter().map(|(name, count)| format!("{name} {count}")).collect();
+    let _ = writeln!(out, "  plan     {}", operators.join(", "));
+    let done: Vec<String> = plan.passes.iter().map(|(name, places)| format!("{name} {places}")).collect();
+    let _ = writeln!(out, "  passes   {}", if done.is_empty() { "none".into() } else { done.join(", ") });
+    if passes {
+        for pass in PASSES {
+            let places = plan.passes.iter().find(|(name, _)| *name == pass.name).map_or(0, |(_, places)| *places);
+            let _ = writeln!(out, "    {:22} {places:4}  {} ({})", pass.name, pass.what, pass.tolerance);
+        }
+    }
+    say(&out)
+}
+
+/// The first labels, and how many there are.
+fn shortened(labels: &[String]) -> String {
+    match labels.len() {
+        0 => "none".into(),
+        n if n <= 12 => labels.join(", "),
+        n => format!("{}, … ({n})", labels[..10].join(", ")),
+    }
+}

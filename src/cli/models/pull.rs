@@ -1,0 +1,230 @@
+//! `ocelli models pull`: a public model from its home into the models folder.
+
+use crate::cli::{progress, say};
+use crate::error::{Error, Result};
+use crate::infer::zoo::{Entry, Zoo, ZooFile};
+use crate::infer::{Card, Extra, ModelStore, Plan, selfcheck};
+use clap::Args;
+use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Download a public model, check it, and install its card
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ocelli models pull                         the models there are
+  ocelli models pull yolox_nano
+  ocelli models pull ssd_mobilenet_v1        a TFLite original: says how to convert it
+  ocelli models pull ssd_mobilenet_v1 --converted model.onnx
+
+A download that was cut off goes on where it stopped. Behind a proxy set HTTPS_PROXY.")]
+pub struct PullArgs {
+    /// Name of the model; without it all are listed
+    name: Option<String>,
+    /// Folder that the model's folder goes into (default: the first models folder)
+    #[arg(long, value_name = "FOLDER")]
+    into: Option<PathBuf>,
+    /// The ONNX file that you converted from the original
+    #[arg(long, value_name = "FILE")]
+    converted: Option<PathBuf>,
+    /// Another zoo file than the one built in
+    #[arg(long, value_name = "FILE")]
+    zoo: Option<PathBuf>,
+}
+
+impl PullArgs {
+    /// Downloads, checks, installs.
+    ///
+    /// # Errors
+    /// [`Error::Device`] without a network, [`Error::Model`] if a file is not the one that is meant.
+    pub fn run(&self, store: &ModelStore) -> Result<()> {
+        let zoo = match &self.zoo {
+            Some(path) => Zoo::read(path)?,
+            None => Zoo::built_in()?,
+        };
+        let Some(name) = &self.name else { return list(&zoo) };
+        let entry = zoo.entry(name)?;
+        let folder = self.into.clone().unwrap_or_else(|| store.home()).join(name);
+        if folder.join("card.yaml").is_file() {
+            return say(&format!("{name} is here already: {}\n", folder.display()));
+        }
+        std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
+        for file in &entry.files {
+            fetch(file, &folder)?;
+        }
+        let model = folder.join("model.onnx");
+        if let Some(command) = &entry.convert {
+            if let Some(converted) = &self.converted {
+                std::fs::copy(converted, &model).map_err(|e| Error::io(converted, e))?;
+            } else if !model.is_file() {
+                return say(&how_to_convert(name, entry, command, &folder));
+            }
+        }
+        install(name, entry, &folder, &model)
+    }
+}
+
+fn list(zoo: &Zoo) -> Result<()> {
+    let mut out = String::new();
+    for (name, entry) in &zoo.entries {
+        let bytes: u64 = entry.files.iter().filter_map(|f| f.bytes).sum();
+        let form = if entry.convert.is_some() { "to be converted" } else { "ready" };
+        let _ =
+            writeln!(out, "{name:18} {:>5.1} MB  {:14} {form:16} {}", bytes as f64 / 1e6, entry.license, entry.what);
+    }
+    say(&out)
+}
+
+fn how_to_convert(name: &str, entry: &Entry, command: &str, folder: &Path) -> String {
+    let original = entry.files.first().map_or("", |f| f.name.as_str());
+    format!(
+        "{original} is in {}. It is no ONNX file; nothing is converted behind your back:\n\n  \
+         pip install tf2onnx==1.17.0 tensorflow==2.21.0\n  cd {}\n  {command}\n\nthen once more: ocelli models pull {name}\n",
+        folder.display(),
+        folder.display()
+    )
+}
+
+/// Writes the card, and checks that the model does what it says. A model that does not is not installed.
+fn install(name: &str, entry: &Entry, folder: &Path, model: &Path) -> Result<()> {
+    let text =
+        if entry.convert.is_some() { entry.card.replace("SHA256", &hash_of(model)?) } else { entry.card.clone() };
+    let path = folder.join("card.yaml");
+    std::fs::write(&path, text).map_err(|e| Error::io(&path, e))?;
+    let checked = Card::read(folder).and_then(|card| {
+        let plan = Arc::new(Plan::load(&card, &Extra::default())?);
+        selfcheck::ensure(&card, &plan)?;
+        Ok(card)
+    });
+    match checked {
+        Ok(card) => say(&format!(
+            "{name}: installed in {} ({}, {}); licence {}\n",
+            folder.display(),
+            card.family_name(),
+            card.fields.input.size,
+            entry.license
+        )),
+        Err(error) => {
+            // The files stay: the next try need not download them again.
+            let _ = std::fs::remove_file(&path);
+            Err(error)
+        }
+    }
+}
+
+fn hash_of(path: &Path) -> Result<String> {
+    let mut file = File::open(path).map_err(|e| Error::io(path, e))?;
+    let mut hash = Sha256::new();
+    let mut chunk = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut chunk).map_err(|e| Error::io(path, e))? {
+            0 => break,
+            n => hash.update(&chunk[..n]),
+        }
+    }
+    Ok(hash.finalize().iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    }))
+}
+
+/// Makes sure that a file is there and is the right one.
+fn fetch(file: &ZooFile, folder: &Path) -> Result<()> {
+    let path = folder.join(&file.name);
+    let is_right = |path: &Path| -> Result<bool> {
+        Ok(match &file.sha256 {
+            Some(sha256) => hash_of(path)? == sha256.to_lowercase(),
+            None => true,
+        })
+    };
+    if path.is_file() && is_right(&path)? {
+        return Ok(());
+    }
+    let part = folder.join(format!("{}.part", file.name));
+    let mut tried = Vec::new();
+    for url in &file.urls {
+        match download(url, &part, file) {
+            Ok(()) if is_right(&part)? => {
+                return std::fs::rename(&part, &path).map_err(|e| Error::io(&path, e));
+            }
+            Ok(()) => {
+                // What is wrong from its beginning cannot be resumed.
+                let found = hash_of(&part)?;
+                std::fs::remove_file(&part).map_err(|e| Error::io(&part, e))?;
+                let expected = file.sha256.as_deref().unwrap_or("another");
+                tried.push(format!("{url}: has sha256 {found}, the zoo says {expected}"));
+            }
+            Err(message) => tried.push(format!("{url}: {message}")),
+        }
+    }
+    let message = format!(
+        "{} could not be had:\n  {}\nget it by hand into {}, or behind a proxy set HTTPS_PROXY; then try again",
+        file.name,
+        tried.join("\n  "),
+        path.display()
+    );
+    Err(if tried.iter().any(|t| t.contains("sha256")) { Error::Model(message) } else { Error::Device(message) })
+}
+
+/// Downloads to `part`, going on where an earlier try stopped.
+#[cfg(feature = "pull")]
+fn download(url: &str, part: &Path, file: &ZooFile) -> Result<(), String> {
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .timeout_connect(Some(Duration::from_secs(15)))
+        .timeout_recv_response(Some(Duration::from_secs(30)))
+        .http_status_as_error(false)
+        .user_agent(concat!("ocelli/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .into();
+    let have = std::fs::metadata(part).map_or(0, |m| m.len());
+    if file.bytes == Some(have) && have > 0 {
+        return Ok(());
+    }
+    let mut request = agent.get(url);
+    if have > 0 {
+        request = request.header("Range", format!("bytes={have}-"));
+    }
+    let response = request.call().map_err(|e| e.to_string())?;
+    let status = response.status().as_u16();
+    // 206: the rest; 200: all of it again; 416: there is nothing after what we have.
+    let resumed = match status {
+        206 => true,
+        200 => false,
+        416 if have > 0 => return Ok(()),
+        other => return Err(format!("answers {other}")),
+    };
+    let io = |e: std::io::Error| e.to_string();
+    let mut out =
+        OpenOptions::new().create(true).write(true).append(resumed).truncate(!resumed).open(part).map_err(io)?;
+    let bar = progress::bytes(file.bytes.unwrap_or(0), if resumed { have } else { 0 });
+    let mut body = response.into_body().into_reader();
+    let mut chunk = vec![0; 1 << 16];
+    let mut got = if resumed { have } else { 0 };
+    loop {
+        let n = body.read(&mut chunk).map_err(|e| format!("{e} after {got} bytes; try again to go on from there"))?;
+        if n == 0 {
+            break;
+        }
+        out.write_all(&chunk[..n]).map_err(io)?;
+        got += n as u64;
+        bar.set_position(got);
+        // A server that never ends must not fill the disk.
+        if file.bytes.is_some_and(|bytes| got > bytes) || got > 1 << 30 {
+            return Err(format!("sends more than the {} bytes the zoo says", file.bytes.unwrap_or(1 << 30)));
+        }
+    }
+    bar.finish_and_clear();
+    match file.bytes {
+        Some(bytes) if got < bytes => Err(format!("ended after {got} of {bytes} bytes; try again to go on from there")),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(not(feature = "pull"))]
+fn download(_url: &str, _part: &Path, _file: &ZooFile) -> Result<(), String> {
+    Err("this build has no `pull`; build with `--features pull`".into())
+}

@@ -1,0 +1,164 @@
+//! `ocelli models verify`: does a model do what its card says?
+
+use crate::cli::say;
+use crate::error::{Error, Result};
+use crate::infer::{Card, Extra, Golden, ModelStore, Session, selfcheck};
+use crate::media::still;
+use crate::models::classifier::Buffer;
+use crate::models::{self, Family, reconstruction::Reconstructor, segmentation::Segmenter};
+use crate::ops::iou::iou;
+use crate::ops::nms::{Nms, Scope};
+use crate::ops::resize::{Resize, plan};
+use crate::types::{BBox, Detection, Image, Mask, PixelFormat, Placement};
+use clap::Args;
+use std::sync::Arc;
+
+/// Check hash, plan, shapes and golden picture of models (all if none is named)
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Names of models
+    names: Vec<String>,
+    /// Compare tract's plans even if that was done before
+    #[arg(long)]
+    again: bool,
+}
+
+impl VerifyArgs {
+    /// Checks one model after the other, and tells all faults.
+    ///
+    /// # Errors
+    /// [`Error::Model`] with all faults.
+    pub fn run(&self, store: &ModelStore) -> Result<()> {
+        let names = if self.names.is_empty() { store.names() } else { self.names.clone() };
+        if names.is_empty() {
+            return Err(Error::Config("no models here; give their folder with --models or OCELLI_MODELS".into()));
+        }
+        let mut faults = Vec::new();
+        for name in names {
+            match store.card(&name).and_then(|card| self.verify(store, &card)) {
+                Ok(said) => say(&format!("{name}: good ({said})\n"))?,
+                Err(error) => faults.push(format!("{name}: {error}")),
+            }
+        }
+        if faults.is_empty() { Ok(()) } else { Err(Error::Model(faults.join("\n"))) }
+    }
+
+    /// Hash, plan, shapes (by running a grey picture) and, if the card has one, the golden picture.
+    fn verify(&self, store: &ModelStore, card: &Card) -> Result<String> {
+        let family = models::family(card)?;
+        let session = store.session(card, &Extra::default(), 1)?;
+        let agreement = if self.again {
+            selfcheck::compare(card, session.plan())?
+        } else {
+            selfcheck::ensure(card, session.plan())?
+        };
+        let when = if agreement.known { "as found before" } else { "now" };
+        let plans = format!("hash, plans {:.0e} apart ({when})", agreement.difference);
+        let mut run = Run { card, family, session, source: Arc::from("") };
+        let input = &card.fields.input;
+        let mut grey = Image::new(input.size, PixelFormat::Rgb8);
+        grey.data.fill(128);
+        run.answer(&grey, &plan(input.size, input.size, input.fit).placement, 0.5)?;
+        let Some(golden) = &card.fields.golden else {
+            return Ok(format!("{plans}, shapes; the card has no golden picture"));
+        };
+        let path = card.folder.join(&golden.image);
+        let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
+        let (mut picture, mut small) = (Image::default(), Image::default());
+        still::decode(&bytes, &mut picture).map_err(|e| e.at(path.display()))?;
+        let plan = plan(picture.size, input.size, input.fit);
+        Resize::default().apply(&picture, &plan, input.filter, input.pad, &mut small)?;
+        let answer = run.answer(&small, &plan.placement, golden.min_score)?;
+        answer.check(card, golden).map(|said| format!("{plans}, shapes, and {said}"))
+    }
+}
+
+struct Run<'a> {
+    card: &'a Card,
+    family: Family,
+    session: Session,
+    source: Arc<str>,
+}
+
+/// What a model says of a picture.
+enum Answer {
+    Boxes(Vec<Detection>),
+    Class(usize),
+    Mask(Mask),
+    Picture,
+}
+
+impl Run<'_> {
+    fn answer(&mut self, image: &Image, placement: &Placement, min_score: f32) -> Result<Answer> {
+        let (card, session) = (self.card, &mut self.session);
+        session.run(&self.source, image)?;
+        Ok(match &self.family {
+            Family::Classifier(spec) => {
+                let mut buffer = Buffer::default();
+                spec.scores(&*session, card.labels.len(), &mut buffer)?;
+                let best = (0..buffer.scores.len()).max_by(|&a, &b| buffer.scores[a].total_cmp(&buffer.scores[b]));
+                Answer::Class(best.unwrap_or(0))
+            }
+            Family::Segmentation(spec) => {
+                let mut mask = Mask::default();
+                Segmenter::new(*spec, card)?.segment(&*session, placement, &mut mask)?;
+                Answer::Mask(mask)
+            }
+            Family::Reconstruction(spec) => {
+                Reconstructor::new(*spec, card)?.read(&*session)?;
+                Answer::Picture
+            }
+            _ => {
+                let mut found = Vec::new();
+                models::detector(card)?.decode(&*session, placement, min_score, &mut found)?;
+                let mut nms = Nms::default();
+                let keep = nms.greedy(&found, 0.5, Scope::Class, 300);
+                Answer::Boxes(keep.iter().map(|&i| found[i as usize].clone()).collect())
+            }
+        })
+    }
+}
+
+impl Answer {
+    /// Compares with the card's golden picture.
+    fn check(&self, card: &Card, golden: &Golden) -> Result<String> {
+        let wrong = |message: String| Err(Error::Model(format!("golden picture: {message}")));
+        let label = |class: usize| card.labels.get(class).map_or("?", String::as_str);
+        match self {
+            Self::Boxes(kept) => {
+                for expected in &golden.expect {
+                    let [x1, y1, x2, y2] = expected.bbox;
+                    let real = BBox::new(x1, y1, x2, y2);
+                    let same =
+                        |d: &Detection| label(d.class.into()) == expected.label && iou(&d.bbox, &real) >= golden.iou;
+                    if !kept.iter().any(same) {
+                        return wrong(format!("no `{}` at {:?}", expected.label, expected.bbox));
+                    }
+                }
+                if kept.len() != golden.expect.len() {
+                    return wrong(format!("{} objects found, {} expected", kept.len(), golden.expect.len()));
+                }
+                Ok(format!("all {} objects of the golden picture", kept.len()))
+            }
+            Self::Class(class) => match &golden.label {
+                Some(expected) if label(*class) != expected => {
+                    wrong(format!("`{}` is seen, `{expected}` expected", label(*class)))
+                }
+                _ => Ok(format!("`{}` in the golden picture", label(*class))),
+            },
+            Self::Mask(mask) => {
+                for expected in &golden.shares {
+                    let found = mask.shares().find(|(c, _)| label((*c).into()) == expected.label).map_or(0.0, |s| s.1);
+                    if (found - expected.share).abs() > 0.02 {
+                        return wrong(format!(
+                            "`{}` covers {found:.3}, {:.3} expected",
+                            expected.label, expected.share
+                        ));
+                    }
+                }
+                Ok(format!("the shares of {} classes of the golden picture", golden.shares.len()))
+            }
+            Self::Picture => Ok("a picture of the right size".into()),
+        }
+    }
+}
