@@ -5,22 +5,37 @@
 
 mod support;
 
+use ocelli::infer::zoo::Zoo;
 use ocelli::pipeline::{Graph, Pipeline};
 use ocelli::yaml::Document;
 use std::path::{Path, PathBuf};
 use support::pipe;
 
 fn shipped() -> Vec<PathBuf> {
-    let entries = std::fs::read_dir("pipelines").unwrap();
+    let entries = ["pipelines", "pipelines/zoo"].into_iter().flat_map(|folder| std::fs::read_dir(folder).unwrap());
     let mut files: Vec<PathBuf> =
         entries.map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "yaml")).collect();
     files.sort();
     files
 }
 
+/// The cards of the zoo, as `ocelli models pull` installs them; a check needs no weights.
+fn zoo() -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    for (name, entry) in Zoo::built_in().unwrap().entries {
+        let home = root.path().join(name);
+        std::fs::create_dir(&home).unwrap();
+        std::fs::write(home.join("card.yaml"), entry.card).unwrap();
+        std::fs::write(home.join("labels.txt"), "one\ntwo\n").unwrap();
+    }
+    root
+}
+
 fn check(path: &Path) -> (Pipeline, Graph) {
     let pipeline = Pipeline::read(path).unwrap_or_else(|e| panic!("{e}"));
-    let env = ocelli::stage::Env { base_dir: path.parent().unwrap().to_path_buf(), ..pipe::env(&[]) };
+    let zoo = zoo();
+    let models = pipe::env(&[zoo.path().to_path_buf()]);
+    let env = ocelli::stage::Env { base_dir: path.parent().unwrap().to_path_buf(), ..models };
     let graph = Graph::check(&pipeline, &env).unwrap_or_else(|e| panic!("{e}"));
     (pipeline, graph)
 }
@@ -31,6 +46,30 @@ fn every_pipeline_is_sound_and_says_what_it_does() {
         let (pipeline, graph) = check(&path);
         assert!(pipeline.document.text.starts_with("# "), "{}: the first line says what and where", path.display());
         assert!(!pipeline.lines.is_empty() && graph.notes.is_empty(), "{}: {:?}", path.display(), graph.notes);
+    }
+}
+
+#[test]
+fn every_pipeline_is_in_the_gallery_and_every_picture_is_there() {
+    let gallery = std::fs::read_to_string("docs/pipelines.md").unwrap();
+    for path in shipped() {
+        assert!(gallery.contains(&format!("(../{})", path.display())), "docs/pipelines.md lacks {}", path.display());
+    }
+    for picture in gallery.split("](pictures/").skip(1).filter_map(|rest| rest.split(')').next()) {
+        assert!(Path::new("docs/pictures").join(picture).is_file(), "docs/pictures/{picture} is missing");
+    }
+}
+
+/// Cards of public models are read whole, and their families are sound.
+#[test]
+fn every_card_of_the_zoo_is_sound() {
+    let zoo = zoo();
+    let store = ocelli::infer::ModelStore::new(&[zoo.path().to_path_buf()], Path::new("/"));
+    let names = store.names();
+    assert!(names.len() >= 10);
+    for name in names {
+        let card = store.card(&name).unwrap_or_else(|e| panic!("{e}"));
+        ocelli::models::family(&card).unwrap_or_else(|e| panic!("{e}"));
     }
 }
 

@@ -163,8 +163,9 @@ impl Priors {
     fn generate(&self, maps: &[Size], input: Size) -> Vec<[f32; 4]> {
         let (w, h) = (input.width as f32, input.height as f32);
         let mut all = Vec::new();
-        for ((map, &stride), sizes) in maps.iter().zip(&self.strides).zip(&self.sizes_px) {
-            let (across, down) = (w / stride as f32, h / stride as f32);
+        // Cells are equal parts of the input, also where the stride does not divide it.
+        for (map, sizes) in maps.iter().zip(&self.sizes_px) {
+            let (across, down) = (map.width as f32, map.height as f32);
             for (y, x) in (0..map.height).flat_map(|y| (0..map.width).map(move |x| (y, x))) {
                 let (cx, cy) = ((x as f32 + 0.5) / across, (y as f32 + 0.5) / down);
                 all.extend(sizes.iter().map(|size| [cx, cy, size / w, size / h].map(|v| v.clamp(0.0, 1.0))));
@@ -233,6 +234,8 @@ mod tests {
         };
         let (all, levels) = Anchors::Priors(priors).generate(Size::new(320, 240), Path::new("")).unwrap();
         assert_eq!(all.len(), 4420);
+        // Row 7 of the 8 rows of stride 32, which does not divide 240.
+        assert!((all[3600 + 600 + 7 * 10 * 2][1] - 7.5 / 8.0).abs() < 1e-6);
         assert_eq!(levels.len(), 4);
         let sizes = Sizes {
             maps: vec![33, 17, 9, 5, 3],
