@@ -1,7 +1,7 @@
 //! Non-maximum suppression: greedy, and soft.
 
 use super::iou::iou;
-use crate::types::Detection;
+use crate::types::{BBox, Detection};
 
 /// Which boxes may suppress each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,11 @@ impl Decay {
 pub struct Nms {
     order: Vec<u32>,
     keep: Vec<u32>,
+    /// Boxes of `keep`, and for each the one kept before it in its group, counted from 1; 0 is none.
+    boxes: Vec<BBox>,
+    before: Vec<u32>,
+    /// The one kept last in each group, counted from 1.
+    last: Vec<u32>,
     decayed: Vec<(u32, f32)>,
 }
 
@@ -75,17 +80,28 @@ impl Nms {
             let by_score = found[b as usize].score.total_cmp(&found[a as usize].score);
             by_score.then(a.cmp(&b))
         });
+        self.boxes.clear();
+        self.before.clear();
+        self.last.clear();
         for &candidate in &self.order {
             if self.keep.len() >= limit {
                 break;
             }
             let new = &found[candidate as usize];
-            let hidden = self.keep.iter().any(|&kept| {
-                let better = &found[kept as usize];
-                (scope == Scope::All || better.class == new.class) && iou(&better.bbox, &new.bbox) > threshold
-            });
-            if !hidden {
+            let group = if scope == Scope::Class { usize::from(new.class) } else { 0 };
+            if self.last.len() <= group {
+                self.last.resize(group + 1, 0);
+            }
+            // Only boxes of the same group can hide it; the others are not looked at.
+            let mut other = self.last[group];
+            while other > 0 && iou(&self.boxes[other as usize - 1], &new.bbox) <= threshold {
+                other = self.before[other as usize - 1];
+            }
+            if other == 0 {
                 self.keep.push(candidate);
+                self.boxes.push(new.bbox);
+                self.before.push(self.last[group]);
+                self.last[group] = self.keep.len() as u32;
                 if eta < 1.0 && threshold > 0.5 {
                     threshold *= eta;
                 }
@@ -133,7 +149,6 @@ impl Nms {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::BBox;
 
     fn at(x: f32, class: u16, score: f32) -> Detection {
         Detection::new(BBox::new(x, 0.0, x + 10.0, 10.0), class, score)
