@@ -37,14 +37,14 @@ fn time(work: &mut dyn FnMut()) -> f64 {
 }
 
 /// Times two ways in turns.
-fn pair(name: &str, rounds: usize, ours: &mut dyn FnMut(), theirs: (&str, &mut dyn FnMut())) {
+fn pair(name: &str, rounds: usize, ours: &mut dyn FnMut(), other: &str, theirs: &mut dyn FnMut()) {
     let (mut a, mut b) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         a.push(time(ours));
-        b.push(time(theirs.1));
+        b.push(time(theirs));
     }
     let (a, b) = (median(a), median(b));
-    println!("{name:44} {a:9.0} us   {:26} {b:9.0} us   {:6.2} times as fast", theirs.0, b / a);
+    println!("{name:44} {a:9.0} us   {:26} {b:9.0} us   {:6.2} times as fast", other, b / a);
 }
 
 fn boxes(count: usize) -> Vec<Detection> {
@@ -133,7 +133,8 @@ fn segmentation() {
             &format!("class map 21x65x65 to 513x513, {kind}"),
             11,
             &mut || argmax(&scores, &axis, &axis, &mut best, &mut fast),
-            ("every class, every pixel", &mut || argmax_plain(&scores, &axis, &axis, &mut plain)),
+            "every class, every pixel",
+            &mut || argmax_plain(&scores, &axis, &axis, &mut plain),
         );
         assert_eq!(fast, plain, "the same bytes");
     }
@@ -168,10 +169,11 @@ fn decoding() {
             found.clear();
             detector.decode(&outputs, &placement, 0.4, &mut found).unwrap();
         },
-        ("a sigmoid of everything", &mut || {
+        "a sigmoid of everything",
+        &mut || {
             dense.clear();
             everything(&maps, bins, classes, &placement, &mut dense);
-        }),
+        },
     );
     assert_eq!(found.len(), dense.len(), "the same answers");
     for (a, b) in found.iter().zip(&dense) {
