@@ -283,6 +283,32 @@ fn a_quantised_classifier_keeps_its_answers_through_every_pass() {
     }
 }
 
+/// SSD heads: two maps quantised alike are reshaped and put together as bytes; nothing of that remains.
+#[test]
+fn roundings_go_behind_what_only_moves_numbers() {
+    let mut weights = scalar("q", 0.05, 0x80, DataType::U8).to_vec();
+    weights.push(TensorProto::of_i64("flat", &[2], &[1, -1]));
+    let nodes = vec![
+        NodeProto::of("Sin", "sin", &["x"], &["a"]),
+        NodeProto::of("Cos", "cos", &["x"], &["b"]),
+        quantize("a", "qa", "q"),
+        quantize("b", "qb", "q"),
+        NodeProto::of("Reshape", "ra", &["qa", "flat"], &["fa"]),
+        NodeProto::of("Reshape", "rb", &["qb", "flat"], &["fb"]),
+        NodeProto::of("Concat", "join", &["fa", "fb"], &["y"]).with_int("axis", 1),
+    ];
+    let m = model(nodes, weights, value("x", &[1, 3, 4, 4]), typed("y", DataType::U8, &[1, 96]));
+    let input = floats(&[1, 3, 4, 4], 1);
+    let after = keeps("sink_quantize", &m, &input, 3, 0.0);
+    assert_eq!(after.graph().node.iter().filter(|n| n.op() == "QuantizeLinear").count(), 1);
+    let mut all = m.clone();
+    rewrite::run(&mut all, &Context { float_activations: true, ..Context::default() }).unwrap();
+    assert!(!all.graph().node.iter().any(|n| n.op() == "QuantizeLinear"));
+    for (a, q) in answer(&all, &input).iter().zip(answer(&m, &input)) {
+        assert!((a - (q - 128.0) * 0.05).abs() <= 0.026, "{a} {q}");
+    }
+}
+
 #[test]
 fn a_graph_is_cut_at_the_heads_that_the_card_names() {
     let nodes = vec![

@@ -98,6 +98,63 @@ pub(super) fn inputs(model: &mut Model, _context: &Context) -> Result<usize> {
     Ok(count)
 }
 
+/// Operators that only move numbers; all but `Concat` move their first input.
+const MOVES: [&str; 8] = ["Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Slice", "Gather", "Concat"];
+
+/// A `QuantizeLinear` before an operator that only moves numbers goes behind it, so that it meets its `DequantizeLinear`
+/// or the end of the graph, and can be taken out there.
+pub(super) fn sink(model: &mut Model, context: &Context) -> Result<usize> {
+    if !context.float_activations {
+        return Ok(0);
+    }
+    let mut count = 0;
+    // Each round moves one; a graph has fewer than its nodes squared.
+    while let Some((at, quantize)) = next_move(model) {
+        let name = model.fresh("moved");
+        let graph = model.graph_mut();
+        let inputs = graph.node[at].input.len();
+        let moved = if graph.node[at].op() == "Concat" { inputs } else { 1 };
+        let floats: Vec<String> = graph.node[at].input[..moved]
+            .iter()
+            .filter_map(|value| graph.node.iter().find(|n| n.output(0) == Some(value)).and_then(|n| n.input(0)))
+            .map(str::to_owned)
+            .collect();
+        let node = &mut graph.node[at];
+        node.input[..moved].clone_from_slice(&floats);
+        let output = std::mem::replace(&mut node.output[0], name.clone());
+        let mut behind = graph.node[quantize].clone();
+        behind.name = Some(format!("{output}/quantize"));
+        behind.input[0] = name;
+        behind.output = vec![output];
+        graph.node.insert(at + 1, behind);
+        count += 1;
+    }
+    if count > 0 {
+        model.sweep();
+    }
+    Ok(count)
+}
+
+/// The next operator that only moves numbers which were all quantised alike, and one of those `QuantizeLinear`.
+fn next_move(model: &Model) -> Option<(usize, usize)> {
+    let (graph, index) = (model.graph(), model.index());
+    graph.node.iter().enumerate().find_map(|(at, node)| {
+        if !MOVES.contains(&node.op()) || node.output.len() != 1 {
+            return None;
+        }
+        let moved = if node.op() == "Concat" { node.input.len() } else { 1 };
+        let makers: Option<Vec<usize>> = node.input.get(..moved)?.iter().map(|value| index.maker(value)).collect();
+        let makers = makers?;
+        let of = |&maker: &usize| {
+            let node = &graph.node[maker];
+            // Scales by channel would have to be moved too.
+            params(model, &index, node).filter(|p| node.op() == "QuantizeLinear" && p.scale.len() == 1)
+        };
+        let first = of(makers.first()?)?;
+        makers.iter().all(|maker| of(maker).as_ref() == Some(&first)).then(|| (at, makers[0]))
+    })
+}
+
 /// `DequantizeLinear` of a weight becomes a weight of floats.
 pub(super) fn weights(model: &mut Model, _context: &Context) -> Result<usize> {
     let index = model.index();

@@ -58,6 +58,12 @@ pub const PASSES: &[Pass] = &[
     Pass { name: "constants", what: "constant nodes become weights", tolerance: "exact", apply: tidy::constants },
     Pass { name: "identity", what: "nodes that only hand on are dropped", tolerance: "exact", apply: tidy::identity },
     Pass {
+        name: "sink_quantize",
+        what: "a rounding to 8 bits before numbers are only moved goes behind that, where it can be taken out",
+        tolerance: "exact",
+        apply: dequantize::sink,
+    },
+    Pass {
         name: "output_quantize",
         what: "outputs stay floats: tract folds a softmax before a final QuantizeLinear into a wrong table",
         tolerance: "half a quantisation step",
