@@ -14,6 +14,7 @@ pub fn counted(total: u64, things: &'static str) -> ProgressBar {
     if let Ok(style) = style { bar.with_style(style) } else { bar }
 }
 
+#[cfg(feature = "pull")]
 /// A bar for a download of `total` bytes (0 if unknown), of which `have` are here already.
 #[must_use]
 pub fn bytes(total: u64, have: u64) -> ProgressBar {

@@ -1,8 +1,22 @@
 //! `ocelli models`: what models there are, where to get them, and whether they work.
 
+#[cfg(feature = "pull")]
+mod download;
 mod new;
 mod pull;
 mod verify;
+
+/// What stands in for downloads in a build without them.
+#[cfg(not(feature = "pull"))]
+mod download {
+    pub(super) fn download(
+        _url: &str,
+        _part: &std::path::Path,
+        _file: &crate::infer::zoo::ZooFile,
+    ) -> Result<(), String> {
+        Err("this build has no `pull`; build with `--features pull`".into())
+    }
+}
 
 use super::{Global, say};
 use crate::error::Result;

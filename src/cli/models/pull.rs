@@ -1,17 +1,17 @@
 //! `ocelli models pull`: a public model from its home into the models folder.
 
-use crate::cli::{progress, say};
+use super::download::download;
+use crate::cli::say;
 use crate::error::{Error, Result};
 use crate::infer::zoo::{Entry, Zoo, ZooFile};
 use crate::infer::{Card, Extra, ModelStore, Plan, selfcheck};
 use clap::Args;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Download a public model, check it, and install its card
 #[derive(Debug, Args)]
@@ -168,63 +168,4 @@ fn fetch(file: &ZooFile, folder: &Path) -> Result<()> {
         path.display()
     );
     Err(if tried.iter().any(|t| t.contains("sha256")) { Error::Model(message) } else { Error::Device(message) })
-}
-
-/// Downloads to `part`, going on where an earlier try stopped.
-#[cfg(feature = "pull")]
-fn download(url: &str, part: &Path, file: &ZooFile) -> Result<(), String> {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_connect(Some(Duration::from_secs(15)))
-        .timeout_recv_response(Some(Duration::from_secs(30)))
-        .http_status_as_error(false)
-        .user_agent(concat!("ocelli/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .into();
-    let have = std::fs::metadata(part).map_or(0, |m| m.len());
-    if file.bytes == Some(have) && have > 0 {
-        return Ok(());
-    }
-    let mut request = agent.get(url);
-    if have > 0 {
-        request = request.header("Range", format!("bytes={have}-"));
-    }
-    let response = request.call().map_err(|e| e.to_string())?;
-    let status = response.status().as_u16();
-    // 206: the rest; 200: all of it again; 416: there is nothing after what we have.
-    let resumed = match status {
-        206 => true,
-        200 => false,
-        416 if have > 0 => return Ok(()),
-        other => return Err(format!("answers {other}")),
-    };
-    let io = |e: std::io::Error| e.to_string();
-    let mut out =
-        OpenOptions::new().create(true).write(true).append(resumed).truncate(!resumed).open(part).map_err(io)?;
-    let bar = progress::bytes(file.bytes.unwrap_or(0), if resumed { have } else { 0 });
-    let mut body = response.into_body().into_reader();
-    let mut chunk = vec![0; 1 << 16];
-    let mut got = if resumed { have } else { 0 };
-    loop {
-        let n = body.read(&mut chunk).map_err(|e| format!("{e} after {got} bytes; try again to go on from there"))?;
-        if n == 0 {
-            break;
-        }
-        out.write_all(&chunk[..n]).map_err(io)?;
-        got += n as u64;
-        bar.set_position(got);
-        // A server that never ends must not fill the disk.
-        if file.bytes.is_some_and(|bytes| got > bytes) || got > 1 << 30 {
-            return Err(format!("sends more than the {} bytes the zoo says", file.bytes.unwrap_or(1 << 30)));
-        }
-    }
-    bar.finish_and_clear();
-    match file.bytes {
-        Some(bytes) if got < bytes => Err(format!("ended after {got} of {bytes} bytes; try again to go on from there")),
-        _ => Ok(()),
-    }
-}
-
-#[cfg(not(feature = "pull"))]
-fn download(_url: &str, _part: &Path, _file: &ZooFile) -> Result<(), String> {
-    Err("this build has no `pull`; build with `--features pull`".into())
 }
