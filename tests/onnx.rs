@@ -309,6 +309,59 @@ fn roundings_go_behind_what_only_moves_numbers() {
     }
 }
 
+/// A quantiser may swallow a ReLU into a range that begins at zero. It must hold also where the numbers are only moved
+/// before they are dequantised, and where the graph ends.
+#[test]
+fn a_swallowed_relu_stays_wherever_the_rounding_stood() {
+    let mut weights = scalar("q", 0.02, 0, DataType::U8).to_vec();
+    weights.push(weight("w", &[4, 3, 1, 1], 1));
+    weights.push(TensorProto::of_i64("flat", &[2], &[1, -1]));
+    let conv = || NodeProto::of("Conv", "conv", &["x", "w"], &["a"]);
+    let moved = vec![
+        conv(),
+        quantize("a", "q", "q"),
+        NodeProto::of("Reshape", "r", &["q", "flat"], &["b"]),
+        dequantize("b", "c", "q"),
+        NodeProto::of("Relu", "end", &["c"], &["y"]),
+    ];
+    let last = vec![conv(), NodeProto::of("Reshape", "r", &["a", "flat"], &["b"]), quantize("b", "y", "q")];
+    let input = floats(&[1, 3, 4, 4], 7);
+    for (nodes, kind, step) in [(moved, DataType::F32, 1.0), (last, DataType::U8, 0.02)] {
+        let before = model(nodes, weights.clone(), value("x", &[1, 3, 4, 4]), typed("y", kind, &[1, 64]));
+        let expect: Vec<f32> = answer(&before, &input).iter().map(|v| v * step).collect();
+        assert!(expect.contains(&0.0), "something must be cut off");
+        let mut after = before.clone();
+        rewrite::run(&mut after, &Context { float_activations: true, ..Context::default() }).unwrap();
+        assert!(!after.graph().node.iter().any(|n| n.op() == "QuantizeLinear"));
+        for (a, b) in answer(&after, &input).iter().zip(&expect) {
+            assert!((a - b).abs() <= 0.011, "{a} instead of {b}");
+        }
+    }
+}
+
+#[test]
+fn hostile_graphs_are_refused_by_the_passes() {
+    let q = scalar("q", 0.02, 0, DataType::U8).to_vec();
+    let flat = TensorProto::of_i64("flat", &[1], &[-1]);
+    // A circle.
+    let circle =
+        vec![NodeProto::of("Reshape", "r", &["q", "flat"], &["r"]), quantize("r", "q", "q"), dequantize("q", "y", "q")];
+    let weights = [q.clone(), vec![flat.clone()]].concat();
+    let mut m = model(circle, weights.clone(), value("x", &[1]), value("y", &[1]));
+    assert!(rewrite::run(&mut m, &Context { float_activations: true, ..Context::default() }).is_err());
+    // A rounding of nothing.
+    let nothing = vec![
+        NodeProto::of("QuantizeLinear", "q", &["", "q_s", "q_z"], &["q"]),
+        NodeProto::of("Reshape", "r", &["q", "flat"], &["y"]),
+    ];
+    let mut m = model(nothing, weights, value("x", &[1]), value("y", &[1]));
+    let _ = rewrite::run(&mut m, &Context { float_activations: true, ..Context::default() });
+    // Two makers of one value.
+    let twice = vec![NodeProto::of("Relu", "a", &["x"], &["y"]), NodeProto::of("Abs", "b", &["x"], &["y"])];
+    let m = model(twice, vec![], value("x", &[1]), value("y", &[1]));
+    assert!(Model::decode(m.encode()).unwrap_err().to_string().contains("two nodes make"));
+}
+
 #[test]
 fn a_graph_is_cut_at_the_heads_that_the_card_names() {
     let nodes = vec![

@@ -181,6 +181,11 @@ fn nothing_is_converted_behind_the_users_back() {
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     let card = std::fs::read_to_string(folder.path().join("tags/card.yaml")).unwrap();
     assert!(card.contains(&hash(&body)) && !card.contains("SHA256"));
+    // The converted file may already lie where it belongs.
+    let model = folder.path().join("tags/model.onnx");
+    std::fs::remove_file(folder.path().join("tags/card.yaml")).unwrap();
+    assert_eq!(pull(folder.path(), &["--converted", model.to_str().unwrap()], None).status.code(), Some(0));
+    assert_eq!(std::fs::read(&model).unwrap(), body);
     // What cannot be run is not installed.
     std::fs::remove_dir_all(folder.path().join("tags")).unwrap();
     let output = pull(folder.path(), &["--converted", "models/scene_x2/model.onnx"], None);

@@ -44,7 +44,7 @@ pub enum Precision {
     Auto,
     /// In floats: weights as they are stored, activations not rounded.
     Float,
-    /// With every rounding of the file.
+    /// With every rounding inside the graph; only those at its ends, which tract gets wrong, are left out.
     AsIs,
 }
 
@@ -314,6 +314,20 @@ impl Card {
                 return Err(as_model(document.error(&faults)));
             }
         };
+        let input = &fields.input;
+        if input.std.contains(&0.0) || input.scale == Some(0.0) {
+            faults.push(Fault::new(
+                document.root.place,
+                "`input.std` and `input.scale` are divided by: 0 makes no sense",
+            ));
+        }
+        if !(-255..=255).contains(&input.zero_point) {
+            let message = format!("`input.zero_point` is {}; -128 to 255 make sense", input.zero_point);
+            faults.push(Fault::new(document.root.place, message));
+        }
+        if matches!(&fields.labels, Labels::List(list) if list.len() > usize::from(u16::MAX)) {
+            faults.push(Fault::new(document.root.place, "`labels` has more than 65535 entries"));
+        }
         if !faults.is_empty() {
             return Err(as_model(document.error(&faults)));
         }

@@ -77,7 +77,8 @@ impl Plan {
             inputs: inputs.clone(),
             float_activations: spec.precision != Precision::AsIs,
         };
-        let passes = rewrite::run(&mut model, &context)?;
+        // The passes are ours, but the graphs are anybody's.
+        let passes = guarded(|| Ok(rewrite::run(&mut model, &context))).map_err(Error::Model)??;
         let known: Vec<&str> = model.graph().output.iter().map(onnx::pb::ValueInfoProto::label).collect();
         let added: Vec<String> = extra.values.iter().filter(|v| !known.contains(&v.as_str())).cloned().collect();
         for name in added {
@@ -263,7 +264,7 @@ pub fn output_shapes(model: &Model, inputs: &Shapes) -> Result<Vec<(String, Vec<
         })
         .collect();
     let context = rewrite::Context { inputs: facts.iter().cloned().collect(), ..rewrite::Context::default() };
-    rewrite::run(&mut model, &context)?;
+    guarded(|| Ok(rewrite::run(&mut model, &context))).map_err(Error::Model)??;
     let bytes = model.encode();
     let names = model.graph().output.iter().map(|o| o.label().to_owned());
     guarded(|| {
@@ -295,6 +296,6 @@ pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, 
     QUIET.set(outer);
     result.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-        Err(format!("tract panicked: {}", text.unwrap_or("without a message")))
+        Err(format!("this graph made tract or a rewrite panic: {}", text.unwrap_or("without a message")))
     })
 }

@@ -16,7 +16,7 @@ pub struct Session {
     normalizer: Normalizer,
     size: Size,
     /// What an 8-bit input has for 0.
-    zero: i8,
+    zero: i16,
     input: Arc<Tensor>,
     /// States of each source that was seen: a model with a memory must not mix two cameras.
     states: Vec<(Arc<str>, Vec<TValue>)>,
@@ -58,7 +58,7 @@ impl Session {
             normalizer: spec.normalizer(),
             size: spec.size,
             zero: match (spec.scale, spec.dtype) {
-                (Some(_), _) => spec.zero_point as i8,
+                (Some(_), _) => spec.zero_point.clamp(-128, 255) as i16,
                 (None, Dtype::I8) => -128,
                 (None, _) => 0,
             },
@@ -103,7 +103,9 @@ impl Session {
         };
         self.outputs = guarded(|| run().map_err(|e| format!("{e:#}")))
             .map_err(|message| Error::Model(format!("model `{}`: {message}", self.name)))?;
-        for (slot, value) in self.plan.states.iter().zip(&mut self.states[state].1) {
+        // A masked run looks at the same frame again; what it leaves behind is not the frame's memory.
+        let slots = if mask.is_some() { &[] } else { self.plan.states.as_slice() };
+        for (slot, value) in slots.iter().zip(&mut self.states[state].1) {
             *value = self.outputs[slot.output].clone();
         }
         Ok(())
@@ -146,7 +148,7 @@ impl Session {
             let bytes = tensor.as_bytes_mut();
             self.normalizer.fill_u8(image, bytes);
             if let Some(mask) = mask {
-                let zero = i16::from(self.zero);
+                let zero = self.zero;
                 let signed = self.plan.datum == i8::datum_type();
                 let number = move |byte: u8| if signed { i16::from(byte.cast_signed()) } else { i16::from(byte) };
                 let share = |byte: u8, share: f32| (f32::from(number(byte) - zero) * share).round() as i16 + zero;
@@ -221,9 +223,9 @@ impl Output<'_> {
             let view = self.tensor.try_as_plain_ram().map_err(broken)?;
             values.extend_from_slice(view.as_slice::<f32>().map_err(broken)?);
         } else if datum == u8::datum_type() {
-            values.extend(self.tensor.as_bytes().iter().map(|&q| (i32::from(q) - zero_point) as f32 * scale));
+            values.extend(self.tensor.as_bytes().iter().map(|&q| (f32::from(q) - zero_point as f32) * scale));
         } else if datum == i8::datum_type() {
-            let level = |&q: &u8| (i32::from(q.cast_signed()) - zero_point) as f32 * scale;
+            let level = |&q: &u8| (f32::from(q.cast_signed()) - zero_point as f32) * scale;
             values.extend(self.tensor.as_bytes().iter().map(level));
         } else if datum == i64::datum_type() {
             let view = self.tensor.try_as_plain_ram().map_err(broken)?;

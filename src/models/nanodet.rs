@@ -45,6 +45,10 @@ impl NanoDetDetector {
     /// [`crate::error::Error::Model`] if the strides make no sense.
     pub fn new(spec: NanoDet, card: &Card) -> Result<Self> {
         check_strides(card, "nanodet", &spec.strides)?;
+        if !(2..=64).contains(&spec.bins) {
+            let message = format!("family.nanodet.bins: {}; 2 to 64 make sense", spec.bins);
+            return Err(card.error(crate::yaml::Fault::new(card.family.place, message)));
+        }
         let (classes, input) = (card.labels.len(), card.fields.input.size);
         Ok(Self { spec, classes, input, shape: Vec::new(), scores: Vec::new(), distances: Vec::new() })
     }

@@ -213,7 +213,7 @@ fn family(
                 _ => "",
             };
             let outputs = format!("boxes_output: {{ index: {boxes} }}, scores_output: {{ index: {} }}", 1 - boxes);
-            (format!("ssd: {{ {anchors}scores: probability, background: 0, {outputs} }}"), c - 1)
+            (format!("ssd: {{ {anchors}scores: probability, background: 0, {outputs} }}"), c.saturating_sub(1))
         }
         [[1, c] | [1, c, 1, 1] | [1, 1, 1, c]] if *c > 1 => {
             let scores = if ends_in_softmax() { "" } else { " scores: logits " };

@@ -82,6 +82,13 @@ impl Segmenter {
                 card.name
             )));
         }
+        if spec.threshold.is_some_and(|t| !(t > 0.0 && t < 1.0)) {
+            let threshold = spec.threshold.unwrap_or_default();
+            return Err(Error::Model(format!(
+                "model `{}`: `threshold` is {threshold}; it must lie between 0 and 1",
+                card.name
+            )));
+        }
         let layout = spec.layout.unwrap_or(card.fields.input.layout);
         let input = card.fields.input.size;
         let (shape, values, best) = (Vec::new(), Vec::new(), Vec::new());

@@ -20,6 +20,15 @@ fn check_graph(graph: &GraphProto) -> Result<(), String> {
     for tensor in &graph.initializer {
         check_tensor(tensor)?;
     }
+    let mut made = std::collections::HashSet::new();
+    for name in graph.node.iter().flat_map(|n| &n.output).filter(|name| !name.is_empty()) {
+        if !made.insert(name.as_str()) {
+            return Err(format!("two nodes make the value `{name}`"));
+        }
+    }
+    if let Some(input) = graph.input.iter().find(|input| made.contains(input.label())) {
+        return Err(format!("a node makes the value `{}`, which is an input", input.label()));
+    }
     for node in &graph.node {
         for attribute in &node.attribute {
             attribute.t.iter().chain(&attribute.tensors).try_for_each(check_tensor)?;
@@ -72,7 +81,15 @@ fn check_windows(node: &NodeProto) -> Result<(), String> {
 fn check_made(graph: &GraphProto, node: &NodeProto) -> Result<(), String> {
     let told_by = match node.op() {
         "ConstantOfShape" => 0,
-        "Expand" | "Tile" | "Pad" => 1,
+        "Expand" | "Tile" => 1,
+        "Pad" => {
+            let pads = node.input(1).and_then(|name| graph.initializer.iter().find(|t| t.label() == name));
+            let pads = pads.and_then(|t| t.ints().ok()).unwrap_or_default();
+            return match pads.iter().find(|pad| pad.saturating_abs() > MAX_WINDOW) {
+                Some(pad) => Err(format!("is told to add {pad}; at most {MAX_WINDOW} makes sense")),
+                None => Ok(()),
+            };
+        }
         "Resize" => 3,
         _ => return Ok(()),
     };

@@ -250,7 +250,8 @@ impl Index {
             let users: HashSet<usize> =
                 graph.node[at].output.iter().flat_map(|name| self.users(name).iter().copied()).collect();
             for user in users {
-                waiting[user] -= 1;
+                // Two makers of one value, which a checked model has not, would count twice.
+                waiting[user] = waiting[user].saturating_sub(1);
                 if waiting[user] == 0 {
                     ready.insert(user);
                 }

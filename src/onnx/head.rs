@@ -76,22 +76,25 @@ pub fn find(model: &Model, output: &str) -> Option<Head> {
             _ => return None,
         }
     };
-    let channels_last = match pool.op() {
-        "ReduceMean" => {
-            let stored = pool.input(1).and_then(|name| index.weight(graph, name)).and_then(|t| t.ints().ok());
-            let mut axes = pool.ints("axes").map(<[i64]>::to_vec).or(stored)?;
-            axes.iter_mut().filter(|a| **a < 0).for_each(|a| *a += 4);
-            axes.sort_unstable();
-            match axes.as_slice() {
-                [2, 3] => false,
-                [1, 2] => true,
-                _ => return None,
-            }
-        }
-        _ => false,
-    };
+    let channels_last = channels_last(model, &index, pool)?;
     let features = pool.input(0)?.to_owned();
     Some(Head { features, channels_last, weights, classes, channels, logits: logits.to_owned() })
+}
+
+/// Whether a pool leaves the last axis, which then holds the channels; `None` if it is not the mean of a map.
+fn channels_last(model: &Model, index: &Index, pool: &NodeProto) -> Option<bool> {
+    if pool.op() != "ReduceMean" {
+        return Some(false);
+    }
+    let stored = pool.input(1).and_then(|name| index.weight(model.graph(), name)).and_then(|t| t.ints().ok());
+    let mut axes = pool.ints("axes").map(<[i64]>::to_vec).or(stored)?;
+    axes.iter_mut().filter(|a| (-4..0).contains(*a)).for_each(|a| *a += 4);
+    axes.sort_unstable();
+    match axes.as_slice() {
+        [2, 3] => Some(false),
+        [1, 2] => Some(true),
+        _ => None,
+    }
 }
 
 fn linear_through<'a>(model: &'a Model, index: &Index, value: &str) -> Option<(&'a NodeProto, String)> {
@@ -124,7 +127,7 @@ pub fn last_map(model: &Model) -> Option<(String, bool)> {
     let order = index.order(graph).ok()?;
     let last = order.into_iter().rev().map(|at| &graph.node[at]).find(|node| {
         let flattens = matches!(node.op(), "GlobalAveragePool" | "AveragePool" | "Flatten");
-        flattens || (node.op() == "ReduceMean")
+        flattens || (node.op() == "ReduceMean" && channels_last(model, &index, node).is_some())
     })?;
     let mut value = last.input(0)?;
     // A pool in front of a flattening has already thrown the places away.
@@ -134,6 +137,5 @@ pub fn last_map(model: &Model) -> Option<(String, bool)> {
             _ => break,
         }
     }
-    let axes = last.ints("axes").map(<[i64]>::to_vec);
-    Some((value.to_owned(), last.op() == "ReduceMean" && axes.is_some_and(|a| a.contains(&1) && a.contains(&2))))
+    Some((value.to_owned(), channels_last(model, &index, last).unwrap_or(false)))
 }

@@ -122,7 +122,7 @@ fn shape_of<'a>(
                 .collect();
             if let Some(open) = to.iter().position(|&d| d == -1) {
                 shape[open] = 1;
-                let known: usize = shape.iter().product();
+                let known = shape.iter().try_fold(1_usize, |all, side| all.checked_mul(*side))?;
                 shape[open] = x.iter().product::<usize>().checked_div(known)?;
             }
             Some(shape)

@@ -47,7 +47,7 @@ pub fn score<E>(
 /// is arbitrary; here it is the one that goes with the sum of the features.
 pub fn eigen(features: &[f32], channels: usize, map: &mut Vec<f32>) {
     let plane = features.len() / channels.max(1);
-    // Rows are places, columns channels, columns centred; the map is the first left singular vector times its value.
+    // Rows are places, columns channels, columns centred; the map is the rows times the first right singular vector.
     let mut rows = vec![0.0_f64; plane * channels];
     let mut total = vec![0.0_f64; plane];
     for (k, feature) in features.chunks_exact(plane.max(1)).enumerate() {
@@ -57,37 +57,35 @@ pub fn eigen(features: &[f32], channels: usize, map: &mut Vec<f32>) {
             total[at] += f64::from(value) - mean;
         }
     }
-    let mut gram = vec![0.0_f64; plane * plane];
-    for a in 0..plane {
-        for b in a..plane {
-            let (one, other) = (&rows[a * channels..][..channels], &rows[b * channels..][..channels]);
-            let dot: f64 = one.iter().zip(other).map(|(x, y)| x * y).sum();
-            gram[a * plane + b] = dot;
-            gram[b * plane + a] = dot;
-        }
-    }
-    // Power iteration, from the sum of the features: never at a right angle to it unless there is nothing to find.
-    let mut vector = total.clone();
-    let mut value = 0.0;
+    let row = |at: usize| &rows[at * channels..][..channels];
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
+    // Power iteration on the rows themselves: no matrix is made. It starts from the sum of the features: never at a right
+    // angle to the component unless there is nothing to find.
+    let mut along: Vec<f64> = total.clone();
+    let mut vector = vec![0.0_f64; channels];
     for _ in 0..1000 {
-        let mut next: Vec<f64> =
-            gram.chunks_exact(plane.max(1)).map(|row| row.iter().zip(&vector).map(|(a, b)| a * b).sum()).collect();
-        let norm = next.iter().map(|v| v * v).sum::<f64>().sqrt();
+        let mut next = vec![0.0_f64; channels];
+        for (at, share) in along.iter().enumerate() {
+            next.iter_mut().zip(row(at)).for_each(|(sum, value)| *sum += share * value);
+        }
+        let norm = dot(&next, &next).sqrt();
         if norm == 0.0 {
             break;
         }
         next.iter_mut().for_each(|v| *v /= norm);
         let moved: f64 = next.iter().zip(&vector).map(|(a, b)| (a - b).abs()).sum();
         vector = next;
-        value = norm;
+        for (at, place) in along.iter_mut().enumerate() {
+            *place = dot(row(at), &vector);
+        }
         if moved < 1e-12 {
             break;
         }
     }
-    let along: f64 = vector.iter().zip(&total).map(|(a, b)| a * b).sum();
-    let size = value.sqrt() * if along < 0.0 { -1.0 } else { 1.0 };
+    let sign = if dot(&along, &total) < 0.0 { -1.0 } else { 1.0 };
+    let found = vector.iter().any(|v| *v != 0.0);
     map.clear();
-    map.extend(vector.iter().map(|v| (v * size) as f32));
+    map.extend(along.iter().map(|v| if found { (v * sign) as f32 } else { 0.0 }));
 }
 
 /// Least and largest value.

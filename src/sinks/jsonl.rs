@@ -76,7 +76,11 @@ impl Sink for Writing {
     }
 
     fn wants(&self, packet: &Packet) -> bool {
-        self.settings.empty || packet.detections.as_ref().is_some_and(|found| !found.is_empty())
+        self.settings.empty
+            || packet.detections.as_ref().is_some_and(|found| !found.is_empty())
+            || packet.classes.as_ref().is_some_and(|classes| !classes.is_empty())
+            || packet.mask.is_some()
+            || packet.error.is_some()
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -114,7 +118,7 @@ fn line(
             if index > 0 {
                 out.write_char(',')?;
             }
-            object(out, labels, packet.class_labels.as_deref(), detection)?;
+            object(out, labels, packet.kind_labels.as_deref(), detection)?;
         }
         out.write_char(']')?;
     }
@@ -160,7 +164,7 @@ fn answers(out: &mut String, packet: &Packet) -> std::fmt::Result {
             map.size.width, map.size.height, map.range.0, map.range.1
         )?;
     }
-    if let Some(error) = packet.error {
+    if let Some(error) = packet.error.filter(|e| e.is_finite()) {
         write!(out, ",\"error\":{error:.6}")?;
     }
     Ok(())

@@ -131,7 +131,7 @@ impl Stage for Drawing {
                     percent(text, detection.score);
                 }
                 if let Some(kind) = detection.kind.filter(|_| settings.labels) {
-                    let name = packet.class_labels.as_deref().and_then(|l| l.get(usize::from(kind.class)));
+                    let name = packet.kind_labels.as_deref().and_then(|l| l.get(usize::from(kind.class)));
                     let _ = write!(text, " {}", name.map_or("?", String::as_str));
                 }
                 draw(canvas, detection, text);

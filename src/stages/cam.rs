@@ -88,6 +88,8 @@ impl Cam {
                 Error::Config(format!("no feature map was found in model `{}`; name it with `features:`", self.model))
             })?,
         };
+        // The weights of the head belong to its own features and to no others.
+        let head = head.filter(|head| head.features == features);
         let method = match self.method {
             Method::Auto if head.is_some() => Method::Cam,
             Method::Auto => Method::Eigen,
@@ -197,11 +199,13 @@ impl Explaining {
         let output = self.session.output_named(&self.offer.features)?;
         let shape = output.shape().to_vec();
         output.read(1.0, 0, &mut self.features)?;
+        let wanted = self.offer.head.as_ref().map(|head| head.channels);
         let (channels, height, width) = match (shape.as_slice(), self.offer.channels_last) {
-            ([1, k, h, w], false) | ([1, h, w, k], true) => (*k, *h, *w),
+            ([1, k, h, w], false) | ([1, h, w, k], true) if wanted.is_none_or(|wanted| wanted == *k) => (*k, *h, *w),
             _ => {
                 return Err(Error::Model(format!(
-                    "model `{}`: the features `{}` have shape {shape:?}, which is no map",
+                    "model `{}`: the features `{}` have shape {shape:?}, which is no map that its last layer reads the mean of; \
+                     use `method: eigen`",
                     self.session.name(),
                     self.offer.features
                 )));

@@ -128,7 +128,11 @@ impl Stage for Classifying {
                 Ok::<(), Error>(())
             })?);
         }
-        packet.class_labels = Some(Arc::clone(&self.labels));
+        let labels = Some(Arc::clone(&self.labels));
+        match self.settings.each {
+            Each::Frame => packet.class_labels = labels,
+            Each::Box => packet.kind_labels = labels,
+        }
         Ok(Some(packet))
     }
 }

@@ -104,6 +104,8 @@ impl Stage for Detecting {
         let found = self.found.fill(|found| {
             found.clear();
             self.detector.decode(&self.session, &input.placement, self.min_score, found)?;
+            // A net that has gone astray gives boxes that no number describes.
+            found.retain(|detection| detection.bbox.is_finite());
             if let Some(kept) = &self.kept {
                 found.retain(|detection| kept.contains(&detection.class));
             }

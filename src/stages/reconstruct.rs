@@ -2,7 +2,7 @@
 
 use super::{check_threads, input_of, one};
 use crate::error::Result;
-use crate::infer::{Card, Extra, InputSpec, Session};
+use crate::infer::{Card, Dtype, Extra, InputSpec, Session};
 use crate::models::{self, reconstruction::Reconstructor};
 use crate::stage::{Env, Stage, StageConfig};
 use crate::types::{Image, Packet, Pool, Products, Size};
@@ -74,7 +74,9 @@ impl Stage for Reconstructing {
         let reconstructor = &mut self.reconstructor;
         reconstructor.read(&self.session)?;
         self.session.input_values(self.input.scale.unwrap_or(1.0), self.input.zero_point, &mut self.seen)?;
-        packet.error = reconstructor.error(&self.seen);
+        // Plain 8-bit levels are not what the output is in.
+        let alike = self.input.dtype == Dtype::F32 || self.input.scale.is_some();
+        packet.error = reconstructor.error(&self.seen).filter(|_| alike);
         let picture = self.pictures.fill(|picture| {
             reconstructor.picture(&input.image, picture);
             Ok::<(), crate::error::Error>(())

@@ -49,8 +49,10 @@ pub struct Packet {
     pub labels: Option<Arc<[String]>>,
     /// What the whole frame shows, best first.
     pub classes: Option<Arc<Vec<Class>>>,
-    /// Names of the classes of `classes` and of [`Detection::kind`].
+    /// Names of the classes of `classes` and `heatmap`.
     pub class_labels: Option<Arc<[String]>>,
+    /// Names of the classes of [`Detection::kind`].
+    pub kind_labels: Option<Arc<[String]>>,
     /// The class of each pixel.
     pub mask: Option<Arc<Mask>>,
     /// Names of the classes of `mask`.
@@ -80,6 +82,7 @@ impl Packet {
             labels: None,
             classes: None,
             class_labels: None,
+            kind_labels: None,
             mask: None,
             mask_labels: None,
             heatmap: None,

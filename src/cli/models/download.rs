@@ -12,6 +12,7 @@ pub(super) fn download(url: &str, part: &Path, file: &ZooFile) -> Result<(), Str
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_connect(Some(Duration::from_secs(15)))
         .timeout_recv_response(Some(Duration::from_secs(30)))
+        .timeout_recv_body(Some(Duration::from_mins(30)))
         .http_status_as_error(false)
         .user_agent(concat!("ocelli/", env!("CARGO_PKG_VERSION")))
         .build()
@@ -30,9 +31,13 @@ pub(super) fn download(url: &str, part: &Path, file: &ZooFile) -> Result<(), Str
     let resumed = match status {
         206 => true,
         200 => false,
-        416 if have > 0 => return Ok(()),
+        416 if have > 0 && file.sha256.is_some() => return Ok(()),
         other => return Err(format!("answers {other}")),
     };
+    let range = response.headers().get("content-range").and_then(|v| v.to_str().ok()).unwrap_or_default();
+    if resumed && !range.is_empty() && !range.starts_with(&format!("bytes {have}-")) {
+        return Err(format!("was asked for the rest from {have} on and sends {range:?}"));
+    }
     let io = |e: std::io::Error| e.to_string();
     let mut out =
         OpenOptions::new().create(true).write(true).append(resumed).truncate(!resumed).open(part).map_err(io)?;
@@ -50,6 +55,8 @@ pub(super) fn download(url: &str, part: &Path, file: &ZooFile) -> Result<(), Str
         bar.set_position(got);
         // A server that never ends must not fill the disk.
         if file.bytes.is_some_and(|bytes| got > bytes) || got > 1 << 30 {
+            drop(out);
+            let _ = std::fs::remove_file(part);
             return Err(format!("sends more than the {} bytes the zoo says", file.bytes.unwrap_or(1 << 30)));
         }
     }

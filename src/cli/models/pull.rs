@@ -59,7 +59,10 @@ impl PullArgs {
         let model = folder.join("model.onnx");
         if let Some(command) = &entry.convert {
             if let Some(converted) = &self.converted {
-                std::fs::copy(converted, &model).map_err(|e| Error::io(converted, e))?;
+                // The user may have converted it right here: a file copied onto itself would be emptied.
+                let part = folder.join("model.onnx.converted");
+                std::fs::copy(converted, &part).map_err(|e| Error::io(converted, e))?;
+                std::fs::rename(&part, &model).map_err(|e| Error::io(&model, e))?;
             } else if !model.is_file() {
                 return say(&how_to_convert(name, entry, command, &folder));
             }

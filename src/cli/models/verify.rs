@@ -2,7 +2,7 @@
 
 use crate::cli::say;
 use crate::error::{Error, Result};
-use crate::infer::{Card, Extra, Golden, ModelStore, Session, selfcheck};
+use crate::infer::{Card, Extra, Golden, ModelStore, Plan, Session, selfcheck};
 use crate::media::still;
 use crate::models::classifier::Buffer;
 use crate::models::{self, Family, reconstruction::Reconstructor, segmentation::Segmenter};
@@ -35,7 +35,7 @@ impl VerifyArgs {
         }
         let mut faults = Vec::new();
         for name in names {
-            match store.card(&name).and_then(|card| self.verify(store, &card)) {
+            match store.card(&name).and_then(|card| self.verify(&card)) {
                 Ok(said) => say(&format!("{name}: good ({said})\n"))?,
                 Err(error) => faults.push(format!("{name}: {error}")),
             }
@@ -44,14 +44,11 @@ impl VerifyArgs {
     }
 
     /// Hash, plan, shapes (by running a grey picture) and, if the card has one, the golden picture.
-    fn verify(&self, store: &ModelStore, card: &Card) -> Result<String> {
+    fn verify(&self, card: &Card) -> Result<String> {
         let family = models::family(card)?;
-        let session = store.session(card, &Extra::default(), 1)?;
-        let agreement = if self.again {
-            selfcheck::compare(card, session.plan())?
-        } else {
-            selfcheck::ensure(card, session.plan())?
-        };
+        let loaded = Arc::new(Plan::load(card, &Extra::default())?);
+        let agreement = if self.again { selfcheck::compare(card, &loaded)? } else { selfcheck::ensure(card, &loaded)? };
+        let session = Session::of(card, loaded, 1)?;
         let when = if agreement.known { "as found before" } else { "now" };
         let plans = format!("hash, plans {:.0e} apart ({when})", agreement.difference);
         let mut run = Run { card, family, session, source: Arc::from("") };

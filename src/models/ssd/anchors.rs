@@ -119,6 +119,16 @@ impl Anchors {
         if !(1..=200_000).contains(&cells) {
             return Err(format!("the maps have {cells} cells; 1 to 200000 make sense"));
         }
+        let a_cell = match self {
+            Self::Tf(tf) => tf.ratios.len() + 1,
+            Self::DefaultBoxes(d) => 2 + 2 * d.ratios.iter().map(Vec::len).max().unwrap_or(0),
+            Self::Priors(priors) => priors.sizes_px.iter().map(Vec::len).max().unwrap_or(0),
+            Self::Sizes(sizes) => sizes.ratios.len() + sizes.sides.iter().map(Vec::len).max().unwrap_or(0),
+            Self::File(_) => 0,
+        };
+        if cells.saturating_mul(a_cell as u64) > MAX_ANCHORS as u64 {
+            return Err(format!("{cells} cells of {a_cell} boxes; at most {MAX_ANCHORS} anchors make sense"));
+        }
         if levels != maps.len() {
             return Err(format!("{} maps, but {levels} lists of sizes", maps.len()));
         }
@@ -136,9 +146,6 @@ impl Anchors {
             Self::Sizes(sizes) => sizes.generate(&maps),
             Self::File(_) => Vec::new(),
         };
-        if all.len() > MAX_ANCHORS {
-            return Err(format!("{} anchors; at most {MAX_ANCHORS} make sense", all.len()));
-        }
         // Levels of equally many boxes a cell begin where their share of the cells begins.
         let mut first = 0;
         let starts = maps.iter().map(|map| {
@@ -206,7 +213,10 @@ fn read_npy(path: &Path, order: super::Order) -> Result<Vec<[f32; 4]>, String> {
     let numbers = bytes.get(header_end..).ok_or_else(wrong)?;
     let (rows, rest) = numbers.as_chunks::<16>();
     let shape = format!("({}, 4)", rows.len());
-    if !rest.is_empty() || rows.len() > MAX_ANCHORS || !header.contains("'<f4'") || !header.contains(&shape) {
+    // Columns first would be read as rows.
+    let in_rows = header.contains("'fortran_order': False");
+    if !in_rows || !rest.is_empty() || rows.len() > MAX_ANCHORS || !header.contains("'<f4'") || !header.contains(&shape)
+    {
         return Err(wrong());
     }
     let number = |row: &[u8; 16], at: usize| {

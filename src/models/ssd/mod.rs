@@ -149,8 +149,15 @@ impl SsdDetector {
             Some(anchors) => anchors.generate(input, &card.folder).map_err(bad)?,
             None => (Vec::new(), vec![0]),
         };
-        let anchors = anchors.into_iter().map(|a| [a[0] * w, a[1] * h, a[2] * w, a[3] * h]).collect();
         let columns = card.labels.len() + usize::from(spec.background.is_some());
+        if spec.background.is_some_and(|b| b >= columns) || spec.weights.contains(&0.0) {
+            let message = format!(
+                "family.ssd: `background` {:?} of {columns} columns, `weights` {:?}; a column there is, and no zeros",
+                spec.background, spec.weights
+            );
+            return Err(card.error(Fault::new(card.family.place, message)));
+        }
+        let anchors = anchors.into_iter().map(|a| [a[0] * w, a[1] * h, a[2] * w, a[3] * h]).collect();
         Ok(Self::with_anchors(spec, anchors, levels, columns, input))
     }
 

@@ -130,6 +130,11 @@ impl YoloDetector {
                 )));
             }
         }
+        if spec.scores == Scores::Logit && (spec.kind != Kind::X || spec.form == Form::Decoded) {
+            return Err(bad(
+                "scores: `logit` is for `kind: x` with `form: heads`; the others need no word about it".into()
+            ));
+        }
         if !(2..=64).contains(&spec.bins) {
             return Err(bad(format!("bins: {}; 2 to 64 make sense", spec.bins)));
         }
@@ -199,7 +204,7 @@ impl YoloDetector {
         let least = logit(take.min_score);
         let width = 5 + self.classes;
         for level in 0..self.maps.len() {
-            outputs.read(self.spec.output + level, 1.0, 0, &mut self.shape, &mut self.values)?;
+            outputs.read(self.spec.output.saturating_add(level), 1.0, 0, &mut self.shape, &mut self.values)?;
             let (map, anchors, stride) = (self.maps[level], &self.spec.anchors[level], self.spec.strides[level] as f32);
             let (w, h) = (map.width as usize, map.height as usize);
             // Some exports keep the anchors as an axis, some have turned the map into rows: [1, A, H, W, 5 + classes].
@@ -243,7 +248,7 @@ impl YoloDetector {
         let least = logit(take.min_score);
         let bins = self.spec.bins;
         for level in 0..self.maps.len() {
-            outputs.read(self.spec.output + level, 1.0, 0, &mut self.shape, &mut self.values)?;
+            outputs.read(self.spec.output.saturating_add(level), 1.0, 0, &mut self.shape, &mut self.values)?;
             let (map, stride) = (self.maps[level], self.spec.strides[level] as f32);
             let (w, h) = (map.width as usize, map.height as usize);
             check_shape(outputs, "map", &self.shape, &[1, 4 * bins + self.classes, h, w])?;

@@ -4,6 +4,7 @@
 
 use super::Context;
 use crate::error::Result;
+use crate::onnx::DataType;
 use crate::onnx::graph::Model;
 use crate::onnx::pb::{AttributeProto, NodeProto, TensorProto};
 use crate::onnx::shape;
@@ -21,6 +22,9 @@ pub(super) fn centre_taps(model: &mut Model, context: &Context) -> Result<usize>
         let node = &model.graph().node[at];
         let (Some(x), Some(kernel)) = (node.input(0).and_then(|x| shapes.get(x)), node.input(1)) else { continue };
         let Some(kernel) = index.weight(model.graph(), kernel).filter(|_| dilated(node)) else { continue };
+        if kernel.kind() != DataType::F32 {
+            continue;
+        }
         let sides = kernel.shape();
         if x.len() != 4 || sides.len() != 4 || !node.text("auto_pad").is_empty() {
             continue;

@@ -3,6 +3,7 @@
 
 use super::Context;
 use crate::error::Result;
+use crate::onnx::DataType;
 use crate::onnx::graph::Model;
 use crate::onnx::pb::TensorProto;
 
@@ -24,12 +25,12 @@ pub(super) fn fold(model: &mut Model, _context: &Context) -> Result<usize> {
 
 /// Folds node `at` if it is a batch normalisation behind a convolution nobody else reads.
 fn fold_one(model: &mut Model, at: usize) -> Result<Option<()>> {
-    let index = model.index();
     let graph = model.graph();
     let norm = &graph.node[at];
     if norm.op() != "BatchNormalization" || norm.int("training_mode", 0) != 0 {
         return Ok(None);
     }
+    let index = model.index();
     let weight = |name: Option<&str>| name.and_then(|name| index.weight(graph, name));
     let Some(input) = norm.input(0) else { return Ok(None) };
     let Some(conv) = index.maker(input).filter(|&c| graph.node[c].op() == "Conv") else { return Ok(None) };
@@ -45,13 +46,16 @@ fn fold_one(model: &mut Model, at: usize) -> Result<Option<()>> {
     ] else {
         return Ok(None);
     };
+    if [gamma, beta, mean, var, kernel].iter().any(|t| t.kind() != DataType::F32) {
+        return Ok(None);
+    }
     let (gamma, beta, mean, var) = (gamma.floats()?, beta.floats()?, mean.floats()?, var.floats()?);
     let (shape, mut values) = (kernel.shape(), kernel.floats()?);
     let channels = shape.first().copied().unwrap_or(0);
     let bias = match graph.node[conv].input(2) {
         Some(name) => match index.weight(graph, name) {
-            Some(tensor) => tensor.floats()?,
-            None => return Ok(None),
+            Some(tensor) if tensor.kind() == DataType::F32 => tensor.floats()?,
+            _ => return Ok(None),
         },
         None => vec![0.0; channels],
     };

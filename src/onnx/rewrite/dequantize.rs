@@ -3,7 +3,7 @@
 use super::Context;
 use crate::error::{Error, Result};
 use crate::onnx::graph::{Index, Model};
-use crate::onnx::pb::{NodeProto, TensorProto, ValueInfoProto};
+use crate::onnx::pb::{AttributeProto, NodeProto, TensorProto, ValueInfoProto};
 use crate::onnx::tensor::DataType;
 
 /// Scale and zero point of a `QuantizeLinear` or `DequantizeLinear` whose both are known.
@@ -17,39 +17,115 @@ struct Params {
 
 fn params(model: &Model, index: &Index, node: &NodeProto) -> Option<Params> {
     let graph = model.graph();
-    let scale = index.weight(graph, node.input(1)?)?.floats().ok()?;
+    // Blocks and types that only the attribute names (opset 21) are left to others.
+    if node.int("block_size", 0) != 0 || node.attribute("output_dtype").is_some() {
+        return None;
+    }
+    let scale = index.weight(graph, node.input(1)?)?;
+    if scale.kind() != DataType::F32 || scale.dims.len() > 1 {
+        return None;
+    }
+    let scale = scale.floats().ok()?;
     let (zero, kind) = match node.input(2) {
         Some(name) => {
             let tensor = index.weight(graph, name)?;
-            (tensor.ints().ok()?, tensor.kind())
+            let small = matches!(tensor.kind(), DataType::U8 | DataType::I8 | DataType::I32);
+            (tensor.ints().ok().filter(|_| small)?, tensor.kind())
         }
         None => (vec![0; scale.len()], DataType::U8),
     };
     (zero.len() == scale.len() && !scale.is_empty()).then(|| Params { scale, zero, kind, axis: node.int("axis", 1) })
 }
 
-/// Final `QuantizeLinear` nodes are dropped: the outputs stay floats.
+impl Params {
+    /// Least and largest number that the 8 bits can hold; `None` for scales by channel.
+    fn range(&self) -> Option<(f32, f32)> {
+        let lowest = if self.kind == DataType::I8 { -128 } else { 0 };
+        let real = |level: i64| (level - self.zero[0]) as f32 * self.scale[0];
+        (self.scale.len() == 1).then(|| (real(lowest), real(lowest + 255)))
+    }
+}
+
+/// Whether a value cannot leave a range by more than a step, as far as the nodes that make it tell.
+fn stays_within(model: &Model, index: &Index, value: &str, (low, high): (f32, f32), depth: u32) -> bool {
+    let graph = model.graph();
+    let Some(node) = index.maker(value).map(|at| &graph.node[at]).filter(|_| depth > 0) else { return false };
+    let step = (high - low) / 255.0;
+    let fits = |least: f32, most: f32| least >= low - step && most <= high + step;
+    let number = |at: usize, name: &str, open: f32| {
+        let weight = node.input(at).and_then(|input| index.weight(graph, input));
+        let held = weight.and_then(|t| t.floats().ok()).and_then(|v| v.first().copied());
+        if node.input(at).is_some() { held } else { Some(node.float(name, open)) }
+    };
+    let from = |input: &String| stays_within(model, index, input, (low, high), depth - 1);
+    match node.op() {
+        "Sigmoid" | "Softmax" | "HardSigmoid" => fits(0.0, 1.0),
+        "Clip" => match (number(1, "min", f32::MIN), number(2, "max", f32::MAX)) {
+            (Some(least), Some(most)) => fits(least, most),
+            _ => false,
+        },
+        "DequantizeLinear" => {
+            params(model, index, node).and_then(|p| p.range()).is_some_and(|(least, most)| fits(least, most))
+        }
+        // Padding of averages brings in zeros.
+        "AveragePool" => low <= 0.0 && high >= 0.0 && node.input.first().is_some_and(from),
+        "Resize" if node.text("mode") == "cubic" => false,
+        "Concat" => node.input.iter().all(from),
+        "MaxPool" | "GlobalAveragePool" | "Reshape" | "Transpose" | "Squeeze" | "Unsqueeze" | "Flatten" | "Slice"
+        | "Split" | "Gather" | "Resize" | "Identity" => node.input.first().is_some_and(from),
+        _ => false,
+    }
+}
+
+/// A node that keeps a value in a range, and the weights it needs.
+fn clip_node(model: &Model, input: &str, output: &str, (low, high): (f32, f32)) -> (NodeProto, Vec<TensorProto>) {
+    let name = format!("{output}/range");
+    if model.opset() < 11 {
+        let number = |name: &str, f: f32| AttributeProto {
+            name: Some(name.into()),
+            r#type: Some(1),
+            f: Some(f),
+            ..Default::default()
+        };
+        let mut node = NodeProto::of("Clip", &name, &[input], &[output]);
+        node.attribute = vec![number("min", low), number("max", high)];
+        return (node, Vec::new());
+    }
+    let (min, max) = (format!("{output}/low"), format!("{output}/high"));
+    let node = NodeProto::of("Clip", &name, &[input, &min, &max], &[output]);
+    (node, vec![TensorProto::of_f32(&min, &[], &[low]), TensorProto::of_f32(&max, &[], &[high])])
+}
+
+/// Final `QuantizeLinear` nodes are dropped: the outputs stay floats, in the range that 8 bits could hold.
 pub(super) fn outputs(model: &mut Model, context: &Context) -> Result<usize> {
     let index = model.index();
     let quantises = |node: &NodeProto| {
-        let output = node.output(0)?;
+        let (input, output) = (node.input(0)?, node.output(0)?);
         let last = node.op() == "QuantizeLinear" && index.is_output(output) && index.users(output).is_empty();
         // A value that is an output itself, or an input, has no maker that could take the name over.
-        let free = node.input(0).is_some_and(|x| !index.is_output(x) && index.maker(x).is_some());
-        (last && free && !context.keep.iter().any(|k| k == output)).then(|| output.to_owned())
+        let free = !index.is_output(input) && index.maker(input).is_some();
+        let range = params(model, &index, node)?.range()?;
+        let clip = (!stays_within(model, &index, input, range, 64)).then_some(range);
+        (last && free && !context.keep.iter().any(|k| k == output)).then(|| (input.to_owned(), output.to_owned(), clip))
     };
-    let found: Vec<(usize, String)> =
-        model.graph().node.iter().enumerate().filter_map(|(at, node)| quantises(node).map(|name| (at, name))).collect();
+    let all = model.graph().node.iter().enumerate();
+    let found: Vec<_> = all.filter_map(|(at, node)| quantises(node).map(|found| (at, found))).collect();
     let mut count = 0;
-    for (at, name) in found {
-        if model.bypass(at) {
+    for (at, (input, name, clip)) in found {
+        if let Some(range) = clip {
+            let (node, weights) = clip_node(model, &input, &name, range);
             let graph = model.graph_mut();
-            if let Some(output) = graph.output.iter_mut().find(|o| o.label() == name) {
-                let shape = crate::onnx::element_type(output).and_then(|(_, shape)| shape);
-                *output = ValueInfoProto::of(&name, DataType::F32, shape.as_deref());
-            }
-            count += 1;
+            graph.node[at] = node;
+            graph.initializer.extend(weights);
+        } else if !model.bypass(at) {
+            continue;
         }
+        let graph = model.graph_mut();
+        if let Some(output) = graph.output.iter_mut().find(|o| o.label() == name) {
+            let shape = crate::onnx::element_type(output).and_then(|(_, shape)| shape);
+            *output = ValueInfoProto::of(&name, DataType::F32, shape.as_deref());
+        }
+        count += 1;
     }
     model.graph_mut().node.retain(|node| !node.op().is_empty());
     Ok(count)
@@ -147,8 +223,9 @@ fn next_move(model: &Model) -> Option<(usize, usize)> {
         let makers = makers?;
         let of = |&maker: &usize| {
             let node = &graph.node[maker];
+            let plain = node.op() == "QuantizeLinear" && node.output.len() == 1 && node.input(0).is_some();
             // Scales by channel would have to be moved too.
-            params(model, &index, node).filter(|p| node.op() == "QuantizeLinear" && p.scale.len() == 1)
+            params(model, &index, node).filter(|p| plain && p.scale.len() == 1)
         };
         let first = of(makers.first()?)?;
         makers.iter().all(|maker| of(maker).as_ref() == Some(&first)).then(|| (at, makers[0]))
@@ -166,6 +243,9 @@ pub(super) fn weights(model: &mut Model, _context: &Context) -> Result<usize> {
             continue;
         }
         let Some(params) = params(model, &index, node) else { continue };
+        if !matches!(tensor.kind(), DataType::U8 | DataType::I8 | DataType::I32) {
+            continue;
+        }
         made.push((at, dequantized(tensor, &params, output)?));
     }
     let count = made.len();
@@ -201,8 +281,8 @@ fn dequantized(tensor: &TensorProto, params: &Params, name: &str) -> Result<Tens
 }
 
 /// `QuantizeLinear → DequantizeLinear` between float operators is taken out. What remains is the 8-bit range, as a
-/// `Clip`: it may stand for a ReLU or ReLU6 that a quantiser swallowed. Behind operators that cannot leave the range
-/// of what they read it is left out too.
+/// `Clip`: it may stand for a ReLU or ReLU6 that a quantiser swallowed. Where the nodes before show that the range
+/// cannot be left, that goes too.
 pub(super) fn activations(model: &mut Model, context: &Context) -> Result<usize> {
     if !context.float_activations {
         return Ok(0);
@@ -214,18 +294,15 @@ pub(super) fn activations(model: &mut Model, context: &Context) -> Result<usize>
         for user in users {
             model.bypass(user);
         }
-        let graph = model.graph_mut();
         // Same output name: the users of the pair now read it.
         let output = node.output(0).unwrap_or_default();
-        graph.node[quantize] = match clip {
-            Some((low, high)) => {
-                let (name, min, max) = (format!("{output}/range"), format!("{output}/low"), format!("{output}/high"));
-                graph.initializer.push(TensorProto::of_f32(&min, &[], &[low]));
-                graph.initializer.push(TensorProto::of_f32(&max, &[], &[high]));
-                NodeProto::of("Clip", &name, &[&input, &min, &max], &[output])
-            }
-            None => NodeProto::of("Identity", "", &[&input], &[output]),
+        let (node, weights) = match clip {
+            Some(range) => clip_node(model, &input, output, range),
+            None => (NodeProto::of("Identity", "", &[&input], &[output]), Vec::new()),
         };
+        let graph = model.graph_mut();
+        graph.node[quantize] = node;
+        graph.initializer.extend(weights);
         count += 1;
     }
     super::tidy::identity(model, context)?;
@@ -243,7 +320,8 @@ fn next_pair(model: &Model) -> Option<(usize, Vec<usize>, Option<(f32, f32)>)> {
         if node.op() != "QuantizeLinear" || index.is_output(output) {
             return None;
         }
-        let ours = params(model, &index, node)?;
+        // Scales by channel have no one range to clip to.
+        let ours = params(model, &index, node).filter(|p| p.scale.len() == 1)?;
         let users = index.users(output).to_vec();
         let pair = |&user: &usize| {
             let node = &graph.node[user];
@@ -255,28 +333,7 @@ fn next_pair(model: &Model) -> Option<(usize, Vec<usize>, Option<(f32, f32)>)> {
         if users.is_empty() || !users.iter().all(pair) {
             return None;
         }
-        let lowest = if ours.kind == DataType::I8 { -128 } else { 0 };
-        let maker = index.maker(input).map_or("", |m| graph.node[m].op());
-        let bounded = matches!(
-            maker,
-            "Clip"
-                | "Sigmoid"
-                | "Softmax"
-                | "MaxPool"
-                | "AveragePool"
-                | "GlobalAveragePool"
-                | "Reshape"
-                | "Transpose"
-                | "Concat"
-                | "Slice"
-                | "Split"
-                | "Resize"
-                | "Squeeze"
-                | "Unsqueeze"
-                | "Gather"
-        );
-        let real = |level: i64| (level - ours.zero[0]) as f32 * ours.scale[0];
-        let clip = (ours.scale.len() == 1 && !bounded).then(|| (real(lowest), real(lowest + 255)));
+        let clip = ours.range().filter(|range| !stays_within(model, &index, input, *range, 64));
         Some((at, users, clip))
     })
 }

@@ -7,11 +7,15 @@ use crate::onnx::graph::Model;
 use crate::onnx::pb::{NodeProto, TensorProto};
 use crate::onnx::shape;
 
+/// Zeros that all unpooling of a graph may take together.
+const MAX_ZEROS: i64 = 1 << 23;
+
 pub(super) fn scatter(model: &mut Model, context: &Context) -> Result<usize> {
     if !model.graph().node.iter().any(|n| n.op() == "MaxUnpool") {
         return Ok(0);
     }
     let mut count = 0;
+    let mut zeros_made: Vec<i64> = Vec::new();
     while let Some(at) = model.graph().node.iter().position(|n| n.op() == "MaxUnpool") {
         // Each replacement makes the shapes behind it known.
         let shapes = shape::infer(model, &context.inputs);
@@ -33,9 +37,17 @@ pub(super) fn scatter(model: &mut Model, context: &Context) -> Result<usize> {
         let hint = model.fresh("unpool");
         let name = |part: &str| format!("{hint}_{part}");
         let graph = model.graph_mut();
-        let [flat, zeros, full] = [name("flat"), name("zeros"), name("shape")];
+        let [flat, full] = [name("flat"), name("shape")];
+        // All of one size share their zeros.
+        let zeros = format!("unpool/zeros_{volume}");
         graph.initializer.push(TensorProto::of_i64(&flat, &[1], &[-1]));
-        graph.initializer.push(TensorProto::of_f32(&zeros, &[volume as usize], &vec![0.0; volume as usize]));
+        if !zeros_made.contains(&volume) {
+            zeros_made.push(volume);
+            if zeros_made.iter().sum::<i64>() > MAX_ZEROS {
+                return Err(Error::Model(format!("MaxUnpool `{output}`: {shape:?} is more than can be made")));
+            }
+            graph.initializer.push(TensorProto::of_f32(&zeros, &[volume as usize], &vec![0.0; volume as usize]));
+        }
         graph.initializer.push(TensorProto::of_i64(&full, &[shape.len()], &shape));
         let [values, places, scattered] = [name("values"), name("places"), name("scattered")];
         let nodes = [
