@@ -88,15 +88,19 @@ fn every_part_is_shown_in_a_pipeline() {
 
 #[test]
 fn the_manual_is_what_the_code_says() {
-    let path = "docs/yaml.md";
-    let found = ocelli::pipeline::reference();
-    if std::env::var_os("OCELLI_BLESS").is_some() {
-        std::fs::write(path, &found).unwrap();
+    let manuals = [
+        ("docs/yaml.md", "--reference", ocelli::pipeline::reference()),
+        ("docs/model-card.md", "--card", ocelli::pipeline::card_reference()),
+    ];
+    for (path, option, found) in manuals {
+        if std::env::var_os("OCELLI_BLESS").is_some() {
+            std::fs::write(path, &found).unwrap();
+        }
+        assert!(
+            std::fs::read_to_string(path).unwrap_or_default() == found,
+            "{path} is out of date: ocelli schema {option} > {path}"
+        );
     }
-    assert!(
-        std::fs::read_to_string(path).unwrap_or_default() == found,
-        "{path} is out of date: ocelli schema --reference > {path}"
-    );
 }
 
 /// The YAML blocks of our documents that are whole pipelines are read and checked.

@@ -10,6 +10,7 @@ use clap::Args;
 #[command(after_help = "Examples:
   ocelli schema > ocelli.schema.json
   ocelli schema --reference > docs/yaml.md
+  ocelli schema --card > docs/model-card.md
 
 An editor with a YAML language server completes and checks pipelines that begin with
   # yaml-language-server: $schema=ocelli.schema.json")]
@@ -17,6 +18,9 @@ pub struct SchemaArgs {
     /// The manual in Markdown instead
     #[arg(long)]
     reference: bool,
+    /// The manual of model cards in Markdown instead
+    #[arg(long)]
+    card: bool,
 }
 
 impl SchemaArgs {
@@ -25,6 +29,9 @@ impl SchemaArgs {
     /// # Errors
     /// [`Error::Io`] if standard output fails.
     pub fn run(&self) -> Result<()> {
+        if self.card {
+            return say(&pipeline::card_reference());
+        }
         if self.reference {
             return say(&pipeline::reference());
         }

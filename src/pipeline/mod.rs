@@ -10,4 +10,4 @@ mod schema;
 pub use config::{Every, Line, Part, Pipeline, QueueSetting, WhenFull};
 pub use graph::{Graph, Node};
 pub use run::{Outcome, Run, run};
-pub use schema::{reference, schema};
+pub use schema::{card_reference, reference, schema};

@@ -5,6 +5,7 @@ use crate::sinks::SINKS;
 use crate::sources::SOURCES;
 use crate::stage::Part;
 use crate::stages::STAGES;
+use schemars::JsonSchema as _;
 use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
@@ -103,6 +104,53 @@ pub fn reference() -> String {
         }
     }
     out
+}
+
+/// The manual of model cards, in Markdown: docs/model-card.md.
+#[must_use]
+pub fn card_reference() -> String {
+    let mut generator = generator();
+    let card = Value::from(crate::infer::CardFields::json_schema(&mut generator));
+    let family = Value::from(crate::models::Family::json_schema(&mut generator));
+    let mut out = String::from(
+        "# The model card\n\nWritten by `ocelli schema --card` from the comments in the code; a test keeps it true.\n\n\
+        A model is a folder with a `card.yaml`, its weights, and what else the card names. `ocelli models new FILE.onnx`\n\
+        writes one; [tests/cards](../tests/cards) and [models](../models) have more than two dozen.\n",
+    );
+    let part = |out: &mut String, title: &str, schema: &Value| {
+        let about = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+        let _ = write!(out, "\n## `{title}`\n\n{about}\n");
+        fields(schema, out);
+    };
+    for (name, schema) in card.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        // What may be left out is one of its schema and null.
+        let inner = schema.get("anyOf").and_then(Value::as_array).and_then(|list| list.first());
+        let inner = inner.filter(|inner| inner.get("properties").is_some()).unwrap_or(schema);
+        part(&mut out, name, inner);
+    }
+    let variants = family.get("oneOf").and_then(Value::as_array).into_iter().flatten();
+    for (name, schema) in variants.filter_map(|v| v.get("properties")?.as_object()?.iter().next()) {
+        part(&mut out, &format!("family: {{ {name}: … }}"), schema);
+        for (inner, field) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+            nested(&mut out, inner, field);
+        }
+    }
+    out
+}
+
+/// The kinds of a setting that is one of several maps, such as anchors.
+fn nested(out: &mut String, name: &str, field: &Value) {
+    let lists = ["oneOf", "anyOf"].into_iter().filter_map(|key| field.get(key)?.as_array()).flatten();
+    for choice in lists {
+        if let Some((word, schema)) = choice.get("properties").and_then(Value::as_object).and_then(|p| p.iter().next())
+        {
+            let about = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+            let _ = write!(out, "\n### `{name}: {{ {word}: … }}`\n\n{about}\n");
+            fields(schema, out);
+        } else {
+            nested(out, name, choice);
+        }
+    }
 }
 
 fn fields(schema: &Value, out: &mut String) {
