@@ -3,8 +3,12 @@
 //! A part is one file: its settings (a struct that YAML fills and whose comments become the manual), its
 //! worker, and one line in the `registry!` of its folder's `mod.rs`.
 
+mod link;
+
+pub use link::{Care, Feed, Link, OnLost, Shot, Watch};
+
 use crate::error::Result;
-use crate::host::{Clock, Stop};
+use crate::host::{Clock, Health, Secrets, Stop};
 use crate::infer::ModelStore;
 use crate::types::{Packet, Products, Size};
 use crate::yaml::{Fault, Node};
@@ -13,14 +17,20 @@ use std::sync::Arc;
 
 /// Makes packets. Runs in a thread of its own.
 pub trait Source: Send {
-    /// The next packet; `None` is the end. Returns within a second, or with an error.
+    /// The next packet; `None` is the end. May wait, but sees within a second that `env.stop` is requested.
     ///
     /// # Errors
-    /// Recorded: ends the run. Live: logged and counted, and the source is asked again.
+    /// Recorded: ends the run. Live: [`crate::error::Error::Data`] costs a frame and the source is asked again;
+    /// anything else ends the run, because what can be recovered from was recovered from inside.
     fn next(&mut self) -> Result<Option<Packet>>;
 
     /// Number of packets to come, if known; for progress bars.
     fn count(&self) -> Option<u64> {
+        None
+    }
+
+    /// Whether it lives, for sources that can be lost and come back.
+    fn health(&self) -> Option<Arc<Health>> {
         None
     }
 }
@@ -65,7 +75,7 @@ pub trait Sink: Send {
 }
 
 /// The settings of a source. `ocelli check` calls everything here except `open`.
-pub trait SourceConfig: Send {
+pub trait SourceConfig: Send + Sync {
     /// Whether frames come at their own pace and are lost if not taken.
     fn is_live(&self) -> bool;
     /// What its packets carry beside the frame.
@@ -86,6 +96,14 @@ pub trait SourceConfig: Send {
     /// What is wrong, in one sentence.
     fn check(&self, _env: &Env) -> Result<()> {
         Ok(())
+    }
+    /// How it is opened afresh, if it can be lost and come back; `faulty:` then breaks the link, not the source.
+    fn link(&self, _env: &Env) -> Option<Box<dyn Link>> {
+        None
+    }
+    /// How it is watched, if it can be lost.
+    fn care(&self) -> Care {
+        Care::default()
     }
     /// Opens it; `id` goes into each frame.
     ///
@@ -165,6 +183,8 @@ pub struct Env {
     pub clock: Arc<dyn Clock>,
     /// The wish to stop.
     pub stop: Stop,
+    /// What must not be shown.
+    pub secrets: Secrets,
 }
 
 impl Env {
@@ -191,9 +211,10 @@ pub struct Part<C: ?Sized> {
 /// Makes the table of a folder's parts: `registry! { SOURCES: SourceConfig; video => video::Video, … }`.
 #[macro_export]
 macro_rules! registry {
-    ($(#[$doc:meta])* $table:ident: $config:ident; $($name:ident => $settings:ty),+ $(,)?) => {
+    ($(#[$doc:meta])* $table:ident: $config:ident; $($(#[$on:meta])* $name:ident => $settings:ty),+ $(,)?) => {
         $(#[$doc])*
         pub static $table: &[$crate::stage::Part<dyn $crate::stage::$config>] = &[$(
+            $(#[$on])*
             $crate::stage::Part {
                 name: stringify!($name),
                 read: |node| $crate::yaml::read::<$settings>(node).map(|part| Box::new(part) as Box<dyn $crate::stage::$config>),

@@ -8,7 +8,7 @@ mod scene;
 mod schema;
 
 use crate::error::Error;
-use crate::host::{Stop, SystemClock};
+use crate::host::{Secrets, Stop, SystemClock};
 use crate::infer::ModelStore;
 use crate::stage::Env;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -74,6 +74,7 @@ impl Global {
             models: ModelStore::new(&self.models, base_dir),
             clock: Arc::new(SystemClock::default()),
             stop: Stop::default(),
+            secrets: Secrets::default(),
         }
     }
 

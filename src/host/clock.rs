@@ -13,13 +13,32 @@ pub trait Clock: Send + Sync {
     fn sleep(&self, time: Duration);
 }
 
-/// The machine's clock.
+/// Finds steps of the wall clock: somebody set it, or the network's time came late.
+#[derive(Debug, Default)]
+pub struct WallWatch(Mutex<Option<i128>>);
+
+impl WallWatch {
+    /// Less than this is drift, which time services put right slowly.
+    const STEP: Duration = Duration::from_millis(500);
+
+    /// Compares both clocks; a step in nanoseconds (positive: forward) since the last look, if there was one.
+    pub fn look(&self, now: Duration, wall: SystemTime) -> Option<i128> {
+        let signed = |time: Duration| time.as_nanos().cast_signed();
+        let wall = wall.duration_since(SystemTime::UNIX_EPOCH).map_or_else(|e| -signed(e.duration()), signed);
+        let apart = wall - signed(now);
+        let before = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).replace(apart)?;
+        let step = apart - before;
+        (step.unsigned_abs() > Self::STEP.as_nanos()).then_some(step)
+    }
+}
+
+/// The machine's clock. A step of the wall clock goes into the log; nothing here measures durations by it.
 #[derive(Debug)]
-pub struct SystemClock(Instant);
+pub struct SystemClock(Instant, WallWatch);
 
 impl Default for SystemClock {
     fn default() -> Self {
-        Self(Instant::now())
+        Self(Instant::now(), WallWatch::default())
     }
 }
 
@@ -29,7 +48,11 @@ impl Clock for SystemClock {
     }
 
     fn wall(&self) -> SystemTime {
-        SystemTime::now()
+        let wall = SystemTime::now();
+        if let Some(step) = self.1.look(self.now(), wall) {
+            tracing::warn!("the wall clock stepped by {:+.3} s; `wall` follows it, `pts` does not", step as f64 / 1e9);
+        }
+        wall
     }
 
     fn sleep(&self, time: Duration) {
@@ -59,5 +82,21 @@ impl Clock for ManualClock {
 
     fn sleep(&self, time: Duration) {
         self.advance(time);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_found_and_drift_is_not() {
+        let (watch, start) = (WallWatch::default(), SystemTime::UNIX_EPOCH + Duration::from_hours(1));
+        let seconds = Duration::from_secs;
+        assert_eq!(watch.look(seconds(1), start), None);
+        assert_eq!(watch.look(seconds(11), start + Duration::from_millis(10_400)), None);
+        assert_eq!(watch.look(seconds(12), start + Duration::from_millis(3_611_400)), Some(3_600_000_000_000));
+        assert_eq!(watch.look(seconds(13), start + Duration::from_millis(2_400)), Some(-3_610_000_000_000));
+        assert_eq!(watch.look(seconds(14), start + Duration::from_millis(3_400)), None);
     }
 }

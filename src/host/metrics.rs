@@ -1,9 +1,10 @@
 //! Counters and latencies of each line, kept by the runner.
 
+use super::Health;
 use hdrhistogram::Histogram;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// Why a line did not work on a packet that was meant for it.
@@ -28,6 +29,8 @@ pub struct LineMetrics {
     pub passed: AtomicU64,
     /// Packets whose work failed (live streams go on).
     pub failed: AtomicU64,
+    /// Whether a source lives, where it can be lost.
+    pub health: OnceLock<Arc<Health>>,
     /// Frames the source will make, 0 if unknown.
     pub expected: AtomicU64,
     dropped: [AtomicU64; 3],
@@ -45,6 +48,7 @@ impl LineMetrics {
             received: AtomicU64::new(0),
             passed: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            health: OnceLock::new(),
             expected: AtomicU64::new(0),
             dropped: Default::default(),
             latency,
@@ -123,6 +127,13 @@ impl Metrics {
                 line.quantile_ms(0.99),
                 busy.min(100.0)
             );
+        }
+        for (id, health) in self.lines.iter().filter_map(|line| Some((&line.id, line.health.get()?))) {
+            let (state, reason) = health.get();
+            let down = health.down().as_secs_f64();
+            let _ =
+                write!(text, "{id}: {}, lost {} times, {down:.1} s without pictures", state.word(), health.losses());
+            let _ = writeln!(text, "{}{reason}", if reason.is_empty() { "" } else { "; " });
         }
         text
     }

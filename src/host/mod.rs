@@ -1,9 +1,13 @@
-//! What the machine gives: time, the wish to stop, and the counters.
+//! What the machine gives: time, the wish to stop, the counters, and what must not be shown.
 
 mod clock;
+mod health;
 mod metrics;
+mod secrets;
 mod stop;
 
-pub use clock::{Clock, ManualClock, SystemClock};
+pub use clock::{Clock, ManualClock, SystemClock, WallWatch};
+pub use health::{Health, State};
 pub use metrics::{DropReason, LineMetrics, Metrics};
+pub use secrets::{Secrets, redact_addresses};
 pub use stop::Stop;

@@ -6,6 +6,7 @@ pub mod fmp4;
 #[cfg(feature = "h264")]
 pub mod h264;
 pub mod jpeg;
+pub mod mjpeg;
 #[cfg(feature = "mkv")]
 pub mod mkv;
 #[cfg(feature = "h264")]

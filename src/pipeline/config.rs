@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::sinks::SINKS;
-use crate::sources::SOURCES;
+use crate::sources::{Faults, Faulty, LEFT_OUT, SOURCES};
 use crate::stage::{SinkConfig, SourceConfig, StageConfig};
 use crate::stages::STAGES;
 use crate::yaml::{self, Document, Fault, Node, Place, Value, nearest, one_of};
@@ -83,7 +83,7 @@ pub struct Pipeline {
 }
 
 /// The words that every line accepts beside its part.
-pub const COMMON: [&str; 5] = ["id", "from", "queue", "every", "deadline"];
+pub const COMMON: [&str; 6] = ["id", "from", "queue", "every", "deadline", "faulty"];
 
 impl Pipeline {
     /// Reads a file.
@@ -227,7 +227,7 @@ fn read_line(index: usize, item: &Node, faults: &mut Vec<Fault>) -> Option<Line>
             return None;
         }
     };
-    let (word, part) = match read_part(word, place, value) {
+    let (word, mut part) = match read_part(word, place, value) {
         Ok(read) => read,
         Err(fault) => {
             faults.push(if words().any(|name| name == word) {
@@ -251,6 +251,16 @@ fn read_line(index: usize, item: &Node, faults: &mut Vec<Fault>) -> Option<Line>
                 format!("{at}.{word}: a source reads from no other line, so `{name}` means nothing here; remove it"),
             ));
         }
+    }
+    if let Some(wrong) = common.faulty {
+        part = match part {
+            Part::Source(inner) => Part::Source(Box::new(Faulty { inner: inner.into(), faults: wrong })),
+            other => {
+                let message = format!("{at}.{word}: `faulty` breaks sources only; put it on the line of a source");
+                faults.push(Fault::new(place, message));
+                other
+            }
+        };
     }
     (faults.len() == before).then(|| Line {
         id: common.id,
@@ -293,6 +303,10 @@ fn read_part(word: &str, place: Place, value: &Node) -> Result<(&'static str, Pa
     if let Some(part) = SINKS.iter().find(|part| part.name == word) {
         return Ok((part.name, Part::Sink((part.read)(value).map_err(shown)?)));
     }
+    if let Some((_, feature)) = LEFT_OUT.iter().find(|(left_out, _)| *left_out == word) {
+        let message = format!("this build has no `{word}`; build with `--features {feature}`");
+        return Err(Fault::new(place, message));
+    }
     let hint = nearest(word, words())
         .map_or_else(|| format!("there are {}", one_of(words())), |near| format!("did you mean `{near}`?"));
     Err(Fault::new(place, format!("unknown source, stage or sink `{word}`; {hint}")))
@@ -305,6 +319,7 @@ struct Common {
     queue: Option<QueueSetting>,
     every: Option<Every>,
     deadline: Option<Duration>,
+    faulty: Option<Faults>,
 }
 
 impl Common {
@@ -319,6 +334,7 @@ impl Common {
                 }
                 self.queue = Some(queue);
             }
+            "faulty" => self.faulty = Some(yaml::read(value)?),
             "every" => self.every = Some(read_every(value)?),
             _ => self.deadline = Some(read_duration(value)?),
         }

@@ -4,7 +4,7 @@ use super::config::{Every, Line, Part, Pipeline, WhenFull};
 use super::graph::Graph;
 use super::queue::{Edge, Inbox, Merge, Outbox, edge};
 use crate::error::{Error, Result};
-use crate::host::{Clock, DropReason, LineMetrics, Metrics, Stop};
+use crate::host::{Clock, DropReason, LineMetrics, Metrics, Secrets, Stop};
 use crate::stage::{Env, Sink, Source, Stage};
 use crate::types::Packet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -80,6 +80,7 @@ impl Run {
     /// What kept it from starting.
     pub fn start(pipeline: &Pipeline, graph: &Graph, env: &Env) -> Result<Self> {
         let metrics = Metrics::new(pipeline.lines.iter().map(|line| line.id.as_str()));
+        let env = &Env { secrets: Secrets::new(pipeline.document.secrets.clone()), ..env.clone() };
         let jobs = build(pipeline, env, &metrics)?;
         let fault = Arc::new(Fault::default());
         let count = pipeline.lines.len();
@@ -166,6 +167,10 @@ fn build(pipeline: &Pipeline, env: &Env, metrics: &Metrics) -> Result<Vec<Job>> 
         (Part::Source(config), None) => {
             let id = &pipeline.lines[index].id;
             let source = config.open(env, &Arc::from(id.as_str())).map_err(|e| e.at(id))?;
+            if let Some(health) = source.health() {
+                // Set once: each run has counters of its own.
+                let _ = metrics.lines[index].health.set(health);
+            }
             metrics.lines[index].expected.store(source.count().unwrap_or(0), Relaxed);
             Ok(Job::Source(source))
         }
@@ -202,7 +207,7 @@ impl Worker {
             let packet = match source.next() {
                 Ok(Some(packet)) => packet,
                 Ok(None) => break,
-                Err(error) if self.live && !matches!(error, Error::Internal(_)) => {
+                Err(error @ Error::Data(_)) if self.live => {
                     self.metrics.failed.fetch_add(1, Relaxed);
                     tracing::warn!(line = self.id, "{error}");
                     continue;

@@ -2,7 +2,7 @@
 
 use super::config::QueueSetting;
 use crate::sinks::SINKS;
-use crate::sources::SOURCES;
+use crate::sources::{Faults, SOURCES};
 use crate::stage::Part;
 use crate::stages::STAGES;
 use schemars::JsonSchema as _;
@@ -29,13 +29,16 @@ fn generator() -> SchemaGenerator {
 pub fn schema() -> Value {
     let mut generator = generator();
     let queue = Value::from(<QueueSetting as schemars::JsonSchema>::json_schema(&mut generator));
+    let faulty = Value::from(<Faults as schemars::JsonSchema>::json_schema(&mut generator));
     let common = |with_inputs: bool| {
         let mut map = Map::new();
         map.insert(
             "id".into(),
             json!({ "type": "string", "description": "Name of the line; the part's word if not given" }),
         );
-        if with_inputs {
+        if !with_inputs {
+            map.insert("faulty".into(), faulty.clone());
+        } else {
             let id = json!({ "type": "string" });
             map.insert("from".into(), json!({ "description": "Line above to read from, or several", "oneOf": [id, { "type": "array", "items": id, "minItems": 1 }] }));
             map.insert("queue".into(), queue.clone());
@@ -87,7 +90,8 @@ pub fn reference() -> String {
         | `from` | id of a line above, or a list of them: their packets are taken by media time (live: as they come) |\n\
         | `queue` | `{ capacity, when_full }` of the queue in front of the line; `block` and 2 for recorded streams, `drop_oldest` and 1 for live ones |\n\
         | `every` | take each so manieth packet (`3`), or one in so much media time (`2s`); the others end here, counted |\n\
-        | `deadline` | live streams: leave out packets older than this (`500ms`), counted |\n\n\
+        | `deadline` | live streams: leave out packets older than this (`500ms`), counted |\n\
+        | `faulty` | on a source: what goes wrong with it, for testing; see the end of the sources |\n\n\
         `${NAME}` in a text is the environment variable, `${file:PATH}` the content of a file; `$$` is a dollar sign.\n",
     );
     let groups = [
@@ -101,6 +105,12 @@ pub fn reference() -> String {
             let about = entry.schema.get("description").and_then(Value::as_str).unwrap_or_default();
             let _ = write!(out, "\n### `{}`\n\n{about}\n", entry.name);
             fields(&entry.schema, &mut out);
+        }
+        if title == "Sources" {
+            let schema = Value::from(<Faults as schemars::JsonSchema>::json_schema(&mut generator));
+            let about = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+            let _ = write!(out, "\n### `faulty`, beside any source\n\n{about}\n");
+            fields(&schema, &mut out);
         }
     }
     out

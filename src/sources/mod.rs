@@ -1,16 +1,39 @@
 //! Where frames come from: one source a file.
 
+#[cfg(feature = "camera")]
+pub mod camera;
+mod exec;
+mod faulty;
 mod images;
+pub mod live;
 pub mod scene;
+mod span;
 mod start;
 mod video;
+
+pub use faulty::{Faults, Faulty};
 
 use crate::registry;
 
 registry! {
     /// All sources, in the order of the manual.
     SOURCES: SourceConfig;
+    #[cfg(feature = "camera")]
+    camera => camera::Camera,
+    picam => exec::Picam,
+    ffmpeg => exec::Ffmpeg,
+    exec => exec::Exec,
     video => video::Video,
     images => images::Images,
     scene => scene::Scene,
 }
+
+/// Words of parts that this build leaves out, and the feature that brings each.
+pub const LEFT_OUT: &[(&str, &str)] = &[
+    #[cfg(not(feature = "camera"))]
+    ("camera", "camera"),
+    #[cfg(not(feature = "http"))]
+    ("mjpeg_http", "http"),
+    #[cfg(not(feature = "rtsp"))]
+    ("rtsp", "rtsp"),
+];

@@ -50,6 +50,8 @@ pub struct Document {
     pub text: String,
     /// The whole of it.
     pub root: Node,
+    /// What `${…}` stood for; never to be shown.
+    pub secrets: Vec<String>,
 }
 
 impl Document {
@@ -82,13 +84,16 @@ impl Document {
     /// [`Error::Config`] with all faults.
     pub fn parse(file: &str, text: String, lookup: impl Fn(&str) -> Result<String, String>) -> Result<Self> {
         let parsed = node::parse(&text);
-        let mut document = Self { file: file.into(), text, root: Node::null() };
+        let mut document = Self { file: file.into(), text, root: Node::null(), secrets: Vec::new() };
         match parsed {
             Err(fault) => Err(document.error(&[fault])),
             Ok(root) => {
                 document.root = root;
                 let mut faults = Vec::new();
-                substitute::apply(&mut document.root, &lookup, &mut faults);
+                let secrets = std::cell::RefCell::new(Vec::new());
+                let noted = |name: &str| lookup(name).inspect(|value| secrets.borrow_mut().push(value.clone()));
+                substitute::apply(&mut document.root, &noted, &mut faults);
+                document.secrets = secrets.into_inner();
                 if faults.is_empty() { Ok(document) } else { Err(document.error(&faults)) }
             }
         }

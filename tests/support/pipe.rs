@@ -1,6 +1,6 @@
 //! Runs pipelines from text.
 
-use ocelli::host::{Stop, SystemClock};
+use ocelli::host::{Secrets, Stop, SystemClock};
 use ocelli::infer::ModelStore;
 use ocelli::pipeline::{Graph, Outcome, Pipeline, run};
 use ocelli::stage::Env;
@@ -16,6 +16,7 @@ pub fn env(models: &[PathBuf]) -> Env {
         models: ModelStore::new(models, root),
         clock: Arc::new(SystemClock::default()),
         stop: Stop::default(),
+        secrets: Secrets::default(),
     }
 }
 

@@ -1,0 +1,71 @@
+//! What must not be shown.
+
+use std::sync::Arc;
+
+/// Texts that came out of `${…}`; they are taken out of whatever a child, a driver or a server says.
+#[derive(Clone, Debug, Default)]
+pub struct Secrets(Arc<[String]>);
+
+/// Shorter texts are no secrets, and taking them out would tear holes into plain words.
+const SHORTEST: usize = 3;
+
+impl Secrets {
+    /// Secrets to be taken out.
+    #[must_use]
+    pub fn new(mut secrets: Vec<String>) -> Self {
+        secrets.retain(|secret| secret.len() >= SHORTEST);
+        // The longer ones first: one may be part of another.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        Self(secrets.into())
+    }
+
+    /// The text without secrets, and without what stands before the `@` of an address.
+    #[must_use]
+    pub fn redact(&self, text: &str) -> String {
+        let mut out = text.to_owned();
+        for secret in &*self.0 {
+            if out.contains(secret.as_str()) {
+                out = out.replace(secret.as_str(), "${…}");
+            }
+        }
+        redact_addresses(&out)
+    }
+}
+
+/// `rtsp://user:password@host/` becomes `rtsp://…@host/`.
+#[must_use]
+pub fn redact_addresses(text: &str) -> String {
+    let (mut out, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find("://") {
+        let (head, tail) = rest.split_at(at + 3);
+        out.push_str(head);
+        let end =
+            tail.find(|c: char| c.is_whitespace() || matches!(c, '/' | '"' | '\'' | '?' | '#')).unwrap_or(tail.len());
+        // A password may hold a slash or worse: look to the last `@` of the word if it is followed by a host.
+        let word = tail.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'')).unwrap_or(tail.len());
+        let user = tail[..end].rfind('@').or_else(|| tail[..word].rfind('@').filter(|_| tail[..end].contains(':')));
+        rest = match user {
+            Some(user) => {
+                out.push('…');
+                &tail[user..]
+            }
+            None => tail,
+        };
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_and_user_parts_are_taken_out() {
+        let secrets = Secrets::new(vec!["hunter2".into(), "a".into()]);
+        assert_eq!(secrets.redact("a wrong hunter2!"), "a wrong ${…}!");
+        assert_eq!(secrets.redact("rtsp://me:pw@cam:554/x and http://h/p@q"), "rtsp://…@cam:554/x and http://h/p@q");
+        assert_eq!(secrets.redact("rtsp://me:p/w@cam/x"), "rtsp://…@cam/x");
+        assert_eq!(secrets.redact("no address"), "no address");
+    }
+}

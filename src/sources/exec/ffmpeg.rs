@@ -1,0 +1,104 @@
+//! Any address and codec that an installed ffmpeg reads.
+
+use super::child::{ChildLink, Output};
+use super::{Span, check_fps, interval};
+use crate::error::{Error, Result};
+use crate::sources::live;
+use crate::stage::{Care, Env, Link, OnLost, Source, SourceConfig};
+use crate::types::Size;
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// A live stream of any kind that `ffmpeg` reads: RTSP with H.265, RTMP, HLS, SRT, a V4L2 device with a codec of its own.
+///
+/// `- ffmpeg: { url: "rtsp://user:${PASSWORD}@camera/stream" }`
+///
+/// The password is visible to who may list processes; `rtsp` and `mjpeg_http` keep theirs to themselves. A recording
+/// is read by `video`.
+#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ffmpeg {
+    /// What is read.
+    pub url: String,
+    /// What `ffmpeg` is told before `-i`: `[-f, v4l2, -input_format, h264]`. For `rtsp://` it is told to use TCP.
+    #[serde(default)]
+    pub input: Vec<String>,
+    /// Frames a second, at most; all if not given.
+    #[serde(default)]
+    pub fps: Option<f64>,
+    /// Width and height to which it shrinks the pictures.
+    #[serde(default)]
+    pub size: Option<Size>,
+    /// What happens when it is lost.
+    #[serde(default)]
+    pub on_lost: OnLost,
+    /// Time without a picture that counts as a loss; if not given, 2 s or 10 frame intervals.
+    #[serde(default)]
+    pub stall_after: Option<Span>,
+}
+
+impl Ffmpeg {
+    fn args(&self) -> Vec<String> {
+        let mut args: Vec<String> =
+            ["-nostdin", "-v", "warning", "-nostats", "-fflags", "nobuffer", "-flags", "low_delay"]
+                .map(str::to_owned)
+                .into();
+        if self.url.starts_with("rtsp://") && !self.input.iter().any(|word| word == "-rtsp_transport") {
+            args.extend(["-rtsp_transport".into(), "tcp".into()]);
+        }
+        args.extend(self.input.iter().cloned());
+        args.extend(["-i".into(), self.url.clone(), "-map".into(), "0:v:0".into()]);
+        let mut filters = Vec::new();
+        if let Some(fps) = self.fps {
+            // Leaves frames out, and makes up none.
+            filters.push(format!("select='isnan(prev_selected_t)+gte(t-prev_selected_t,{})'", 0.999 / fps));
+        }
+        if let Some(Size { width, height }) = self.size {
+            filters.push(format!("scale={width}:{height}"));
+        }
+        if !filters.is_empty() {
+            args.extend(["-vf".into(), filters.join(",")]);
+        }
+        let end = ["-fps_mode", "passthrough", "-pix_fmt", "yuv420p", "-f", "yuv4mpegpipe", "-"];
+        args.extend(end.map(str::to_owned));
+        args
+    }
+}
+
+impl SourceConfig for Ffmpeg {
+    fn is_live(&self) -> bool {
+        true
+    }
+
+    fn frame_size(&self, _env: &Env) -> Option<Size> {
+        self.size
+    }
+
+    fn check(&self, _env: &Env) -> Result<()> {
+        if self.url.trim().is_empty() || self.url.starts_with('-') {
+            return Err(Error::Config("`url` is no address".into()));
+        }
+        check_fps(self.fps)
+    }
+
+    fn link(&self, env: &Env) -> Option<Box<dyn Link>> {
+        Some(Box::new(ChildLink {
+            programs: vec!["ffmpeg".into()],
+            args: self.args(),
+            output: Output::Y4m,
+            interval: interval(self.fps),
+            install: "Debian and Raspberry Pi OS: sudo apt install ffmpeg".into(),
+            secrets: env.secrets.clone(),
+        }))
+    }
+
+    fn care(&self) -> Care {
+        Care { on_lost: self.on_lost, stall_after: self.stall_after.map(|span| span.0) }
+    }
+
+    fn open(&self, env: &Env, id: &Arc<str>) -> Result<Box<dyn Source>> {
+        self.check(env)?;
+        let link = self.link(env).ok_or_else(|| Error::Internal("no link".into()))?;
+        Ok(live::keep(link, self.care(), env, id))
+    }
+}

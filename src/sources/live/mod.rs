@@ -1,0 +1,338 @@
+//! Keeps a live source alive: `opening → live → stalled → backoff → live | failed`.
+//!
+//! Each try has a thread of its own, which opens the source afresh and reads it. The line's thread waits for pictures
+//! and watches the time. A thread that hangs in a driver is left to itself, and a new one takes over. Nothing is ever
+//! invented: while a source is down, no frame comes.
+
+mod backoff;
+mod slot;
+mod timeline;
+
+use crate::error::{Error, Result};
+use crate::host::{Health, State};
+use crate::stage::{Care, Env, Link, OnLost, Shot, Source, Watch};
+use crate::types::{Frame, Packet, Pool};
+use backoff::Backoff;
+use slot::{News, Opened, Slot};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use timeline::Timeline;
+
+/// The least time without a picture that counts as a stall.
+const STALL: Duration = Duration::from_secs(2);
+/// The longest time from opening to the first picture.
+const OPENING: Duration = Duration::from_secs(10);
+/// Threads that hang in a driver; with more of them another try would only make it worse.
+const MOST_HUNG: usize = 3;
+/// How long the line's thread sleeps at most, in real time: it must see a stop.
+const LOOK: Duration = Duration::from_millis(50);
+/// Damaged pictures are told of once in this time.
+const TELL_DAMAGE: Duration = Duration::from_secs(10);
+
+/// Makes a source of a link: opened, watched, and opened again.
+#[must_use]
+pub fn keep(link: Box<dyn Link>, care: Care, env: &Env, id: &Arc<str>) -> Box<dyn Source> {
+    Box::new(Kept {
+        link: Arc::from(link),
+        care,
+        env: env.clone(),
+        id: Arc::clone(id),
+        health: Arc::default(),
+        phase: Phase::Down { until: Duration::ZERO },
+        hung: Vec::new(),
+        backoff: Backoff::new(),
+        frames: Pool::new(),
+        timeline: Timeline::default(),
+        seq: 0,
+        shot: Shot::default(),
+        was_live: false,
+        lost_at: None,
+        reason: String::new(),
+        same_reason: 0,
+        damage_told: None,
+        damaged: 0,
+    })
+}
+
+struct Kept {
+    link: Arc<dyn Link>,
+    care: Care,
+    env: Env,
+    id: Arc<str>,
+    health: Arc<Health>,
+    phase: Phase,
+    hung: Vec<JoinHandle<()>>,
+    backoff: Backoff,
+    frames: Pool<Frame>,
+    timeline: Timeline,
+    seq: u64,
+    shot: Shot,
+    /// Whether a picture ever came.
+    was_live: bool,
+    lost_at: Option<Duration>,
+    reason: String,
+    same_reason: u32,
+    damage_told: Option<Duration>,
+    damaged: u64,
+}
+
+enum Phase {
+    Down { until: Duration },
+    Up(Try),
+}
+
+/// One try: a thread, its slot, and what is known of it.
+struct Try {
+    slot: Arc<Slot>,
+    watch: Watch,
+    thread: JoinHandle<()>,
+    began: Duration,
+    /// The first and the last picture.
+    first: Option<Duration>,
+    last: Duration,
+    interval: Option<Duration>,
+    opened: Opened,
+}
+
+/// Reads a feed until it ends or nobody waits for it.
+fn capture(link: &dyn Link, watch: &Watch, slot: &Slot) -> Result<()> {
+    let mut feed = link.connect(watch)?;
+    slot.opened(Opened { about: feed.about(), interval: feed.interval() });
+    let mut shot = Shot::default();
+    while !watch.is_over() {
+        match feed.read(&mut shot) {
+            Ok(true) => slot.put(&mut shot, watch.clock.now()),
+            Ok(false) => return Ok(()),
+            Err(error @ Error::Data(_)) => slot.damaged(error),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// What a panic said.
+fn said(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
+}
+
+impl Kept {
+    fn start(&mut self) -> Result<()> {
+        self.hung.retain(|thread| !thread.is_finished());
+        if self.hung.len() >= MOST_HUNG {
+            let reason =
+                format!("{MOST_HUNG} earlier tries still hang in the driver; unplug it or restart the machine");
+            return self.lost(Error::Device(reason));
+        }
+        self.health.count_try();
+        if self.reason.is_empty() {
+            self.enter(State::Opening, "");
+        } else {
+            self.health.set(State::Opening, &self.reason);
+        }
+        let watch = Watch::new(Arc::clone(&self.env.clock), self.env.stop.clone());
+        let slot = Arc::<Slot>::default();
+        let (link, seen, put) = (Arc::clone(&self.link), watch.clone(), Arc::clone(&slot));
+        let work = move || {
+            // A driver's crate that panics is a lost camera, not the end of the program.
+            let done = catch_unwind(AssertUnwindSafe(|| capture(&*link, &seen, &put)));
+            put.end(done.unwrap_or_else(|panic| Err(Error::Device(format!("panicked: {}", said(&*panic))))));
+        };
+        let thread = std::thread::Builder::new().name(format!("{}-in", self.id)).spawn(work);
+        let thread = thread.map_err(|e| Error::io(format!("thread for `{}`", self.id), e))?;
+        let now = self.env.clock.now();
+        let opened = Opened::default();
+        let fresh = Try { slot, watch, thread, began: now, first: None, last: now, interval: None, opened };
+        self.phase = Phase::Up(fresh);
+        Ok(())
+    }
+
+    fn enter(&self, state: State, reason: &str) {
+        self.health.set(state, reason);
+        let (line, state) = (&*self.id, state.word());
+        match state {
+            "stalled" | "backoff" | "failed" => tracing::warn!(line, state, "{reason}"),
+            _ => tracing::info!(line, state, "{reason}"),
+        }
+    }
+
+    /// The source is gone: waits before the next try, or ends the run.
+    fn lost(&mut self, error: Error) -> Result<()> {
+        let now = self.env.clock.now();
+        let live_for = match std::mem::replace(&mut self.phase, Phase::Down { until: now }) {
+            Phase::Up(old) => {
+                old.watch.give_up();
+                self.hung.push(old.thread);
+                old.first.map(|first| now.saturating_sub(first))
+            }
+            Phase::Down { .. } => None,
+        };
+        self.timeline.lost();
+        if let Some(time) = live_for {
+            self.health.count_loss();
+            self.lost_at = Some(now);
+            self.backoff.has_been_live(time);
+        }
+        let reason = self.env.secrets.redact(&error.to_string());
+        if matches!(error, Error::Internal(_)) || (matches!(error, Error::Config(_)) && !self.was_live) {
+            self.enter(State::Failed, &reason);
+            let internal = matches!(error, Error::Internal(_));
+            return Err(if internal { Error::Internal(reason) } else { Error::Config(reason) });
+        }
+        if self.care.on_lost == OnLost::Exit {
+            self.enter(State::Failed, &reason);
+            return Err(Error::Device(reason));
+        }
+        let wait = self.backoff.wait();
+        self.phase = Phase::Down { until: now + wait };
+        let reason = format!("{reason}; trying again in {:.2} s", wait.as_secs_f64());
+        self.tell(&error.to_string(), &reason);
+        Ok(())
+    }
+
+    /// Into the log once for each change of the reason, and then at the 10th, 100th … time.
+    fn tell(&mut self, plain: &str, reason: &str) {
+        if plain == self.reason {
+            self.same_reason += 1;
+            self.health.set(State::Backoff, reason);
+            if self.same_reason >= 10 && 10u32.pow(self.same_reason.ilog10()) == self.same_reason {
+                tracing::warn!(line = &*self.id, state = "backoff", tries = self.same_reason, "still: {reason}");
+            }
+            return;
+        }
+        self.reason = plain.to_owned();
+        self.same_reason = 1;
+        self.enter(State::Backoff, reason);
+    }
+
+    /// Whether pictures stay away for too long, and the words for it.
+    fn stalled(&self, of: &Try) -> Option<String> {
+        let now = self.env.clock.now();
+        let silent = now.saturating_sub(of.last);
+        let known = of.opened.interval.max(of.interval);
+        let after = self.care.stall_after.unwrap_or_else(|| STALL.max(known.unwrap_or_default() * 10));
+        let limit = if of.first.is_some() { after } else { after.max(OPENING) };
+        (silent > limit).then(|| match of.first {
+            Some(_) => format!("no picture for {:.1} s", silent.as_secs_f64()),
+            None => format!("no picture within {:.0} s of opening", now.saturating_sub(of.began).as_secs_f64()),
+        })
+    }
+
+    fn look_for_stall(&mut self) -> Result<()> {
+        let Phase::Up(of) = &self.phase else { return Ok(()) };
+        let Some(reason) = self.stalled(of) else { return Ok(()) };
+        if of.first.is_some() {
+            self.enter(State::Stalled, &reason);
+        }
+        self.lost(Error::Device(reason))
+    }
+
+    fn picture(&mut self, at: Duration, missed: u64) -> Result<Packet> {
+        let Phase::Up(of) = &mut self.phase else { return Err(Error::Internal("a picture from nowhere".into())) };
+        let first = of.first.is_none();
+        if !first {
+            // The longest of the last intervals, slowly forgotten.
+            let interval = at.saturating_sub(of.last) / (1 + u32::try_from(missed).unwrap_or(u32::MAX - 1));
+            of.interval = Some(interval.max(of.interval.unwrap_or_default().mul_f64(0.9)));
+        }
+        of.last = at;
+        if first {
+            of.first = Some(at);
+            let about = std::mem::take(&mut of.opened.about);
+            let down = self.lost_at.take().map(|lost| at.saturating_sub(lost));
+            self.health.add_down(down.unwrap_or_default());
+            let back = down.map_or(String::new(), |down| format!("back after {:.1} s ", down.as_secs_f64()));
+            (self.was_live, self.same_reason) = (true, 0);
+            self.reason.clear();
+            self.enter(State::Live, format!("{back}{about}").trim_end());
+        }
+        let (pts, jumped) = self.timeline.pts(at, self.shot.media);
+        if let Some(by) = jumped {
+            tracing::warn!(
+                line = &*self.id,
+                "the source's time jumped by {:.3} s; going on by our own",
+                by as f64 / 1e9
+            );
+        }
+        self.seq += missed;
+        let (clock, shot) = (&self.env.clock, &mut self.shot);
+        let frame = self.frames.fill(|frame| {
+            frame.source = Arc::clone(&self.id);
+            frame.seq = self.seq;
+            frame.pts = pts;
+            frame.wall = clock.wall() - clock.now().saturating_sub(at);
+            std::mem::swap(&mut frame.image, &mut shot.image);
+            Ok::<(), Error>(())
+        })?;
+        self.seq += 1;
+        Ok(Packet::new(frame))
+    }
+
+    /// Damaged pictures cost themselves; told of now and then.
+    fn damage(&mut self, count: u64, error: Error) -> Option<Error> {
+        let now = self.env.clock.now();
+        self.damaged += count;
+        if self.damage_told.is_some_and(|told| now.saturating_sub(told) < TELL_DAMAGE) {
+            return None;
+        }
+        self.damage_told = Some(now);
+        let more = std::mem::take(&mut self.damaged) - 1;
+        Some(if more > 0 { error.at(format_args!("{} damaged pictures, the last", more + 1)) } else { error })
+    }
+}
+
+impl Source for Kept {
+    fn next(&mut self) -> Result<Option<Packet>> {
+        while !self.env.stop.is_requested() {
+            let of = match &mut self.phase {
+                Phase::Down { until } => {
+                    let left = until.saturating_sub(self.env.clock.now());
+                    if left.is_zero() {
+                        self.start()?;
+                    } else {
+                        self.env.clock.sleep(left.min(LOOK));
+                    }
+                    continue;
+                }
+                Phase::Up(of) => of,
+            };
+            match of.slot.wait(LOOK, &mut self.shot.image, &mut self.shot.media) {
+                News::Opened(opened) => {
+                    of.opened = opened;
+                    // A picture may be waiting behind this.
+                    continue;
+                }
+                News::Picture { at, missed } => return self.picture(at, missed).map(Some),
+                News::Damaged(count, error) => {
+                    if let Some(error) = self.damage(count, error) {
+                        return Err(error);
+                    }
+                }
+                News::Ended(Ok(())) => return Ok(None),
+                News::Ended(Err(error)) => self.lost(error)?,
+                News::Nothing => {}
+            }
+            self.look_for_stall()?;
+        }
+        Ok(None)
+    }
+
+    fn health(&self) -> Option<Arc<Health>> {
+        Some(Arc::clone(&self.health))
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if let Phase::Up(old) = &self.phase {
+            old.watch.give_up();
+            // A moment for children to be ended and devices to be closed; what hangs is left to the process's end.
+            let patience = std::time::Instant::now();
+            while !old.thread.is_finished() && patience.elapsed() < Duration::from_millis(1500) {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Times in settings.
+
+use serde::{Deserialize, Deserializer};
+use std::time::Duration;
+
+/// A time such as `500ms`, `2s` or `1h`; never zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let parsed = humantime::parse_duration(&text).ok();
+        let sane = parsed.filter(|time| !time.is_zero() && *time < Duration::from_hours(24 * 365));
+        let message = || serde::de::Error::custom(format!("{text:?} is no time; write it as 500ms, 2s or 1h"));
+        sane.map(Self).ok_or_else(message)
+    }
+}
+
+impl schemars::JsonSchema for Span {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Span".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string" })
+    }
+}

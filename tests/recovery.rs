@@ -1,0 +1,176 @@
+//! Live sources that are lost and come back, by `faulty:` and a clock that the tests move. No real time is waited for.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use ocelli::error::Error;
+use ocelli::host::{ManualClock, State};
+use ocelli::stage::{Env, Part, Source, SourceConfig};
+use std::sync::Arc;
+use std::time::Duration;
+use support::pipe;
+
+/// The first line's source, opened on a clock that jumps when somebody sleeps.
+fn open(line: &str) -> (Box<dyn Source>, Env) {
+    let pipeline = pipe::parse(&format!("pipeline:\n- {line}\n- jsonl\n"));
+    let env = Env { clock: Arc::new(ManualClock::default()), ..pipe::env(&[]) };
+    let ocelli::pipeline::Part::Source(config) = &pipeline.lines[0].part else { panic!("no source") };
+    let source = config.open(&env, &Arc::from("door")).unwrap();
+    (source, env)
+}
+
+/// A number of `/proc/self/status`, such as `VmRSS` in KiB or `Threads`.
+fn status(word: &str) -> u64 {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = text.lines().find(|line| line.starts_with(word)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_thousand_losses_are_recovered_and_cost_neither_memory_nor_threads() {
+    let every_tenth: Vec<String> = (1..=1000).map(|nth| (nth * 10).to_string()).collect();
+    // Each tenth frame: 900 are unplugged, 100 freeze until they are given up.
+    let (frozen, gone): (Vec<_>, Vec<_>) = every_tenth.iter().enumerate().partition(|(nth, _)| nth % 10 < 1);
+    let list = |of: &[(usize, &String)]| of.iter().map(|(_, n)| n.as_str()).collect::<Vec<_>>().join(", ");
+    let line = format!(
+        "{{ scene: {{ live: true, fps: 30, size: [320, 240] }}, faulty: {{ unplug: [{}], unplug_for: 900ms, freeze: [{}], freeze_for: 8000h }} }}",
+        list(&gone),
+        list(&frozen)
+    );
+    let (mut source, _env) = open(&line);
+    let health = source.health().unwrap();
+    let (mut last, mut frames) = (None, 0u64);
+    let mut after_warm_up = (0, 0);
+    let mut report: Vec<(u64, u64, u64)> = Vec::new();
+    while health.losses() < 1000 || health.get().0 != State::Live {
+        assert!(last.is_none_or(|(seq, _)| seq < 20_000), "{} losses of 1000", health.losses());
+        let packet = source.next().unwrap().unwrap();
+        let now = (packet.frame.seq, packet.frame.pts);
+        assert!(last.is_none_or(|last: (u64, Duration)| now.0 > last.0 && now.1 > last.1), "{last:?} then {now:?}");
+        last = Some(now);
+        frames += 1;
+        if health.losses() == 100 && after_warm_up.0 == 0 {
+            after_warm_up = (status("VmRSS"), status("Threads"));
+        }
+        if health.losses() % 250 == 0 && report.last().is_none_or(|(at, ..)| *at != health.losses()) {
+            report.push((health.losses(), status("VmRSS"), status("Threads")));
+        }
+    }
+    let (memory, threads) = (status("VmRSS"), status("Threads"));
+    report.push((health.losses(), memory, threads));
+    for (losses, kib, threads) in &report {
+        eprintln!("{losses} losses: {kib} KiB resident, {threads} threads");
+    }
+    eprintln!(
+        "{frames} frames, {} tries, down for {:.0} s of the test's clock",
+        health.tries(),
+        health.down().as_secs_f64()
+    );
+    assert!(memory < after_warm_up.0 + 4096, "{} KiB after 100 losses, {memory} KiB after 1000", after_warm_up.0);
+    assert!(threads <= after_warm_up.1 + 2, "{} threads after 100 losses, {threads} after 1000", after_warm_up.1);
+}
+
+#[test]
+fn a_drop_leaves_a_gap_and_corruption_the_size() {
+    let line = "{ scene: { frames: 20, size: [64, 48] }, faulty: { drop: [3], corrupt: [5], time_jump: [7] } }";
+    let (mut broken, _env) = open(line);
+    let (mut whole, _env) = open("scene: { frames: 20, size: [64, 48] }");
+    let mut all = Vec::new();
+    while let Some(packet) = broken.next().unwrap() {
+        all.push(packet.frame);
+    }
+    let mut clean = Vec::new();
+    while let Some(packet) = whole.next().unwrap() {
+        clean.push((*packet.frame).clone());
+    }
+    assert_eq!(all.iter().map(|frame| frame.seq).collect::<Vec<_>>(), (0..20).filter(|n| *n != 3).collect::<Vec<_>>());
+    for frame in &all {
+        let pair = &clean[frame.seq as usize];
+        assert_eq!(frame.image.data != pair.image.data, frame.seq == 5, "frame {}", frame.seq);
+        let jump = if frame.seq >= 7 { Duration::from_secs(3600) } else { Duration::ZERO };
+        assert_eq!(frame.pts, pair.pts + jump);
+    }
+}
+
+#[test]
+fn an_unplugged_recording_ends_the_run_with_the_code_of_devices() {
+    let env = pipe::env(&[]);
+    let text = "pipeline:\n- { scene: { frames: 20, size: [64, 48] }, faulty: { unplug: [4] } }\n- jsonl: { path: /dev/null }\n";
+    let error = pipe::play(text, &env).result.unwrap_err();
+    assert_eq!((error.to_string().as_str(), error.exit_code()), ("scene: frame 4: unplugged by `faulty`", 4));
+}
+
+#[test]
+fn a_time_that_jumps_does_not_move_ours() {
+    let line = "{ scene: { live: true, fps: 10, size: [64, 48] }, faulty: { time_jump: [5, 9], jump_by: 2h } }";
+    let (mut source, _env) = open(line);
+    let times: Vec<Duration> = (0..15).map(|_| source.next().unwrap().unwrap().frame.pts).collect();
+    assert!(times.is_sorted() && times[14] < Duration::from_mins(10), "{times:?}");
+}
+
+#[test]
+fn a_source_that_never_opens_is_tried_until_the_stop_and_a_wrong_setting_ends_the_run() {
+    use ocelli::stage::{Care, Feed, Link, OnLost, Watch};
+    struct Never(fn() -> Error);
+    impl Link for Never {
+        fn connect(&self, _: &Watch) -> ocelli::error::Result<Box<dyn Feed>> {
+            Err((self.0)())
+        }
+    }
+    let keep = |link: Never, on_lost, env: &Env| {
+        ocelli::sources::live::keep(Box::new(link), Care { on_lost, stall_after: None }, env, &Arc::from("door"))
+    };
+    let env = Env { clock: Arc::new(ManualClock::default()), ..pipe::env(&[]) };
+    let mut exits = keep(
+        Never(|| Error::Io { what: "camera".into(), source: std::io::ErrorKind::NotFound.into() }),
+        OnLost::Exit,
+        &env,
+    );
+    assert_eq!(exits.next().unwrap_err().exit_code(), 4);
+    let mut wrong = keep(Never(|| Error::Config("no such format".into())), OnLost::Retry, &env);
+    assert_eq!(wrong.next().unwrap_err().exit_code(), 2);
+    let mut panics = keep(Never(|| panic!("driver broke")), OnLost::Exit, &env);
+    assert!(panics.next().unwrap_err().to_string().contains("driver broke"));
+
+    let mut absent = keep(Never(|| Error::Device("no camera".into())), OnLost::Retry, &env);
+    let health = absent.health().unwrap();
+    let waits = std::thread::spawn(move || absent.next().unwrap().is_none());
+    while health.tries() < 20 {
+        std::thread::yield_now();
+    }
+    let (state, reason) = health.get();
+    assert!(reason.starts_with("no camera") && matches!(state, State::Backoff | State::Opening), "{state:?} {reason}");
+    env.stop.request();
+    assert!(waits.join().unwrap(), "a stop is the end in order");
+}
+
+#[test]
+fn damaged_pictures_cost_themselves_and_nothing_but_damage_is_a_stall() {
+    use ocelli::stage::{Care, Feed, Link, OnLost, Shot, Watch};
+    struct Garbage;
+    struct GarbageFeed(u32, Watch);
+    impl Link for Garbage {
+        fn connect(&self, watch: &Watch) -> ocelli::error::Result<Box<dyn Feed>> {
+            Ok(Box::new(GarbageFeed(0, watch.clone())))
+        }
+    }
+    impl Feed for GarbageFeed {
+        fn read(&mut self, _: &mut Shot) -> ocelli::error::Result<bool> {
+            self.0 += 1;
+            let _ = self.1.sleep(Duration::from_millis(100));
+            if self.0 == 1 { Ok(true) } else { Err(Error::Data("torn".into())) }
+        }
+    }
+    let env = Env { clock: Arc::new(ManualClock::default()), ..pipe::env(&[]) };
+    let care = Care { on_lost: OnLost::Exit, stall_after: None };
+    let mut source = ocelli::sources::live::keep(Box::new(Garbage), care, &env, &Arc::from("door"));
+    assert_eq!(source.next().unwrap().unwrap().frame.seq, 0);
+    let said: Vec<String> = std::iter::from_fn(|| source.next().err().map(|e| e.to_string())).take(2).collect();
+    assert!(said[0].contains("torn") && said[1].contains("no picture for"), "{said:?}");
+}
+
+/// What the registry holds can be opened by anyone.
+#[allow(dead_code)]
+fn parts_are_shared(part: &'static Part<dyn SourceConfig>) -> impl Sync {
+    part
+}
