@@ -87,7 +87,7 @@ fn a_drop_leaves_a_gap_and_corruption_the_size() {
     for frame in &all {
         let pair = &clean[frame.seq as usize];
         assert_eq!(frame.image.data != pair.image.data, frame.seq == 5, "frame {}", frame.seq);
-        let jump = if frame.seq >= 7 { Duration::from_secs(3600) } else { Duration::ZERO };
+        let jump = if frame.seq >= 7 { Duration::from_hours(1) } else { Duration::ZERO };
         assert_eq!(frame.pts, pair.pts + jump);
     }
 }

@@ -1,6 +1,8 @@
 //! The command line: one verb a file.
 
 mod check;
+mod devices;
+mod doctor;
 mod models;
 mod progress;
 mod run;
@@ -27,6 +29,8 @@ use tracing_subscriber::EnvFilter;
   ocelli run pipelines/quickstart.yaml       find objects in the bundled clip
   ocelli check pipelines/*.yaml              look for faults without running anything
   ocelli scene --export coco --out data      labelled pictures to train with
+  ocelli devices                             cameras, and what they offer
+  ocelli doctor                              whether this machine is fit
   ocelli models list                         the models that pipelines can name
 
 Exit codes: 0 done, 2 a fault in the YAML or the command line, 3 a fault in a model, 4 a device, 5 bad
@@ -64,6 +68,8 @@ enum Verb {
     Schema(schema::SchemaArgs),
     Scene(scene::SceneArgs),
     Models(models::ModelsArgs),
+    Devices(devices::DevicesArgs),
+    Doctor(doctor::DoctorArgs),
 }
 
 impl Global {
@@ -111,6 +117,8 @@ pub fn main() -> ExitCode {
         Verb::Schema(args) => args.run(),
         Verb::Scene(args) => args.run(),
         Verb::Models(args) => args.run(&cli.global),
+        Verb::Devices(args) => args.run(),
+        Verb::Doctor(args) => args.run(),
     };
     match result {
         Ok(()) | Err(Error::ReaderGone) => ExitCode::SUCCESS,

@@ -19,6 +19,12 @@ impl Secrets {
         Self(secrets.into())
     }
 
+    /// These and more.
+    #[must_use]
+    pub fn with(&self, more: Vec<String>) -> Self {
+        Self::new(self.0.iter().cloned().chain(more).collect())
+    }
+
     /// The text without secrets, and without what stands before the `@` of an address.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {

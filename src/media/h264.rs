@@ -45,7 +45,7 @@ pub struct H264Reader<P> {
     ended: bool,
 }
 
-fn failed(e: impl std::fmt::Display) -> Error {
+pub(super) fn failed(e: impl std::fmt::Display) -> Error {
     Error::Data(format!("H.264: {e}"))
 }
 
@@ -104,7 +104,26 @@ impl<P: PacketSource> H264Reader<P> {
     }
 }
 
-fn decode(decoder: &mut Decoder, nal: &NalUnit<'_>) -> Result<()> {
+/// The planes of a picture, brought to 8 bits where they have more.
+pub(super) fn planes<'a>(frame: &'a Frame, narrow: &'a mut [Vec<u8>; 3]) -> Planes<'a> {
+    let size = Size::new(frame.width, frame.height);
+    let sampling = match frame.chroma_format {
+        ChromaFormat::Yuv420 => Subsampling::Yuv420,
+        ChromaFormat::Yuv422 => Subsampling::Yuv422,
+    };
+    if frame.bytes_per_sample() == 1 {
+        return Planes { y: &frame.y, u: &frame.u, v: &frame.v, sampling, size };
+    }
+    let shift = frame.bit_depth - 8;
+    for (narrow, wide) in narrow.iter_mut().zip([&frame.y, &frame.u, &frame.v]) {
+        narrow.clear();
+        narrow.extend(wide.as_chunks::<2>().0.iter().map(|&b| (u16::from_le_bytes(b) >> shift) as u8));
+    }
+    let [y, u, v] = narrow;
+    Planes { y, u, v, sampling, size }
+}
+
+pub(super) fn decode(decoder: &mut Decoder, nal: &NalUnit<'_>) -> Result<()> {
     match catch_unwind(AssertUnwindSafe(|| decoder.decode_nal(nal).map(|_| ()))) {
         Ok(Ok(())) => Ok(()),
         Ok(Err(e)) => Err(failed(format!("{e:?}"))),
@@ -117,23 +136,7 @@ impl<P: PacketSource> VideoReader for H264Reader<P> {
         let Some((time, frame)) = self.advance()? else { return Ok(None) };
         let start = *self.start.get_or_insert(time);
         let pts = Duration::from_nanos(u64::try_from(time - start).unwrap_or(0));
-        let frame = &*self.current.insert(frame);
-        let size = Size::new(frame.width, frame.height);
-        let sampling = match frame.chroma_format {
-            ChromaFormat::Yuv420 => Subsampling::Yuv420,
-            ChromaFormat::Yuv422 => Subsampling::Yuv422,
-        };
-        let planes = if frame.bytes_per_sample() == 1 {
-            Planes { y: &frame.y, u: &frame.u, v: &frame.v, sampling, size }
-        } else {
-            let shift = frame.bit_depth - 8;
-            for (narrow, wide) in self.narrow.iter_mut().zip([&frame.y, &frame.u, &frame.v]) {
-                narrow.clear();
-                narrow.extend(wide.as_chunks::<2>().0.iter().map(|&b| (u16::from_le_bytes(b) >> shift) as u8));
-            }
-            let [y, u, v] = &self.narrow;
-            Planes { y, u, v, sampling, size }
-        };
+        let planes = planes(self.current.insert(frame), &mut self.narrow);
         Ok(Some(Picture { pts, pixels: Pixels::Yuv(planes, self.how) }))
     }
 

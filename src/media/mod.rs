@@ -5,6 +5,8 @@ pub mod ffmpeg;
 pub mod fmp4;
 #[cfg(feature = "h264")]
 pub mod h264;
+#[cfg(feature = "h264")]
+pub mod h264_live;
 pub mod jpeg;
 pub mod mjpeg;
 #[cfg(feature = "mkv")]

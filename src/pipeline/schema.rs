@@ -36,9 +36,7 @@ pub fn schema() -> Value {
             "id".into(),
             json!({ "type": "string", "description": "Name of the line; the part's word if not given" }),
         );
-        if !with_inputs {
-            map.insert("faulty".into(), faulty.clone());
-        } else {
+        if with_inputs {
             let id = json!({ "type": "string" });
             map.insert("from".into(), json!({ "description": "Line above to read from, or several", "oneOf": [id, { "type": "array", "items": id, "minItems": 1 }] }));
             map.insert("queue".into(), queue.clone());
@@ -47,6 +45,8 @@ pub fn schema() -> Value {
                 "deadline".into(),
                 json!({ "description": "Live: leave out packets older than this (500ms)", "type": "string" }),
             );
+        } else {
+            map.insert("faulty".into(), faulty.clone());
         }
         map
     };

@@ -6,6 +6,10 @@ mod exec;
 mod faulty;
 mod images;
 pub mod live;
+#[cfg(feature = "http")]
+mod mjpeg_http;
+#[cfg(feature = "rtsp")]
+mod rtsp;
 pub mod scene;
 mod span;
 mod start;
@@ -21,6 +25,10 @@ registry! {
     #[cfg(feature = "camera")]
     camera => camera::Camera,
     picam => exec::Picam,
+    #[cfg(feature = "rtsp")]
+    rtsp => rtsp::Rtsp,
+    #[cfg(feature = "http")]
+    mjpeg_http => mjpeg_http::MjpegHttp,
     ffmpeg => exec::Ffmpeg,
     exec => exec::Exec,
     video => video::Video,

@@ -13,7 +13,7 @@ pub struct Frame {
     pub seq: u64,
     /// Media time since the source's first frame; never the wall clock.
     pub pts: Duration,
-    /// The source's start plus `pts`; for output only.
+    /// Recorded: the source's start plus `pts`. Live: the time of day when it came. For output only.
     pub wall: SystemTime,
     /// The pixels.
     pub image: Image,

@@ -113,7 +113,7 @@ pub fn list() -> Vec<Node> {
         };
         let path = entry.path();
         let stable = names.get(&path).cloned().unwrap_or_default();
-        let mut node = Node { stable, path, ..Node::default() };
+        let mut node = Node { path, stable, ..Node::default() };
         match open(&node.path) {
             Err(error) => node.problem = Some(error.to_string()),
             Ok(device) => {

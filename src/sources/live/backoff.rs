@@ -30,7 +30,7 @@ impl Backoff {
         self.dice ^= self.dice << 17;
         let whole = self.next;
         self.next = (whole * 2).min(MOST);
-        whole - whole.mul_f64((self.dice % 1000) as f64 / 4000.0)
+        whole.mul_f64(1.0 - (self.dice % 1000) as f64 / 4000.0)
     }
 
     /// Forgets the failures, once it has been live for as long as it would wait next: a camera that gives one picture

@@ -124,7 +124,7 @@ impl Kept {
         if self.hung.len() >= MOST_HUNG {
             let reason =
                 format!("{MOST_HUNG} earlier tries still hang in the driver; unplug it or restart the machine");
-            return self.lost(Error::Device(reason));
+            return self.lost(&Error::Device(reason));
         }
         self.health.count_try();
         if self.reason.is_empty() {
@@ -159,7 +159,7 @@ impl Kept {
     }
 
     /// The source is gone: waits before the next try, or ends the run.
-    fn lost(&mut self, error: Error) -> Result<()> {
+    fn lost(&mut self, error: &Error) -> Result<()> {
         let now = self.env.clock.now();
         let live_for = match std::mem::replace(&mut self.phase, Phase::Down { until: now }) {
             Phase::Up(old) => {
@@ -202,7 +202,7 @@ impl Kept {
             }
             return;
         }
-        self.reason = plain.to_owned();
+        plain.clone_into(&mut self.reason);
         self.same_reason = 1;
         self.enter(State::Backoff, reason);
     }
@@ -226,7 +226,7 @@ impl Kept {
         if of.first.is_some() {
             self.enter(State::Stalled, &reason);
         }
-        self.lost(Error::Device(reason))
+        self.lost(&Error::Device(reason))
     }
 
     fn picture(&mut self, at: Duration, missed: u64) -> Result<Packet> {
@@ -311,7 +311,7 @@ impl Source for Kept {
                     }
                 }
                 News::Ended(Ok(())) => return Ok(None),
-                News::Ended(Err(error)) => self.lost(error)?,
+                News::Ended(Err(error)) => self.lost(&error)?,
                 News::Nothing => {}
             }
             self.look_for_stall()?;

@@ -1,0 +1,98 @@
+//! The age of results: a live source of 30 frames a second behind a stage that takes 100 ms.
+//!
+//! `cargo bench --bench live`. Queues that hold the newest frame against queues that hold 30 (`queue:`), side by side in
+//! one run: the first stay young, the second creep to a multiple of the stage's time.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use ocelli::error::Result;
+use ocelli::host::{Clock, Secrets, Stop, SystemClock};
+use ocelli::infer::ModelStore;
+use ocelli::pipeline::{Graph, Line, Part, Pipeline, QueueSetting, Run};
+use ocelli::stage::{Env, Sink, SinkConfig, Stage, StageConfig};
+use ocelli::types::{Packet, Products};
+use ocelli::yaml::{Document, Place};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+const WORK: Duration = Duration::from_millis(100);
+
+struct Slow;
+
+impl StageConfig for Slow {
+    fn needs(&self) -> Products {
+        Products::empty()
+    }
+    fn gives(&self) -> Products {
+        Products::empty()
+    }
+    fn build(&self, _: &Env) -> Result<Box<dyn Stage>> {
+        Ok(Box::new(Self))
+    }
+}
+
+impl Stage for Slow {
+    fn process(&mut self, packet: Packet) -> Result<Option<Packet>> {
+        std::thread::sleep(WORK);
+        Ok(Some(packet))
+    }
+}
+
+#[derive(Clone)]
+struct Ages(Arc<dyn Clock>, Arc<Mutex<Vec<f64>>>);
+
+impl SinkConfig for Ages {
+    fn needs(&self) -> Products {
+        Products::empty()
+    }
+    fn open(&self, _: &Env) -> Result<Box<dyn Sink>> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl Sink for Ages {
+    fn write(&mut self, packet: &Packet) -> Result<()> {
+        self.1.lock().unwrap().push((self.0.now() - packet.born).as_secs_f64() * 1e3);
+        Ok(())
+    }
+}
+
+fn line(id: &str, part: Part, queue: Option<usize>) -> Line {
+    let queue = queue.map(|capacity| QueueSetting { capacity: Some(capacity), when_full: None });
+    let (from, secrets, place) = (Vec::new(), Vec::new(), Place::default());
+    Line { id: id.into(), word: "bench", part, from, queue, every: None, deadline: None, place, secrets }
+}
+
+/// Ages in milliseconds of what arrives in `seconds` from a live scene through so many slots in front of the slow stage.
+fn ages(capacity: Option<usize>, seconds: u64) -> Vec<f64> {
+    let text = format!(
+        "pipeline:\n- {{ scene: {{ live: true, fps: 30, size: [320, 240], frames: {} }}, faulty: {{}} }}\n",
+        seconds * 30
+    );
+    let mut pipeline = Pipeline::of(Document::parse("bench.yaml", text, |_| Err(String::new())).unwrap()).unwrap();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let seen = Arc::<Mutex<Vec<f64>>>::default();
+    pipeline.lines.push(line("slow", Part::Stage(Box::new(Slow)), capacity));
+    pipeline.lines.push(line("ages", Part::Sink(Box::new(Ages(Arc::clone(&clock), Arc::clone(&seen)))), None));
+    let env = Env {
+        base_dir: ".".into(),
+        models: ModelStore::new(&[], Path::new(".")),
+        clock,
+        stop: Stop::default(),
+        secrets: Secrets::default(),
+    };
+    let graph = Graph::check(&pipeline, &env).unwrap();
+    Run::start(&pipeline, &graph, &env).unwrap().wait().result.unwrap();
+    let mut ages = seen.lock().unwrap().clone();
+    ages.sort_by(f64::total_cmp);
+    ages
+}
+
+fn main() {
+    println!("queue             results   median ms   p95 ms");
+    for (name, capacity) in [("newest (default)", None), ("capacity: 30", Some(30)), ("newest (again)", None)] {
+        let ages = ages(capacity, 15);
+        let at = |part: f64| ages[((ages.len() - 1) as f64 * part) as usize];
+        println!("{name:17} {:7}   {:9.0}   {:6.0}", ages.len(), at(0.5), at(0.95));
+    }
+}

@@ -1,0 +1,125 @@
+//! H.264 as it comes from a camera: access units in, pictures out as soon as they can be shown.
+
+use super::check_size;
+use super::h264::{decode, failed, planes};
+use super::video::Pixels;
+use crate::error::{Error, Result};
+use crate::ops::color::Colorimetry;
+use rust_h264::decoder::{Decoder, Frame};
+use rust_h264::nal::{NalUnitType, parse_annex_b, parse_sps_info};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+/// Decodes a live stream. Holds back only as many pictures as the stream says it reorders; one that does not say is
+/// taken not to, until a picture comes out of order.
+pub struct LiveDecoder {
+    decoder: Decoder,
+    depth: usize,
+    most: usize,
+    how: Colorimetry,
+    /// Decoded and not yet shown, by time.
+    waiting: Vec<(Duration, Frame)>,
+    shown: Option<Duration>,
+    current: Option<Frame>,
+    narrow: [Vec<u8>; 3],
+    /// Nothing can be shown before the next key picture.
+    needs_key: bool,
+}
+
+impl Default for LiveDecoder {
+    fn default() -> Self {
+        Self {
+            decoder: Decoder::new(),
+            depth: 0,
+            most: 0,
+            how: Colorimetry::BT601,
+            waiting: Vec::new(),
+            shown: None,
+            current: None,
+            narrow: Default::default(),
+            needs_key: true,
+        }
+    }
+}
+
+impl LiveDecoder {
+    /// Something was lost: what follows is not shown before the next key picture.
+    pub fn lost(&mut self) {
+        self.needs_key = true;
+        self.waiting.clear();
+    }
+
+    /// Decodes an access unit in Annex B form (start codes) with the time it is to be shown at.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if it is damaged; pictures come again from the next key picture on.
+    pub fn push(&mut self, unit: &[u8], time: Duration, key: bool) -> Result<()> {
+        if self.needs_key {
+            if !key {
+                return Ok(());
+            }
+            (self.decoder, self.needs_key) = (Decoder::new(), false);
+        }
+        let decoded = self.decode_unit(unit);
+        match decoded {
+            Ok(Some(frame)) => {
+                self.hold(time, frame);
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(error) => {
+                self.lost();
+                Err(error)
+            }
+        }
+    }
+
+    fn decode_unit(&mut self, unit: &[u8]) -> Result<Option<Frame>> {
+        let nals = catch_unwind(|| parse_annex_b(unit)).map_err(|_| failed("the parser panicked"))?;
+        for nal in nals {
+            if nal.nal_unit_type == NalUnitType::Sps {
+                let info = catch_unwind(|| parse_sps_info(&nal)).map_err(|_| failed("the parser panicked"))?;
+                let info = info.map_err(|e| failed(format!("{e:?}")))?;
+                check_size(info.width, info.height, "H.264")?;
+                self.how = Colorimetry::of_stream(info.matrix, info.full_range, info.height);
+                self.most = info.reference_frames.min(16) as usize;
+                if let Some(says) = info.max_reorder_frames {
+                    self.depth = says.min(16) as usize;
+                }
+            }
+            decode(&mut self.decoder, &nal)?;
+        }
+        catch_unwind(AssertUnwindSafe(|| self.decoder.flush())).map_err(|_| failed("the decoder panicked"))
+    }
+
+    fn hold(&mut self, time: Duration, frame: Frame) {
+        // A picture from before the one shown last: the stream reorders after all. A jump of the time is none.
+        let late =
+            self.shown.is_some_and(|shown| time < shown && shown.checked_sub(time) < Some(Duration::from_secs(1)));
+        if late {
+            self.depth = (self.depth + 1).min(self.most.max(1));
+            return;
+        }
+        let at = self.waiting.partition_point(|(other, _)| *other < time);
+        self.waiting.insert(at, (time, frame));
+    }
+
+    /// The next picture to show, if one is certain.
+    pub fn next_picture(&mut self) -> Option<(Duration, Pixels<'_>)> {
+        if self.waiting.len() <= self.depth {
+            return None;
+        }
+        let (time, frame) = self.waiting.remove(0);
+        self.shown = Some(time);
+        let frame = &*self.current.insert(frame);
+        Some((time, Pixels::Yuv(planes(frame, &mut self.narrow), self.how)))
+    }
+}
+
+/// The error of a stream that is not H.264.
+#[must_use]
+pub fn not_h264(codec: &str) -> Error {
+    Error::Config(format!(
+        "the camera sends {codec}; set it to H.264, or read it by `ffmpeg: {{ url: … }}`, which takes any codec"
+    ))
+}

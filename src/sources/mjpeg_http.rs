@@ -1,0 +1,166 @@
+//! MJPEG over HTTP, as most IP cameras, ESP32 cameras and mjpg-streamer give it.
+
+use super::live;
+use super::span::Span;
+use crate::error::{Error, Result};
+use crate::host::{Secrets, redact_addresses};
+use crate::media::jpeg;
+use crate::media::mjpeg::MjpegReader;
+use crate::stage::{Care, Env, Feed, Link, OnLost, Shot, Source, SourceConfig, Watch};
+use serde::Deserialize;
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Duration;
+use ureq::http::Uri;
+
+/// JPEG pictures in a multipart answer over HTTP or HTTPS; basic and digest authentication.
+///
+/// `- mjpeg_http: { url: "http://camera/video.mjpg", user: admin, password: "${CAMERA_PASSWORD}" }`
+///
+/// Boundaries and lengths are not believed: a picture ends where the JPEG ends, and is there at once.
+#[derive(Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MjpegHttp {
+    /// The stream's address.
+    pub url: String,
+    /// User name.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// Password; better `${NAME}` or `${file:PATH}` than the word itself.
+    #[serde(default)]
+    pub password: Option<String>,
+    /// What happens when it is lost.
+    #[serde(default)]
+    pub on_lost: OnLost,
+    /// Time without a picture that counts as a loss; if not given, 2 s or 10 frame intervals.
+    #[serde(default)]
+    pub stall_after: Option<Span>,
+}
+
+/// How long the camera may take for an answer.
+const ANSWER: Duration = Duration::from_secs(5);
+
+impl SourceConfig for MjpegHttp {
+    fn is_live(&self) -> bool {
+        true
+    }
+
+    fn check(&self, _env: &Env) -> Result<()> {
+        let uri = self.url.parse::<Uri>().ok();
+        if uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()) {
+            return Ok(());
+        }
+        let shown = redact_addresses(&self.url);
+        Err(Error::Config(format!("`url: {shown}` is no address; write http://camera/video.mjpg")))
+    }
+
+    fn link(&self, env: &Env) -> Option<Box<dyn Link>> {
+        let secrets = env.secrets.with(self.password.iter().cloned().collect());
+        Some(Box::new(HttpLink { settings: self.clone(), secrets }))
+    }
+
+    fn care(&self) -> Care {
+        Care { on_lost: self.on_lost, stall_after: self.stall_after.map(|span| span.0) }
+    }
+
+    fn open(&self, env: &Env, id: &Arc<str>) -> Result<Box<dyn Source>> {
+        self.check(env)?;
+        let link = self.link(env).ok_or_else(|| Error::Internal("no link".into()))?;
+        Ok(live::keep(link, self.care(), env, id))
+    }
+}
+
+struct HttpLink {
+    settings: MjpegHttp,
+    secrets: Secrets,
+}
+
+impl HttpLink {
+    fn shown(&self) -> String {
+        self.secrets.redact(&self.settings.url)
+    }
+
+    fn get(&self, agent: &ureq::Agent, authorization: Option<&str>) -> Result<ureq::http::Response<ureq::Body>> {
+        let mut request = agent.get(&self.settings.url);
+        if let Some(value) = authorization {
+            request = request.header("Authorization", value);
+        }
+        request.call().map_err(|e| Error::Device(format!("{}: {}", self.shown(), self.secrets.redact(&e.to_string()))))
+    }
+
+    /// The answer to the server's challenge.
+    fn answer(&self, response: &ureq::http::Response<ureq::Body>) -> Result<String> {
+        let shown = self.shown();
+        let Some(user) = &self.settings.user else {
+            return Err(Error::Config(format!("{shown}: wants `user` and `password`")));
+        };
+        let challenges = response.headers().get_all("www-authenticate").iter();
+        let mut client = challenges
+            .filter_map(|value| http_auth::PasswordClient::try_from(value.to_str().ok()?).ok())
+            .max_by_key(|client| matches!(client, http_auth::PasswordClient::Digest(_)))
+            .ok_or_else(|| {
+                Error::Config(format!("{shown}: wants an authentication that is neither basic nor digest"))
+            })?;
+        let uri = self.settings.url.parse::<Uri>().ok();
+        let path = uri.as_ref().and_then(|uri| Some(uri.path_and_query()?.as_str())).unwrap_or("/");
+        let password = self.settings.password.as_deref().unwrap_or_default();
+        let params = http_auth::PasswordParams { username: user, password, uri: path, method: "GET", body: Some(&[]) };
+        client.respond(&params).map_err(|e| Error::Device(format!("{shown}: authentication: {e}")))
+    }
+}
+
+impl Link for HttpLink {
+    fn connect(&self, _: &Watch) -> Result<Box<dyn Feed>> {
+        // A thread that was given up ends with this, too.
+        let silence = self.settings.stall_after.map_or(ANSWER, |span| span.0.max(ANSWER));
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .timeout_connect(Some(ANSWER))
+            .timeout_recv_response(Some(ANSWER))
+            .timeout_per_read(Some(silence))
+            .http_status_as_error(false)
+            .user_agent(concat!("ocelli/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .into();
+        let mut response = self.get(&agent, None)?;
+        if response.status() == 401 {
+            let answer = self.answer(&response)?;
+            response = self.get(&agent, Some(&answer))?;
+        }
+        let (status, shown) = (response.status().as_u16(), self.shown());
+        match status {
+            200 => {}
+            401 | 403 => return Err(Error::Config(format!("{shown}: refuses `user` and `password`"))),
+            other => return Err(Error::Device(format!("{shown}: answers {other}"))),
+        }
+        let kind = response.headers().get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if kind.starts_with("text/") || kind.starts_with("image/") {
+            return Err(Error::Config(format!(
+                "{shown}: is `{kind}`, not a stream; find the address of the MJPEG stream in the camera's manual"
+            )));
+        }
+        let body: Box<dyn Read> = Box::new(response.into_body().into_with_config().limit(u64::MAX).reader());
+        Ok(Box::new(Receiving { pictures: MjpegReader::new(body), shown }))
+    }
+}
+
+struct Receiving {
+    pictures: MjpegReader<Box<dyn Read>>,
+    shown: String,
+}
+
+impl Feed for Receiving {
+    fn read(&mut self, shot: &mut Shot) -> Result<bool> {
+        shot.media = None;
+        let lost = |what: String| Error::Device(format!("{}: {what}", self.shown));
+        match self.pictures.next_picture() {
+            Ok(Some(picture)) => jpeg::decode(picture, &mut shot.image).map(|()| true),
+            Ok(None) => Err(lost("the server closed the stream".into())),
+            Err(error @ Error::Data(_)) => Err(error),
+            Err(error) => Err(lost(error.to_string())),
+        }
+    }
+
+    fn about(&self) -> String {
+        format!("{}: MJPEG", self.shown)
+    }
+}

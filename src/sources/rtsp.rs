@@ -1,0 +1,258 @@
+//! Streams of IP cameras by RTSP, through `retina`.
+
+use super::live;
+use super::span::Span;
+use crate::error::{Error, Result};
+use crate::host::{Secrets, redact_addresses};
+use crate::media::h264_live::{LiveDecoder, not_h264};
+use crate::stage::{Care, Env, Feed, Link, OnLost, Shot, Source, SourceConfig, Watch};
+use futures_util::StreamExt;
+use retina::client::{
+    Credentials, Demuxed, PlayOptions, Session, SessionGroup, SessionOptions, SetupOptions, TcpTransportOptions,
+    Transport,
+};
+use retina::codec::{CodecItem, FrameFormat};
+use serde::Deserialize;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+use url::Url;
+
+/// The H.264 stream of an IP camera by RTSP over TCP; basic and digest authentication. It is watched, and opened again
+/// when it was lost; `pts` goes on through all losses.
+///
+/// `- rtsp: { url: "rtsp://camera/stream1", user: admin, password: "${CAMERA_PASSWORD}" }`
+///
+/// Cameras that send H.265 are read by `ffmpeg`.
+#[derive(Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rtsp {
+    /// The stream's address; it may hold user and password too.
+    pub url: String,
+    /// User name.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// Password; better `${NAME}` or `${file:PATH}` than the word itself.
+    #[serde(default)]
+    pub password: Option<String>,
+    /// What happens when it is lost.
+    #[serde(default)]
+    pub on_lost: OnLost,
+    /// Time without a picture that counts as a loss; if not given, 2 s or 10 frame intervals.
+    #[serde(default)]
+    pub stall_after: Option<Span>,
+}
+
+/// How long the camera may take for each answer.
+const ANSWER: Duration = Duration::from_secs(5);
+/// How often the reading thread looks whether anyone still waits.
+const LOOK: Duration = Duration::from_millis(100);
+/// How long a farewell may take.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+impl Rtsp {
+    /// The address without user and password, and those.
+    fn target(&self) -> Result<(Url, Option<Credentials>)> {
+        let shown = redact_addresses(&self.url);
+        let bad = |e: &dyn std::fmt::Display| {
+            Error::Config(format!("`url: {shown}` is no address ({e}); write rtsp://camera/stream"))
+        };
+        let mut url = Url::parse(&self.url).map_err(|e| bad(&e))?;
+        if url.scheme() != "rtsp" || url.host_str().is_none() {
+            return Err(bad(&"its scheme is not rtsp"));
+        }
+        let plain = |text: &str| percent_decode(text);
+        let user = self.user.clone().or_else(|| Some(plain(url.username())).filter(|user| !user.is_empty()));
+        let password = self.password.clone().or_else(|| url.password().map(plain)).unwrap_or_default();
+        // Cannot fail for an address with a host.
+        let _ = (url.set_username(""), url.set_password(None));
+        Ok((url, user.map(|username| Credentials { username, password })))
+    }
+}
+
+fn percent_decode(text: &str) -> String {
+    let (bytes, mut out, mut at) = (text.as_bytes(), Vec::new(), 0);
+    while let Some(&byte) = bytes.get(at) {
+        let code = text.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok()).filter(|_| byte == b'%');
+        out.push(code.unwrap_or(byte));
+        at += if code.is_some() { 3 } else { 1 };
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+impl SourceConfig for Rtsp {
+    fn is_live(&self) -> bool {
+        true
+    }
+
+    fn check(&self, _env: &Env) -> Result<()> {
+        self.target().map(|_| ())
+    }
+
+    fn link(&self, env: &Env) -> Option<Box<dyn Link>> {
+        let (url, credentials) = self.target().ok()?;
+        // Also what stands in the YAML as it is.
+        let mut secrets = vec![];
+        secrets.extend(credentials.as_ref().map(|c| c.password.clone()));
+        Some(Box::new(RtspLink { url, credentials, secrets: env.secrets.with(secrets) }))
+    }
+
+    fn care(&self) -> Care {
+        Care { on_lost: self.on_lost, stall_after: self.stall_after.map(|span| span.0) }
+    }
+
+    fn open(&self, env: &Env, id: &Arc<str>) -> Result<Box<dyn Source>> {
+        self.check(env)?;
+        let link = self.link(env).ok_or_else(|| Error::Internal("no link".into()))?;
+        Ok(live::keep(link, self.care(), env, id))
+    }
+}
+
+struct RtspLink {
+    url: Url,
+    credentials: Option<Credentials>,
+    secrets: Secrets,
+}
+
+impl RtspLink {
+    fn failed(&self, what: &str, error: &retina::Error) -> Error {
+        // The first line says it; what follows is for the makers of servers.
+        let said = error.to_string();
+        let said = self.secrets.redact(said.lines().next().unwrap_or_default());
+        match (error.status_code(), &self.credentials) {
+            (Some(401 | 403), None) => Error::Config(format!("{}: wants `user` and `password`", self.url)),
+            (Some(401 | 403), Some(_)) => Error::Config(format!("{}: refuses `user` and `password`", self.url)),
+            (Some(404), _) => Error::Device(format!("{}: has no such stream", self.url)),
+            _ => Error::Device(format!("{}: {what}: {said}", self.url)),
+        }
+    }
+
+    async fn open(&self, group: &Arc<SessionGroup>) -> Result<(Demuxed, String)> {
+        let late = |what: &'static str| {
+            move |_| Error::Device(format!("{}: {what}: no answer within {} s", self.url, ANSWER.as_secs()))
+        };
+        let options = SessionOptions::default()
+            .creds(self.credentials.clone())
+            .session_group(Arc::clone(group))
+            .user_agent(concat!("ocelli/", env!("CARGO_PKG_VERSION")).into());
+        let described = tokio::time::timeout(ANSWER, Session::describe(self.url.clone(), options)).await;
+        let mut session = described.map_err(late("DESCRIBE"))?.map_err(|e| self.failed("DESCRIBE", &e))?;
+        let videos = || session.streams().iter().enumerate().filter(|(_, stream)| stream.media() == "video");
+        let Some((index, about)) = videos()
+            .find(|(_, stream)| stream.encoding_name() == "h264")
+            .map(|(index, stream)| (index, format!("{}: H.264", stream.control().unwrap_or(&self.url))))
+        else {
+            let codec =
+                videos().next().map_or("no video".to_owned(), |(_, stream)| stream.encoding_name().to_uppercase());
+            return Err(not_h264(&codec));
+        };
+        let options = SetupOptions::default()
+            .transport(Transport::Tcp(TcpTransportOptions::default()))
+            .frame_format(FrameFormat::SIMPLE);
+        let set_up = tokio::time::timeout(ANSWER, session.setup(index, options)).await;
+        set_up.map_err(late("SETUP"))?.map_err(|e| self.failed("SETUP", &e))?;
+        let playing = tokio::time::timeout(ANSWER, session.play(PlayOptions::default())).await;
+        let playing = playing.map_err(late("PLAY"))?.map_err(|e| self.failed("PLAY", &e))?;
+        Ok((playing.demuxed().map_err(|e| self.failed("PLAY", &e))?, about))
+    }
+}
+
+impl Link for RtspLink {
+    fn connect(&self, watch: &Watch) -> Result<Box<dyn Feed>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|e| Error::io("network", e))?;
+        let group = Arc::<SessionGroup>::default();
+        let (stream, about) = runtime.block_on(self.open(&group))?;
+        Ok(Box::new(Playing {
+            runtime,
+            stream: Some(stream),
+            group,
+            about,
+            address: self.url.to_string(),
+            secrets: self.secrets.clone(),
+            watch: watch.clone(),
+            decoder: LiveDecoder::default(),
+        }))
+    }
+}
+
+struct Playing {
+    runtime: Runtime,
+    stream: Option<Demuxed>,
+    group: Arc<SessionGroup>,
+    about: String,
+    address: String,
+    secrets: Secrets,
+    watch: Watch,
+    decoder: LiveDecoder,
+}
+
+impl Feed for Playing {
+    fn read(&mut self, shot: &mut Shot) -> Result<bool> {
+        loop {
+            if let Some((time, pixels)) = self.decoder.next_picture() {
+                shot.media = Some(time);
+                pixels.to_rgb(&mut shot.image)?;
+                return Ok(true);
+            }
+            let Some(stream) = &mut self.stream else { return Ok(false) };
+            if self.watch.is_over() {
+                return Err(Error::Device("given up".into()));
+            }
+            let next = self.runtime.block_on(async { tokio::time::timeout(LOOK, stream.next()).await });
+            let frame = match next {
+                Ok(None) => return Err(Error::Device(format!("{}: the server closed the stream", self.address))),
+                Ok(Some(Err(e))) => {
+                    let said = e.to_string();
+                    let said = self.secrets.redact(said.lines().next().unwrap_or_default());
+                    return Err(Error::Device(format!("{}: {said}", self.address)));
+                }
+                Ok(Some(Ok(CodecItem::VideoFrame(frame)))) => frame,
+                // Nothing yet, or nothing for us.
+                Err(_) | Ok(Some(Ok(_))) => continue,
+            };
+            // Times before the first picture's are negative for streams with B-frames.
+            let ticks = i128::from(frame.timestamp().elapsed()) * 1_000_000_000;
+            let nanos = ticks / i128::from(frame.timestamp().clock_rate().get()) + 3_600_000_000_000;
+            let time = Duration::from_nanos(u64::try_from(nanos).unwrap_or(0));
+            let lost = frame.loss();
+            if lost > 0 {
+                self.decoder.lost();
+            }
+            self.decoder.push(frame.data(), time, frame.is_random_access_point())?;
+            if lost > 0 {
+                return Err(Error::Data(format!("{lost} packets were lost; waiting for a key picture")));
+            }
+        }
+    }
+
+    fn about(&self) -> String {
+        self.about.clone()
+    }
+}
+
+impl Drop for Playing {
+    fn drop(&mut self) {
+        // The server is told, if it still listens.
+        let (stream, group) = (self.stream.take(), Arc::clone(&self.group));
+        self.runtime.block_on(async move {
+            drop(stream);
+            let _ = tokio::time::timeout(FAREWELL, group.await_teardown()).await;
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_and_password_leave_the_address() {
+        let rtsp: Rtsp = serde_json::from_str("{\"url\": \"rtsp://me:p%40ss@cam:8554/a?b=c\"}").unwrap();
+        let (url, credentials) = rtsp.target().unwrap();
+        assert_eq!(url.as_str(), "rtsp://cam:8554/a?b=c");
+        assert_eq!(credentials.map(|c| (c.username, c.password)), Some(("me".into(), "p@ss".into())));
+        let wrong: Rtsp = serde_json::from_str("{\"url\": \"http://me:secret@cam/\"}").unwrap();
+        assert!(!wrong.target().unwrap_err().to_string().contains("secret"));
+    }
+}

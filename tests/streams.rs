@@ -1,0 +1,419 @@
+//! Live sources against the real thing: an RTSP server of GStreamer, a web server that lies, children that misbehave,
+//! and ffmpeg. Waits are for real here; their limits are generous, because the machine may be busy.
+#![cfg(all(feature = "http", feature = "rtsp"))]
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use ocelli::error::Error;
+use ocelli::host::Health;
+use ocelli::stage::Env;
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+use support::pipe;
+
+/// A frame as the test sees it.
+#[derive(Debug)]
+struct Seen {
+    seq: u64,
+    pts: Duration,
+    mean: [u32; 3],
+}
+
+/// A source at work in a thread.
+struct Playing {
+    frames: Receiver<Result<Seen, Error>>,
+    health: Arc<Health>,
+    env: Env,
+}
+
+fn play(line: &str) -> Playing {
+    play_with(line, &[])
+}
+
+fn play_with(line: &str, secrets: &[&str]) -> Playing {
+    let pipeline = pipe::parse(&format!("pipeline:\n- {line}\n- jsonl\n"));
+    let secrets = ocelli::host::Secrets::new(secrets.iter().map(|s| (*s).to_owned()).collect());
+    let env = Env { secrets, ..pipe::env(&[]) };
+    let ocelli::pipeline::Part::Source(config) = &pipeline.lines[0].part else { panic!("no source") };
+    let mut source = config.open(&env, &Arc::from("cam")).unwrap();
+    let health = source.health().unwrap();
+    let (send, frames) = channel();
+    std::thread::spawn(move || {
+        loop {
+            let seen = match source.next() {
+                Ok(None) => return,
+                Ok(Some(packet)) => {
+                    let frame = &packet.frame;
+                    let mut mean = [0; 3];
+                    frame
+                        .image
+                        .data
+                        .as_chunks::<3>()
+                        .0
+                        .iter()
+                        .for_each(|p| (0..3).for_each(|c| mean[c] += u32::from(p[c])));
+                    let pixels = frame.image.size.pixels() as u32;
+                    Ok(Seen { seq: frame.seq, pts: frame.pts, mean: mean.map(|sum| sum / pixels) })
+                }
+                Err(error) => Err(error),
+            };
+            let fatal = matches!(seen, Err(ref e) if !matches!(e, Error::Data(_)));
+            if send.send(seen).is_err() || fatal {
+                return;
+            }
+        }
+    });
+    Playing { frames, health, env }
+}
+
+impl Playing {
+    fn next(&self, seconds: u64) -> Seen {
+        let end = Instant::now() + Duration::from_secs(seconds);
+        loop {
+            match self.frames.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(Ok(seen)) => return seen,
+                Ok(Err(Error::Data(_))) => {}
+                other => panic!("{other:?} within {seconds} s; {:?}", self.health.get()),
+            }
+        }
+    }
+
+    fn error(&self, seconds: u64) -> Error {
+        let end = Instant::now() + Duration::from_secs(seconds);
+        loop {
+            match self.frames.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(Err(error)) => return error,
+                Ok(Ok(_)) => {}
+                Err(e) => panic!("{e} within {seconds} s; {:?}", self.health.get()),
+            }
+        }
+    }
+
+    /// Waits until it is lost so many times, and gives the last frame before.
+    fn until_lost(&self, times: u64, seconds: u64) -> Option<Seen> {
+        let (mut last, end) = (None, Instant::now() + Duration::from_secs(seconds));
+        while self.health.losses() < times {
+            assert!(Instant::now() < end, "not lost within {seconds} s: {:?}", self.health.get());
+            match self.frames.recv_timeout(Duration::from_millis(20)) {
+                Ok(Ok(seen)) => last = Some(seen),
+                Ok(Err(Error::Data(_))) | Err(RecvTimeoutError::Timeout) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        while let Ok(Ok(seen)) = self.frames.try_recv() {
+            last = Some(seen);
+        }
+        last
+    }
+}
+
+impl Drop for Playing {
+    fn drop(&mut self) {
+        self.env.stop.request();
+    }
+}
+
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Server {
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.0), signal).unwrap();
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// GStreamer's RTSP server with a moving test picture; `None`, after saying so, where it is not installed.
+fn rtsp(port: u16, encoder: &str, auth: &[&str]) -> Option<Server> {
+    let launch = format!(
+        "( videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=240,framerate=30/1 ! {encoder} ! rtph264pay name=pay0 config-interval=-1 )"
+    );
+    let mut child = Command::new("/usr/bin/python3")
+        .args(["tests/rtsp_server.py", &port.to_string(), &launch])
+        .args(auth)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    if line.trim() == "ready" {
+        return Some(Server(child));
+    }
+    let mut said = String::new();
+    let _ = child.stderr.take().unwrap().read_to_string(&mut said);
+    assert!(said.contains("not available") || said.contains("No module"), "{said}");
+    eprintln!("skipped: install GStreamer's RTSP server (scripts/setup.sh)");
+    None
+}
+
+const PLAIN: &str = "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=15";
+const WITH_B: &str = "x264enc bframes=2 b-adapt=false rc-lookahead=0 sync-lookahead=0 speed-preset=fast key-int-max=15";
+
+#[test]
+fn rtsp_gives_every_picture_in_order_with_and_without_b_frames() {
+    for (name, encoder) in [("plain", PLAIN), ("B-frames", WITH_B)] {
+        let port = free_port();
+        let Some(_server) = rtsp(port, encoder, &[]) else { return };
+        let playing = play(&format!("rtsp: {{ url: 'rtsp://127.0.0.1:{port}/cam' }}"));
+        let first = playing.next(15);
+        // The pictures before may be of a group that began before we came.
+        let all: Vec<Seen> = (0..90).map(|_| playing.next(10)).collect();
+        assert_eq!(first.pts, Duration::ZERO);
+        let mut whole = 0;
+        for pair in all.windows(2) {
+            let step = (pair[1].pts - pair[0].pts).as_secs_f64();
+            let frames = pair[1].seq - pair[0].seq;
+            assert!(pair[1].pts > pair[0].pts, "{name}: {pair:?}");
+            // Pictures that came faster than this test took them are counted in `seq`.
+            assert!((step - frames as f64 / 30.0).abs() < 0.002, "{name}: {pair:?}");
+            whole += frames;
+        }
+        eprintln!("{name}: {whole} pictures, {} of them taken, all 33.3 ms apart", all.len());
+    }
+}
+
+#[test]
+fn rtsp_comes_back_after_kill_and_after_a_freeze() {
+    let port = free_port();
+    let Some(server) = rtsp(port, PLAIN, &[]) else { return };
+    let playing = play(&format!("rtsp: {{ url: 'rtsp://127.0.0.1:{port}/cam' }}"));
+    let last = |frames: usize| (0..frames).map(|_| playing.next(15)).last().unwrap();
+    let seen = last(30);
+    server.signal(Signal::KILL);
+    let killed = Instant::now();
+    let before = playing.until_lost(1, 5).unwrap_or(seen);
+    eprintln!("kill -9: noticed after {:?}: {}", killed.elapsed(), playing.health.get().1);
+    assert!(killed.elapsed() < Duration::from_secs(2));
+    drop(server);
+    std::thread::sleep(Duration::from_secs(1));
+    let server = rtsp(port, PLAIN, &[]).unwrap();
+    let up = Instant::now();
+    let after = playing.next(15);
+    eprintln!("server up again: first picture after {:?}, pts {:?} then {:?}", up.elapsed(), before.pts, after.pts);
+    // The wait by then is at most 2 s.
+    assert!(up.elapsed() < Duration::from_secs(6) && after.pts > before.pts && after.seq > before.seq);
+
+    let seen = last(30);
+    server.signal(Signal::STOP);
+    let frozen = Instant::now();
+    let before = playing.until_lost(2, 10).unwrap_or(seen);
+    eprintln!("SIGSTOP: noticed after {:?}: {}", frozen.elapsed(), playing.health.get().1);
+    assert!(frozen.elapsed() < Duration::from_secs(4));
+    std::thread::sleep(Duration::from_secs(2));
+    server.signal(Signal::CONT);
+    let awake = Instant::now();
+    let after = playing.next(25);
+    eprintln!("SIGCONT: first picture after {:?}, {} tries in all", awake.elapsed(), playing.health.tries());
+    assert!(after.pts > before.pts && after.seq > before.seq);
+    assert_eq!(playing.health.losses(), 2);
+}
+
+#[test]
+fn rtsp_authenticates_and_a_wrong_password_is_told_without_showing_it() {
+    for kind in ["basic", "digest"] {
+        let port = free_port();
+        let Some(_server) = rtsp(port, PLAIN, &[kind, "me", "s3cret"]) else { return };
+        let right = play(&format!("rtsp: {{ url: 'rtsp://127.0.0.1:{port}/cam', user: me, password: s3cret }}"));
+        right.next(15);
+        let inside = play(&format!("rtsp: {{ url: 'rtsp://me:s3cret@127.0.0.1:{port}/cam' }}"));
+        inside.next(15);
+        let wrong = play(&format!("rtsp: {{ url: 'rtsp://127.0.0.1:{port}/cam', user: me, password: wr0ng }}"));
+        let error = wrong.error(15);
+        assert_eq!(error.exit_code(), 2, "{kind}: {error}");
+        assert!(
+            error.to_string().contains("refuses `user` and `password`") && !error.to_string().contains("wr0ng"),
+            "{error}"
+        );
+        let none = play(&format!("rtsp: {{ url: 'rtsp://127.0.0.1:{port}/cam' }}")).error(15);
+        assert!(none.to_string().contains("wants `user` and `password`"), "{none}");
+    }
+}
+
+/// A JPEG of one colour.
+fn jpeg(rgb: [u8; 3]) -> Vec<u8> {
+    let size = ocelli::types::Size::new(32, 16);
+    let image = ocelli::types::Image { size, data: rgb.repeat(size.pixels()), ..Default::default() };
+    let mut bytes = Vec::new();
+    ocelli::media::jpeg::encode(&image, 90, &mut bytes).unwrap();
+    bytes
+}
+
+/// A web server that answers the n-th connection by the n-th call of `answer`, after the request was read.
+fn web(answer: impl Fn(usize, &str, &mut TcpStream) -> std::io::Result<()> + Send + 'static) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for (nth, stream) in listener.incoming().take(40).enumerate() {
+            let mut stream = stream.unwrap();
+            let (mut request, mut lines) = (String::new(), BufReader::new(stream.try_clone().unwrap()));
+            while lines.read_line(&mut request).is_ok_and(|n| n > 2) {}
+            let _ = answer(nth, &request, &mut stream);
+        }
+    });
+    port
+}
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=x\r\nConnection: close\r\n\r\n";
+
+fn part(stream: &mut TcpStream, length: &str, body: &[u8]) -> std::io::Result<()> {
+    stream.write_all(format!("--x\r\nContent-Type: image/jpeg\r\n{length}\r\n").as_bytes())?;
+    stream.write_all(body)?;
+    stream.write_all(b"\r\n")?;
+    std::thread::sleep(Duration::from_millis(30));
+    Ok(())
+}
+
+#[test]
+fn mjpeg_over_http_survives_lies_stalls_and_torn_parts() {
+    let colours = [[250, 0, 0], [0, 250, 0], [0, 0, 250]];
+    let pictures: Vec<Vec<u8>> = colours.iter().map(|c| jpeg(*c)).collect();
+    let port = web(move |nth, _, stream| {
+        stream.write_all(OK.as_bytes())?;
+        match nth {
+            // Lengths that lie, and a part that ends in the middle.
+            0 => {
+                part(stream, "Content-Length: 5\r\n", &pictures[0])?;
+                part(stream, "Content-Length: 999999999999\r\n", &pictures[1])?;
+                part(stream, "", &pictures[2])?;
+                part(stream, "", &pictures[2][..200])
+            }
+            // Silence.
+            1 => {
+                part(stream, "", &pictures[0])?;
+                std::thread::sleep(Duration::from_secs(6));
+                Ok(())
+            }
+            // No pictures at all.
+            2 => stream.write_all(&vec![b'z'; 1 << 20]),
+            _ => (0..2000).try_for_each(|n| part(stream, "", &pictures[n % 3])),
+        }
+    });
+    let playing = play(&format!("mjpeg_http: {{ url: 'http://127.0.0.1:{port}/video' }}"));
+    for (nth, colour) in colours.iter().enumerate() {
+        let seen = playing.next(10);
+        assert_eq!(seen.seq, nth as u64);
+        assert!(seen.mean.iter().zip(colour).all(|(a, b)| a.abs_diff(u32::from(*b)) < 12), "{seen:?} of {colour:?}");
+    }
+    playing.until_lost(1, 5);
+    assert!(playing.health.get().1.contains("within a picture"), "{:?}", playing.health.get());
+    assert_eq!(playing.next(10).seq, 3);
+    playing.until_lost(2, 10);
+    assert!(playing.health.get().1.contains("no picture for"), "{:?}", playing.health.get());
+    let back = playing.next(20);
+    assert!(back.pts > Duration::from_secs(2), "{back:?}");
+    assert!(playing.health.tries() >= 4);
+}
+
+#[test]
+fn mjpeg_over_http_answers_challenges_and_explains_refusals() {
+    let picture = jpeg([9, 9, 9]);
+    // The server of the fourth example of RFC 7616, §3.9.1, as far as this needs it.
+    let port = web(move |_, request, stream| {
+        if request.contains("authorization: Digest") || request.contains("Authorization: Digest") {
+            assert!(request.contains("username=\"me\"") && request.contains("uri=\"/video?x=1\""), "{request}");
+            stream.write_all(OK.as_bytes())?;
+            return (0..500).try_for_each(|_| part(stream, "", &picture));
+        }
+        let challenge = "WWW-Authenticate: Basic realm=\"cam\"\r\nWWW-Authenticate: Digest realm=\"cam\", qop=\"auth\", algorithm=MD5, nonce=\"7ypf/xlj9XXwfDPE\"\r\n";
+        stream.write_all(
+            format!("HTTP/1.1 401 Unauthorized\r\n{challenge}Content-Length: 0\r\nConnection: close\r\n\r\n")
+                .as_bytes(),
+        )
+    });
+    play(&format!("mjpeg_http: {{ url: 'http://127.0.0.1:{port}/video?x=1', user: me, password: s3cret }}")).next(10);
+    let none = play(&format!("mjpeg_http: {{ url: 'http://127.0.0.1:{port}/video?x=1' }}")).error(10);
+    assert!(none.to_string().contains("wants `user` and `password`") && none.exit_code() == 2, "{none}");
+    let page = web(|_, _, stream| {
+        stream.write_all(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi",
+        )
+    });
+    let page = play(&format!("mjpeg_http: {{ url: 'http://127.0.0.1:{page}/' }}")).error(10);
+    assert!(page.to_string().contains("not a stream"), "{page}");
+}
+
+#[test]
+fn a_child_that_exits_hangs_or_writes_garbage_is_started_again_and_all_it_started_dies() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(at("a.jpg"), jpeg([200, 30, 30])).unwrap();
+    // The first run exits, the second hangs with a child of its own, the third writes garbage, the fourth works.
+    let script = format!(
+        "cd {}; echo $$ >> pids; n=$(wc -l < pids); cat a.jpg; case $n in \
+         1) echo 'cannot open rtsp://u:hunter2@cam with hunter2' >&2; exit 3;; \
+         2) sleep 1000 & echo $! >> children; wait;; \
+         3) head -c 3000000 /dev/zero; sleep 100;; \
+         *) i=0; while [ $i -lt 3000 ]; do echo noise noise noise >&2; i=$((i+1)); done; while :; do cat a.jpg; sleep 0.02; done;; esac",
+        folder.path().display()
+    );
+    let playing = play_with(&format!("exec: {{ command: [sh, -c, \"{script}\"], format: mjpeg }}"), &["hunter2"]);
+    assert!(playing.next(10).mean[0].abs_diff(200) < 12);
+    playing.until_lost(1, 5);
+    let reason = playing.health.get().1;
+    assert!(
+        reason.contains("exit status: 3") && reason.contains("cannot open") && !reason.contains("hunter2"),
+        "{reason}"
+    );
+    playing.next(10);
+    playing.until_lost(2, 10);
+    assert!(playing.health.get().1.contains("no picture for"), "{:?}", playing.health.get());
+    playing.next(15);
+    playing.until_lost(3, 10);
+    assert!(playing.health.get().1.contains("no JPEG in"), "{:?}", playing.health.get());
+    // A flood on standard error stops nobody.
+    (0..20).for_each(|_| _ = playing.next(15));
+    drop(playing);
+    std::thread::sleep(Duration::from_secs(2));
+    let pids = [at("pids"), at("children")].map(|file| std::fs::read_to_string(file).unwrap()).concat();
+    for pid in pids.lines() {
+        let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        assert!(state.is_empty() || state.contains(") Z"), "process {pid} still lives: {state}");
+    }
+}
+
+#[test]
+fn raw_and_y4m_frames_of_ffmpeg_come_whole_and_a_missing_program_is_told() {
+    if !support::ffmpeg_is_installed() {
+        return;
+    }
+    let colour = "color=c=0x4080C0:s=64x48:r=30";
+    let exec = |format: &str, output: &str| {
+        play(&format!(
+            "exec: {{ command: [ffmpeg, -v, error, -re, -f, lavfi, -i, '{colour}', {output}, '-'], format: {format}, size: [64, 48], fps: 30 }}"
+        ))
+    };
+    let playing = [
+        exec("rgb", "-pix_fmt, rgb24, -f, rawvideo"),
+        exec("yuv420", "-pix_fmt, yuv420p, -f, rawvideo"),
+        exec("y4m", "-pix_fmt, yuv420p, -f, yuv4mpegpipe"),
+        exec("mjpeg", "-q:v, '2', -f, mjpeg"),
+        play(&format!("ffmpeg: {{ url: '{colour}', input: [-re, -f, lavfi], fps: 10, size: [32, 24] }}")),
+    ];
+    for (nth, playing) in playing.iter().enumerate() {
+        let seen: Vec<Seen> = (0..5).map(|_| playing.next(15)).collect();
+        // Two roundings of YUV; a JPEG's colours are coarser.
+        assert!(
+            seen.iter().all(|s| s.mean.iter().zip([0x40, 0x80, 0xC0]).all(|(a, b): (&u32, u32)| a.abs_diff(b) <= 4)),
+            "{nth}: {seen:?}"
+        );
+        assert!(seen.windows(2).all(|pair| pair[1].pts > pair[0].pts));
+    }
+    let missing = play("exec: { command: [no-such-program-here], format: mjpeg }").error(5);
+    assert!(missing.to_string().contains("is not installed") && missing.exit_code() == 2, "{missing}");
+}
