@@ -91,6 +91,9 @@ impl<'de> Deserialize<'de> for Device {
             fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Device, E> {
                 self.visit_str(&number.to_string())
             }
+            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Device, E> {
+                self.visit_str(&number.to_string())
+            }
         }
         deserializer.deserialize_any(Visitor)
     }
