@@ -52,7 +52,7 @@ impl SinkConfig for Ages {
 
 impl Sink for Ages {
     fn write(&mut self, packet: &Packet) -> Result<()> {
-        self.1.lock().unwrap().push((self.0.now() - packet.born).as_secs_f64() * 1e3);
+        self.1.lock().unwrap().push(self.0.now().saturating_sub(packet.born).as_secs_f64() * 1e3);
         Ok(())
     }
 }
