@@ -183,6 +183,9 @@ fn rtsp_gives_every_picture_in_order_with_and_without_b_frames() {
             assert!((step - frames as f64 / 30.0).abs() < 0.002, "{name}: {pair:?}");
             whole += frames;
         }
+        let by_ffmpeg = play(&format!("ffmpeg: {{ url: 'rtsp://127.0.0.1:{port}/cam' }}"));
+        let other: Vec<Seen> = (0..60).map(|_| by_ffmpeg.next(15)).collect();
+        assert!(other.windows(2).all(|pair| pair[1].pts > pair[0].pts) && by_ffmpeg.health.losses() == 0, "{other:?}");
         eprintln!("{name}: {whole} pictures, {} of them taken, all 33.3 ms apart", all.len());
     }
 }
@@ -413,6 +416,8 @@ fn raw_and_y4m_frames_of_ffmpeg_come_whole_and_a_missing_program_is_told() {
         );
         assert!(seen.windows(2).all(|pair| pair[1].pts > pair[0].pts));
     }
+    let clip = play("ffmpeg: { url: examples/street.mp4, input: [-re, -stream_loop, '-1'], fps: 10 }");
+    assert!((0..40).map(|_| clip.next(15)).count() == 40 && clip.health.losses() == 0);
     let missing = play("exec: { command: [no-such-program-here], format: mjpeg }").error(5);
     assert!(missing.to_string().contains("is not installed") && missing.exit_code() == 2, "{missing}");
 }

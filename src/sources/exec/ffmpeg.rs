@@ -39,10 +39,9 @@ pub struct Ffmpeg {
 
 impl Ffmpeg {
     fn args(&self) -> Vec<String> {
+        // Not `-fflags nobuffer`, which is often advised: it loses all but the first picture of some containers.
         let mut args: Vec<String> =
-            ["-nostdin", "-v", "warning", "-nostats", "-fflags", "nobuffer", "-flags", "low_delay"]
-                .map(str::to_owned)
-                .into();
+            ["-nostdin", "-v", "warning", "-nostats", "-flags", "low_delay"].map(str::to_owned).into();
         if self.url.starts_with("rtsp://") && !self.input.iter().any(|word| word == "-rtsp_transport") {
             args.extend(["-rtsp_transport".into(), "tcp".into()]);
         }
