@@ -417,7 +417,8 @@ fn raw_and_y4m_frames_of_ffmpeg_come_whole_and_a_missing_program_is_told() {
         assert!(seen.windows(2).all(|pair| pair[1].pts > pair[0].pts));
     }
     let clip = play("ffmpeg: { url: examples/street.mp4, input: [-re, -stream_loop, '-1'], fps: 10 }");
-    assert!((0..40).map(|_| clip.next(15)).count() == 40 && clip.health.losses() == 0);
+    (0..40).for_each(|_| _ = clip.next(15));
+    assert_eq!(clip.health.losses(), 0);
     let missing = play("exec: { command: [no-such-program-here], format: mjpeg }").error(5);
     assert!(missing.to_string().contains("is not installed") && missing.exit_code() == 2, "{missing}");
 }
