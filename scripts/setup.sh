@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a fresh Debian or Ubuntu lacks to build and test Ocelli: a C++ compiler (writing MP4), make, libclang
-# (cameras), ffmpeg (the tests compare with it) and GStreamer's RTSP server (the tests play from it). Rust itself comes from https://rustup.rs. Does nothing if all is there.
+# (cameras), ffmpeg (the tests compare with it) and GStreamer's RTSP server (the tests play from it).
+# Rust itself comes from https://rustup.rs. Does nothing if all is there.
 set -euo pipefail
 
 missing=()

@@ -5,7 +5,7 @@ mod support;
 
 use ocelli::error::Error;
 use ocelli::host::{ManualClock, State};
-use ocelli::stage::{Env, Part, Source, SourceConfig};
+use ocelli::stage::{Env, Source};
 use std::sync::Arc;
 use std::time::Duration;
 use support::pipe;
@@ -167,10 +167,4 @@ fn damaged_pictures_cost_themselves_and_nothing_but_damage_is_a_stall() {
     assert_eq!(source.next().unwrap().unwrap().frame.seq, 0);
     let said: Vec<String> = std::iter::from_fn(|| source.next().err().map(|e| e.to_string())).take(2).collect();
     assert!(said[0].contains("torn") && said[1].contains("no picture for"), "{said:?}");
-}
-
-/// What the registry holds can be opened by anyone.
-#[allow(dead_code)]
-fn parts_are_shared(part: &'static Part<dyn SourceConfig>) -> impl Sync {
-    part
 }

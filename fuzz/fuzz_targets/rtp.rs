@@ -5,21 +5,15 @@
 
 #![no_main]
 
+mod shared;
+
 use libfuzzer_sys::fuzz_target;
 use ocelli::media::h264_live::LiveDecoder;
 use ocelli::types::Image;
-use std::sync::Once;
 use std::time::Duration;
 
-/// Panics inside other crates that ocelli catches and turns into errors are no findings; one that gets out still ends
-/// the fuzzer.
-fn only_what_gets_out() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| std::panic::set_hook(Box::new(|_| {})));
-}
-
 fuzz_target!(|bytes: &[u8]| {
-    only_what_gets_out();
+    shared::only_what_gets_out();
     let mut decoder = LiveDecoder::default();
     let mut image = Image::default();
     let (mut rest, mut time) = (bytes, 0u64);

@@ -3,8 +3,8 @@
 use super::config::{Every, Line, Part, Pipeline, WhenFull};
 use super::graph::Graph;
 use super::queue::{Edge, Inbox, Merge, Outbox, edge};
-use crate::error::{Error, Result};
-use crate::host::{Clock, DropReason, LineMetrics, Metrics, Secrets, Stop};
+use crate::error::{Error, Result, panic_text};
+use crate::host::{Clock, DropReason, LineMetrics, Metrics, Stop};
 use crate::stage::{Env, Sink, Source, Stage};
 use crate::types::Packet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -80,7 +80,7 @@ impl Run {
     /// What kept it from starting.
     pub fn start(pipeline: &Pipeline, graph: &Graph, env: &Env) -> Result<Self> {
         let metrics = Metrics::new(pipeline.lines.iter().map(|line| line.id.as_str()));
-        let env = &Env { secrets: Secrets::new(pipeline.document.secrets.clone()), ..env.clone() };
+        let env = &Env { secrets: env.secrets.with(pipeline.document.secrets.clone()), ..env.clone() };
         let jobs = build(pipeline, env, &metrics)?;
         let fault = Arc::new(Fault::default());
         let count = pipeline.lines.len();
@@ -194,8 +194,7 @@ impl Worker {
             Ok(Ok(())) => {}
             Ok(Err(error)) => self.fault.report(error.at(&self.id), &self.stop),
             Err(panic) => {
-                let said = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
-                let said = said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+                let said = panic_text(&*panic);
                 self.fault.report(Error::Internal(format!("{}: panicked: {said}", self.id)), &self.stop);
             }
         }

@@ -64,9 +64,7 @@ impl SourceConfig for MjpegHttp {
     }
 
     fn open(&self, env: &Env, id: &Arc<str>) -> Result<Box<dyn Source>> {
-        self.check(env)?;
-        let link = self.link(env).ok_or_else(|| Error::Internal("no link".into()))?;
-        Ok(live::keep(link, self.care(), env, id))
+        live::open(self, env, id)
     }
 }
 

@@ -7,6 +7,7 @@ use crate::host::{Secrets, redact_addresses};
 use crate::media::h264_live::{LiveDecoder, not_h264};
 use crate::stage::{Care, Env, Feed, Link, OnLost, Shot, Source, SourceConfig, Watch};
 use futures_util::StreamExt;
+use percent_encoding::percent_decode_str;
 use retina::client::{
     Credentials, Demuxed, PlayOptions, Session, SessionGroup, SessionOptions, SetupOptions, TcpTransportOptions,
     Transport,
@@ -61,23 +62,13 @@ impl Rtsp {
         if url.scheme() != "rtsp" || url.host_str().is_none() {
             return Err(bad(&"its scheme is not rtsp"));
         }
-        let plain = |text: &str| percent_decode(text);
+        let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
         let user = self.user.clone().or_else(|| Some(plain(url.username())).filter(|user| !user.is_empty()));
         let password = self.password.clone().or_else(|| url.password().map(plain)).unwrap_or_default();
         // Cannot fail for an address with a host.
         let _ = (url.set_username(""), url.set_password(None));
         Ok((url, user.map(|username| Credentials { username, password })))
     }
-}
-
-fn percent_decode(text: &str) -> String {
-    let (bytes, mut out, mut at) = (text.as_bytes(), Vec::new(), 0);
-    while let Some(&byte) = bytes.get(at) {
-        let code = text.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok()).filter(|_| byte == b'%');
-        out.push(code.unwrap_or(byte));
-        at += if code.is_some() { 3 } else { 1 };
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 impl SourceConfig for Rtsp {
@@ -102,9 +93,7 @@ impl SourceConfig for Rtsp {
     }
 
     fn open(&self, env: &Env, id: &Arc<str>) -> Result<Box<dyn Source>> {
-        self.check(env)?;
-        let link = self.link(env).ok_or_else(|| Error::Internal("no link".into()))?;
-        Ok(live::keep(link, self.care(), env, id))
+        live::open(self, env, id)
     }
 }
 

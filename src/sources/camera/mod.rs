@@ -171,8 +171,7 @@ impl SourceConfig for Camera {
     }
 
     fn open(&self, env: &Env, id: &Arc<str>) -> Result<Box<dyn Source>> {
-        self.check(env)?;
-        Ok(live::keep(Box::new(self.clone()), self.care(), env, id))
+        live::open(self, env, id)
     }
 }
 

@@ -116,8 +116,6 @@ impl SourceConfig for Exec {
     }
 
     fn open(&self, env: &Env, id: &Arc<str>) -> Result<Box<dyn Source>> {
-        self.check(env)?;
-        let link = self.link(env).ok_or_else(|| Error::Internal("a checked command without a link".into()))?;
-        Ok(live::keep(link, self.care(), env, id))
+        live::open(self, env, id)
     }
 }

@@ -8,9 +8,9 @@ mod backoff;
 mod slot;
 mod timeline;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, panic_text};
 use crate::host::{Health, State};
-use crate::stage::{Care, Env, Link, OnLost, Shot, Source, Watch};
+use crate::stage::{Care, Env, Link, OnLost, Shot, Source, SourceConfig, Watch};
 use crate::types::{Frame, Packet, Pool};
 use backoff::Backoff;
 use slot::{News, Opened, Slot};
@@ -30,6 +30,16 @@ const MOST_HUNG: usize = 3;
 const LOOK: Duration = Duration::from_millis(50);
 /// Damaged pictures are told of once in this time.
 const TELL_DAMAGE: Duration = Duration::from_secs(10);
+
+/// Opens a live part: checked, linked, kept.
+///
+/// # Errors
+/// What its check says.
+pub fn open(config: &impl SourceConfig, env: &Env, id: &Arc<str>) -> Result<Box<dyn Source>> {
+    config.check(env)?;
+    let link = config.link(env).ok_or_else(|| Error::Internal("a live source without a link".into()))?;
+    Ok(keep(link, config.care(), env, id))
+}
 
 /// Makes a source of a link: opened, watched, and opened again.
 #[must_use]
@@ -112,12 +122,6 @@ fn capture(link: &dyn Link, watch: &Watch, slot: &Slot) -> Result<()> {
     Ok(())
 }
 
-/// What a panic said.
-fn said(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
-}
-
 impl Kept {
     fn start(&mut self) -> Result<()> {
         self.hung.retain(|thread| !thread.is_finished());
@@ -138,7 +142,7 @@ impl Kept {
         let work = move || {
             // A driver's crate that panics is a lost camera, not the end of the program.
             let done = catch_unwind(AssertUnwindSafe(|| capture(&*link, &seen, &put)));
-            put.end(done.unwrap_or_else(|panic| Err(Error::Device(format!("panicked: {}", said(&*panic))))));
+            put.end(done.unwrap_or_else(|panic| Err(Error::Device(format!("panicked: {}", panic_text(&*panic))))));
         };
         let thread = std::thread::Builder::new().name(format!("{}-in", self.id)).spawn(work);
         let thread = thread.map_err(|e| Error::io(format!("thread for `{}`", self.id), e))?;

@@ -1,0 +1,32 @@
+//! What the targets of files and streams share.
+#![allow(dead_code)]
+
+use ocelli::media::video;
+use ocelli::types::Image;
+use std::sync::{Once, OnceLock};
+
+/// Panics inside other crates that ocelli catches and turns into errors are no findings; one that gets out still ends
+/// the fuzzer.
+pub fn only_what_gets_out() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| std::panic::set_hook(Box::new(|_| {})));
+}
+
+/// Plays a recording from a file. `magic` stands at an offset: what begins otherwise is another format, or ffmpeg's.
+pub fn play(bytes: &[u8], offset: usize, magic: &[u8]) {
+    if !bytes.get(offset..).is_some_and(|rest| rest.starts_with(magic)) {
+        return;
+    }
+    only_what_gets_out();
+    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let path = FOLDER.get_or_init(|| tempfile::tempdir().expect("a temporary folder")).path().join("file");
+    std::fs::write(&path, bytes).expect("the temporary folder");
+    let Ok(mut reader) = video::open(&path) else { return };
+    let mut image = Image::default();
+    for _ in 0..8 {
+        match reader.next_picture() {
+            Ok(Some(picture)) => _ = picture.pixels.to_rgb(&mut image),
+            Ok(None) | Err(_) => break,
+        }
+    }
+}
