@@ -355,9 +355,9 @@ fn a_child_that_exits_hangs_or_writes_garbage_is_started_again_and_all_it_starte
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).display().to_string();
     std::fs::write(at("a.jpg"), jpeg([200, 30, 30])).unwrap();
-    // The first run exits, the second hangs with a child of its own, the third writes garbage, the fourth works.
+    // `$$$$` is the shell's own number: in a pipeline `$$` is a dollar. The first run exits, the second hangs with a child of its own, the third writes garbage, the fourth works.
     let script = format!(
-        "cd {}; echo $$ >> pids; n=$(wc -l < pids); cat a.jpg; case $n in \
+        "cd {}; echo $$$$ >> pids; n=$(wc -l < pids); cat a.jpg; case $n in \
          1) echo 'cannot open rtsp://u:hunter2@cam with hunter2' >&2; exit 3;; \
          2) sleep 1000 & echo $! >> children; wait;; \
          3) head -c 3000000 /dev/zero; sleep 100;; \
@@ -383,10 +383,31 @@ fn a_child_that_exits_hangs_or_writes_garbage_is_started_again_and_all_it_starte
     drop(playing);
     std::thread::sleep(Duration::from_secs(2));
     let pids = [at("pids"), at("children")].map(|file| std::fs::read_to_string(file).unwrap()).concat();
+    assert!(pids.lines().count() >= 5 && pids.lines().all(|pid| pid.parse::<u32>().is_ok()), "{pids}");
     for pid in pids.lines() {
         let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         assert!(state.is_empty() || state.contains(") Z"), "process {pid} still lives: {state}");
     }
+}
+
+/// The program ends only after the child it gave up has ended, even one that does not want to.
+#[test]
+fn no_child_outlives_a_run_that_ends_because_it_hung() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("a.jpg"), jpeg([9, 9, 9])).unwrap();
+    let script = "trap '' TERM; echo $$$$ > pid; cat a.jpg; sleep 1000";
+    let yaml = format!(
+        "pipeline:\n- exec: {{ command: [sh, -c, \"cd {}; {script}\"], format: mjpeg, on_lost: exit }}\n- jsonl\n",
+        folder.path().display()
+    );
+    std::fs::write(at("p.yaml"), yaml).unwrap();
+    let run = Command::new(env!("CARGO_BIN_EXE_ocelli")).arg("run").arg(at("p.yaml")).output().unwrap();
+    assert_eq!(run.status.code(), Some(4), "{}", String::from_utf8_lossy(&run.stderr));
+    let pid = std::fs::read_to_string(at("pid")).unwrap();
+    let pid: u32 = pid.trim().parse().unwrap();
+    let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    assert!(state.is_empty() || state.contains(") Z"), "the child still lives: {state}");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// What the child writes.
@@ -87,14 +88,23 @@ impl Link for ChildLink {
         let (said, secrets) = (Arc::clone(&last), self.secrets.clone());
         let thread = std::thread::Builder::new().name("stderr".into());
         let spawned = thread.spawn(move || listen(BufReader::new(stderr), &name, &secrets, &said));
-        spawned.map_err(|e| Error::io("thread for standard error", e))?;
+        let listener = spawned.map_err(|e| Error::io("thread for standard error", e))?;
         let input = Patient { stdout, watch: watch.clone() };
         let reader = match self.output {
             Output::Mjpeg => Reader::Mjpeg(MjpegReader::new(input)),
             Output::Y4m => Reader::Y4m(Y4mInput::Unopened(Some(input))),
             Output::Yuv420(size) | Output::Rgb(size) => Reader::Raw(input, self.output, size),
         };
-        Ok(Box::new(ChildFeed { child, reader, last, link: self.clone(), buffer: Vec::new(), scratch: Vec::new() }))
+        Ok(Box::new(ChildFeed {
+            child,
+            reader,
+            listener,
+            last,
+            link: self.clone(),
+            watch: watch.clone(),
+            buffer: Vec::new(),
+            scratch: Vec::new(),
+        }))
     }
 }
 
@@ -166,8 +176,11 @@ enum Y4mInput {
 struct ChildFeed {
     child: Child,
     reader: Reader,
+    /// Reads standard error.
+    listener: JoinHandle<()>,
     last: Arc<Mutex<String>>,
     link: ChildLink,
+    watch: Watch,
     buffer: Vec<u8>,
     scratch: Vec<u8>,
 }
@@ -217,12 +230,15 @@ impl ChildFeed {
     /// Why the child ended, in its own words.
     fn ended(&mut self, why: Option<Error>) -> Error {
         let waited = Instant::now();
-        let mut status = None;
-        while status.is_none() && waited.elapsed() < FAREWELL {
-            status = self.child.try_wait().ok().flatten();
+        let mut status = self.child.try_wait().ok().flatten();
+        while status.is_none() && waited.elapsed() < FAREWELL && !self.watch.is_over() {
             std::thread::sleep(Duration::from_millis(10));
+            status = self.child.try_wait().ok().flatten();
         }
-        // Its last words may still be on their way.
+        // Its last words may still be on their way; something it started may keep the pipe open for good.
+        while status.is_some() && !self.listener.is_finished() && waited.elapsed() < FAREWELL {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         let said = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let said = if said.is_empty() { String::new() } else { format!(": {said}") };
         let program = self.link.programs.first().map_or("the child", String::as_str);

@@ -28,6 +28,8 @@ const OPENING: Duration = Duration::from_secs(10);
 const MOST_HUNG: usize = 3;
 /// How long the line's thread sleeps at most, in real time: it must see a stop.
 const LOOK: Duration = Duration::from_millis(50);
+/// How long the threads have for their farewells at the end, in real time.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// Damaged pictures are told of once in this time.
 const TELL_DAMAGE: Duration = Duration::from_secs(10);
 
@@ -310,9 +312,13 @@ impl Source for Kept {
                 }
                 News::Picture { at, missed } => return self.picture(at, missed).map(Some),
                 News::Damaged(count, error) => {
-                    if let Some(error) = self.damage(count, error) {
+                    let told = self.damage(count, error);
+                    // First, or a stream of nothing but damage would be told of for ever and never be opened afresh.
+                    self.look_for_stall()?;
+                    if let Some(error) = told {
                         return Err(error);
                     }
+                    continue;
                 }
                 News::Ended(Ok(())) => return Ok(None),
                 News::Ended(Err(error)) => self.lost(&error)?,
@@ -330,13 +336,15 @@ impl Source for Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        if let Phase::Up(old) = &self.phase {
+        if let Phase::Up(old) = std::mem::replace(&mut self.phase, Phase::Down { until: Duration::ZERO }) {
             old.watch.give_up();
-            // A moment for children to be ended and devices to be closed; what hangs is left to the process's end.
-            let patience = std::time::Instant::now();
-            while !old.thread.is_finished() && patience.elapsed() < Duration::from_millis(1500) {
-                std::thread::sleep(Duration::from_millis(5));
-            }
+            self.hung.push(old.thread);
+        }
+        // Children are to be ended and devices closed, also those of tries given up a moment ago; what hangs in a driver is
+        // left to the process's end.
+        let asked = std::time::Instant::now();
+        while self.hung.iter().any(|thread| !thread.is_finished()) && asked.elapsed() < FAREWELL {
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 }
