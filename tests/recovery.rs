@@ -175,4 +175,5 @@ fn damaged_pictures_cost_themselves_and_nothing_but_damage_is_a_stall() {
     seen.store(true, SeqCst);
     let stalled = source.next().unwrap_err().to_string();
     assert!(stalled.contains("no picture for"), "{stalled}");
+    assert!(source.health().unwrap().damaged() > 10, "each is counted, told of or not");
 }

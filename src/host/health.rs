@@ -41,6 +41,7 @@ pub struct Health {
     losses: AtomicU64,
     tries: AtomicU64,
     down_ms: AtomicU64,
+    damaged: AtomicU64,
 }
 
 impl Health {
@@ -71,6 +72,17 @@ impl Health {
     /// Adds time without pictures after a loss.
     pub fn add_down(&self, time: Duration) {
         self.down_ms.fetch_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// Counts pictures that came damaged.
+    pub fn count_damaged(&self, count: u64) {
+        self.damaged.fetch_add(count, Relaxed);
+    }
+
+    /// How many pictures came damaged.
+    #[must_use]
+    pub fn damaged(&self) -> u64 {
+        self.damaged.load(Relaxed)
     }
 
     /// How often it was lost after it had been live.

@@ -130,9 +130,10 @@ impl Metrics {
         }
         for (id, health) in self.lines.iter().filter_map(|line| Some((&line.id, line.health.get()?))) {
             let (state, reason) = health.get();
-            let down = health.down().as_secs_f64();
+            let (down, damaged) = (health.down().as_secs_f64(), health.damaged());
             let _ =
                 write!(text, "{id}: {}, lost {} times, {down:.1} s without pictures", state.word(), health.losses());
+            let _ = write!(text, "{}", if damaged > 0 { format!(", {damaged} damaged ones") } else { String::new() });
             let _ = writeln!(text, "{}{reason}", if reason.is_empty() { "" } else { "; " });
         }
         text

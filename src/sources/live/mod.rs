@@ -280,6 +280,7 @@ impl Kept {
     fn damage(&mut self, count: u64, error: Error) -> Option<Error> {
         let now = self.env.clock.now();
         self.damaged += count;
+        self.health.count_damaged(count);
         if self.damage_told.is_some_and(|told| now.saturating_sub(told) < TELL_DAMAGE) {
             return None;
         }
