@@ -62,6 +62,8 @@ camera rgb 'device: 0, size: [640, 360], fps: 30, formats: [rgb], controls: { br
 camera mjpeg 'device: 9, size: [640, 480], formats: [mjpeg]'
 camera unplug 'device: 0, size: [640, 360], fps: 30, formats: [yuyv]'
 camera fatal 'device: 0, size: [640, 360], fps: 30, formats: [yuyv]'
+# The pipeline that we ship, with its model.
+cp -r models "$root/models" && cp pipelines/live/door.yaml "$root/door.yaml"
 camera wrong 'device: 0, size: [641, 360]'
 
 cat >"$root/init" <<'INIT'
@@ -77,12 +79,12 @@ for m in $(cat /modules/list); do
 done
 run() { # name, seconds
     timeout -s INT $2 ocelli run /$1.yaml >/tmp/$1.jsonl 2>/tmp/$1.log
-    echo "RESULT $1 exit=$? frames=$(wc -l </tmp/$1.jsonl)"
+    echo "RESULT $1 exit=$? frames=$(cat /tmp/$1.jsonl /out/$1.jsonl 2>/dev/null | wc -l)"
     sed "s/^/LOG $1 /" /tmp/$1.log
     [ -f /tmp/$1.png ] && { echo "PICTURE $1 BEGIN"; base64 /tmp/$1.png; echo "PICTURE END"; }
 }
 echo "== devices"; ocelli devices 2>&1 | head -40
-run yuyv 4; run nv12 4; run rgb 4; run wrong 4
+run door 10; run yuyv 4; run nv12 4; run rgb 4; run wrong 4
 # The loopback device gets one JPEG a write, from one open file; then nothing more: the camera stalls.
 v4l2-ctl -d /dev/video9 --set-fmt-video-out=width=640,height=480,pixelformat=MJPG -c keep_format=1 >/dev/null 2>&1 || echo "FAILED loopback"
 ( exec 3>/dev/video9; n=0; while [ $n -lt 80 ]; do dd if=/bars.jpg bs=1M >&3 2>/dev/null; usleep 50000; n=$((n+1)); done; sleep 20 ) &
@@ -124,6 +126,7 @@ for name in yuyv nv12 rgb mjpeg; do
     [[ $bars != *WRONG* ]] || fail "$name: white, yellow, cyan, green, magenta, red and blue of 191 were expected"
 done
 grep -q '^LOG wrong .*does not offer 641x360' "$work/console.log" || fail "a wrong size is not explained"
+[ "$(frames door)" -ge 3 ] || fail "door: $(frames door) frames"
 for name in unplug fatal; do
     grep -q "^LOG $name .*back after" "$work/console.log" || fail "$name: it did not come back"
 done
