@@ -80,6 +80,8 @@ fn ages(capacity: Option<usize>, seconds: u64) -> Vec<f64> {
         clock,
         stop: Stop::default(),
         secrets: Secrets::default(),
+        tap: None,
+        outputs: ocelli::stage::Outputs::default(),
     };
     let graph = Graph::check(&pipeline, &env).unwrap();
     Run::start(&pipeline, &graph, &env).unwrap().wait().result.unwrap();

@@ -9,10 +9,12 @@
 //! 3. [`stage`]: the contract of sources, stages and sinks; [`models`]: families, tensors to answers
 //! 4. [`sources`], [`stages`], [`sinks`]: one part a file
 //! 5. [`pipeline`]: YAML to a checked graph to threads
-//! 6. [`cli`]: one verb a file
+//! 6. [`eval`]: metrics, labels, the difference of two runs
+//! 7. [`cli`]: one verb a file
 
 pub mod cli;
 pub mod error;
+pub mod eval;
 pub mod host;
 pub mod infer;
 pub mod media;

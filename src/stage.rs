@@ -4,8 +4,10 @@
 //! worker, and one line in the `registry!` of its folder's `mod.rs`.
 
 mod link;
+mod tap;
 
 pub use link::{Care, Feed, Link, OnLost, Shot, Watch};
+pub use tap::{Tap, Unit};
 
 use crate::error::Result;
 use crate::host::{Clock, Health, Secrets, Stop};
@@ -13,7 +15,7 @@ use crate::infer::ModelStore;
 use crate::types::{Packet, Products, Size};
 use crate::yaml::{Fault, Node};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Makes packets. Runs in a thread of its own.
 pub trait Source: Send {
@@ -78,8 +80,13 @@ pub trait Sink: Send {
 pub trait SourceConfig: Send + Sync {
     /// Whether frames come at their own pace and are lost if not taken.
     fn is_live(&self) -> bool;
+    /// Whether what fails on one of its frames costs the frame, not the run. So it is with live sources and with
+    /// recordings of them.
+    fn forgives(&self, _env: &Env) -> bool {
+        self.is_live()
+    }
     /// What its packets carry beside the frame.
-    fn gives(&self) -> Products {
+    fn gives(&self, _env: &Env) -> Products {
         Products::empty()
     }
     /// Size of its frames, if that can be known without opening a device.
@@ -143,6 +150,8 @@ pub trait StageConfig: Send {
     fn check(&self, _env: &Env) -> Result<()> {
         Ok(())
     }
+    /// Sets how many threads work on one frame, where that can be set; answers never hang on it.
+    fn set_threads(&mut self, _threads: usize) {}
     /// Makes the worker: loads models, takes buffers.
     ///
     /// # Errors
@@ -185,6 +194,37 @@ pub struct Env {
     pub stop: Stop,
     /// What must not be shown.
     pub secrets: Secrets,
+    /// Whoever records the run.
+    pub tap: Option<Arc<dyn Tap>>,
+    /// Where sinks write.
+    pub outputs: Outputs,
+}
+
+/// Where sinks write.
+#[derive(Clone, Default)]
+pub enum Outputs {
+    /// Where the YAML says.
+    #[default]
+    Named,
+    /// Below this folder, whatever the YAML says: a replay must not write over what the live run wrote.
+    Folder(PathBuf),
+    /// Rows of `jsonl` go here; nothing else writes.
+    Rows(Arc<Mutex<dyn std::io::Write + Send>>),
+}
+
+impl Outputs {
+    /// Where a sink whose YAML says `path` writes.
+    #[must_use]
+    pub fn path(&self, path: &str) -> PathBuf {
+        match self {
+            Self::Folder(folder) if path == "-" => folder.join("rows.jsonl"),
+            Self::Folder(folder) => {
+                let inside = |part: &std::path::Component<'_>| matches!(part, std::path::Component::Normal(_));
+                folder.join(std::path::Path::new(path).components().filter(inside).collect::<PathBuf>())
+            }
+            Self::Named | Self::Rows(_) => PathBuf::from(path),
+        }
+    }
 }
 
 impl Env {

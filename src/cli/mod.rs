@@ -5,6 +5,8 @@ mod devices;
 mod doctor;
 mod models;
 mod progress;
+mod record;
+mod replay;
 mod run;
 mod scene;
 mod schema;
@@ -12,7 +14,7 @@ mod schema;
 use crate::error::Error;
 use crate::host::{Secrets, Stop, SystemClock};
 use crate::infer::ModelStore;
-use crate::stage::Env;
+use crate::stage::{Env, Outputs};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -27,6 +29,8 @@ use tracing_subscriber::EnvFilter;
     version,
     after_help = "Examples:
   ocelli run pipelines/quickstart.yaml       find objects in the bundled clip
+  ocelli record door.yaml --to flights       the same as run, and keep what it sees
+  ocelli replay door.yaml --from flights     what it would have found, with today's settings
   ocelli check pipelines/*.yaml              look for faults without running anything
   ocelli scene --export coco --out data      labelled pictures to train with
   ocelli devices                             cameras, and what they offer
@@ -64,6 +68,8 @@ enum LogForm {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Run(run::RunArgs),
+    Record(record::RecordArgs),
+    Replay(replay::ReplayArgs),
     Check(check::CheckArgs),
     Schema(schema::SchemaArgs),
     Scene(scene::SceneArgs),
@@ -81,6 +87,8 @@ impl Global {
             clock: Arc::new(SystemClock::default()),
             stop: Stop::default(),
             secrets: Secrets::default(),
+            tap: None,
+            outputs: Outputs::default(),
         }
     }
 
@@ -113,6 +121,8 @@ pub fn main() -> ExitCode {
     cli.global.start_log();
     let result = match &cli.verb {
         Verb::Run(args) => args.run(&cli.global),
+        Verb::Record(args) => args.run(&cli.global),
+        Verb::Replay(args) => args.run(&cli.global),
         Verb::Check(args) => args.run(&cli.global),
         Verb::Schema(args) => args.run(),
         Verb::Scene(args) => args.run(),

@@ -3,7 +3,8 @@
 use super::{Global, folder_of, progress};
 use crate::error::{Error, Result};
 use crate::host::{Metrics, Stop};
-use crate::pipeline::{Graph, Pipeline, Run};
+use crate::pipeline::{Graph, Options, Outcome, Pipeline, Run};
+use crate::stage::Env;
 use clap::Args;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::io::Write;
@@ -36,22 +37,28 @@ impl RunArgs {
     pub fn run(&self, global: &Global) -> Result<()> {
         let env = global.env(&folder_of(&self.file));
         let pipeline = Pipeline::read(&self.file)?;
-        let graph = Graph::check(&pipeline, &env)?;
-        for note in &graph.notes {
-            tracing::warn!("{note}");
-        }
-        listen_for_signals(&env.stop)?;
-        let run = Run::start(&pipeline, &graph, &env)?;
-        if !self.quiet {
-            show_progress(&run);
-        }
-        let outcome = run.wait();
-        if !self.quiet {
-            let table = outcome.metrics.table(outcome.elapsed);
-            let _ = writeln!(std::io::stderr(), "\n{table}{:.1} s", outcome.elapsed.as_secs_f64());
-        }
+        let outcome = drive(&pipeline, &env, &Options::default(), self.quiet)?;
         outcome.result.map_err(|e| e.at(self.file.display()))
     }
+}
+
+/// Checks and runs a pipeline to its end or a signal, with a progress bar and a table unless `quiet`.
+pub(super) fn drive(pipeline: &Pipeline, env: &Env, options: &Options, quiet: bool) -> Result<Outcome> {
+    let graph = Graph::check(pipeline, env)?;
+    for note in &graph.notes {
+        tracing::warn!("{note}");
+    }
+    listen_for_signals(&env.stop)?;
+    let run = Run::start_with(pipeline, &graph, env, options)?;
+    if !quiet {
+        show_progress(&run);
+    }
+    let outcome = run.wait();
+    if !quiet {
+        let table = outcome.metrics.table(outcome.elapsed);
+        let _ = writeln!(std::io::stderr(), "\n{table}{:.1} s", outcome.elapsed.as_secs_f64());
+    }
+    Ok(outcome)
 }
 
 /// The first signal asks to stop, the second ends the program.

@@ -60,7 +60,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that a test moves by hand; sleeping moves it too.
+/// A clock that is moved by hand, or by the frames of a replay; sleeping moves it too.
 #[derive(Debug, Default)]
 pub struct ManualClock(Mutex<Duration>);
 
@@ -68,6 +68,12 @@ impl ManualClock {
     /// Moves the clock.
     pub fn advance(&self, time: Duration) {
         *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) += time;
+    }
+
+    /// Moves the clock to a time, unless it is later already.
+    pub fn advance_to(&self, time: Duration) {
+        let mut now = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        *now = time.max(*now);
     }
 }
 

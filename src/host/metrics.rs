@@ -16,6 +16,8 @@ pub enum DropReason {
     Every,
     /// It was older than its `deadline:`.
     Deadline,
+    /// The recorded run had not worked on it either.
+    Replayed,
 }
 
 /// The counters of one line.
@@ -33,16 +35,23 @@ pub struct LineMetrics {
     pub health: OnceLock<Arc<Health>>,
     /// Frames the source will make, 0 if unknown.
     pub expected: AtomicU64,
-    dropped: [AtomicU64; 3],
+    /// Processor time of the line's own thread, in microseconds; known at its end.
+    pub cpu_micros: AtomicU64,
+    /// Allocations of the line's own thread while it worked on packets.
+    pub allocations: AtomicU64,
+    dropped: [AtomicU64; 4],
     latency: Mutex<Histogram<u32>>,
+    waits: Mutex<Histogram<u32>>,
     busy_micros: AtomicU64,
 }
 
 impl LineMetrics {
     fn new(id: &str) -> Self {
         // Three significant digits from a microsecond to a minute: about 100 KiB, allocated once.
-        let histogram = Histogram::new_with_bounds(1, 60_000_000, 3).or_else(|_| Histogram::new(3));
-        let latency = Mutex::new(histogram.unwrap_or_else(|_| unreachable!("three digits are allowed")));
+        let histogram = || {
+            let histogram = Histogram::new_with_bounds(1, 60_000_000, 3).or_else(|_| Histogram::new(3));
+            Mutex::new(histogram.unwrap_or_else(|_| unreachable!("three digits are allowed")))
+        };
         Self {
             id: id.to_owned(),
             received: AtomicU64::new(0),
@@ -50,8 +59,11 @@ impl LineMetrics {
             failed: AtomicU64::new(0),
             health: OnceLock::new(),
             expected: AtomicU64::new(0),
+            cpu_micros: AtomicU64::new(0),
+            allocations: AtomicU64::new(0),
             dropped: Default::default(),
-            latency,
+            latency: histogram(),
+            waits: histogram(),
             busy_micros: AtomicU64::new(0),
         }
     }
@@ -74,11 +86,30 @@ impl LineMetrics {
         self.latency.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(micros.max(1));
     }
 
+    /// Notes how long one packet waited in the queue.
+    pub fn wait(&self, spent: Duration) {
+        let micros = u64::try_from(spent.as_micros()).unwrap_or(u64::MAX);
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(micros.max(1));
+    }
+
     /// The time in milliseconds that the given part (0–1) of packets took at most.
     #[must_use]
     pub fn quantile_ms(&self, part: f64) -> f64 {
         let latency = self.latency.lock().unwrap_or_else(PoisonError::into_inner);
         latency.value_at_quantile(part) as f64 / 1000.0
+    }
+
+    /// The time in milliseconds that the given part (0–1) of packets waited in the queue at most.
+    #[must_use]
+    pub fn wait_quantile_ms(&self, part: f64) -> f64 {
+        let waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        waits.value_at_quantile(part) as f64 / 1000.0
+    }
+
+    /// How long the line worked in all.
+    #[must_use]
+    pub fn busy(&self) -> Duration {
+        Duration::from_micros(self.busy_micros.load(Relaxed))
     }
 }
 
@@ -119,7 +150,7 @@ impl Metrics {
                 line.id,
                 line.received.load(Relaxed),
                 line.passed.load(Relaxed),
-                line.dropped(DropReason::Queue),
+                line.dropped(DropReason::Queue) + line.dropped(DropReason::Replayed),
                 line.dropped(DropReason::Every),
                 line.dropped(DropReason::Deadline),
                 line.failed.load(Relaxed),

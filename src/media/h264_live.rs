@@ -116,6 +116,16 @@ impl LiveDecoder {
     }
 }
 
+impl LiveDecoder {
+    /// The picture of this very time, for recordings, which know what was shown; forgets those before it.
+    pub fn take(&mut self, time: Duration) -> Option<Pixels<'_>> {
+        self.waiting.retain(|(other, _)| *other >= time);
+        let at = self.waiting.iter().position(|(other, _)| *other == time)?;
+        let frame = &*self.current.insert(self.waiting.remove(at).1);
+        Some(Pixels::Yuv(planes(frame, &mut self.narrow), self.how))
+    }
+}
+
 /// The error of a stream that is not H.264.
 #[must_use]
 pub fn not_h264(codec: &str) -> Error {

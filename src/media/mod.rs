@@ -2,6 +2,7 @@
 
 pub mod avi;
 pub mod ffmpeg;
+pub mod flight;
 pub mod fmp4;
 #[cfg(feature = "h264")]
 pub mod h264;

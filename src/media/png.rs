@@ -39,6 +39,18 @@ pub fn decode(bytes: &[u8], image: &mut Image) -> Result<()> {
 /// # Errors
 /// [`Error::Io`] if `out` fails.
 pub fn encode(image: &Image, out: impl Write) -> Result<()> {
+    encode_as(image, png::Compression::Balanced, out)
+}
+
+/// The same, in a tenth of the time and somewhat larger.
+///
+/// # Errors
+/// [`Error::Io`] if `out` fails.
+pub fn encode_fast(image: &Image, out: impl Write) -> Result<()> {
+    encode_as(image, png::Compression::Fastest, out)
+}
+
+fn encode_as(image: &Image, compression: png::Compression, out: impl Write) -> Result<()> {
     let bad = |e: png::EncodingError| match e {
         png::EncodingError::IoError(e) => Error::io("PNG", e),
         other => Error::Internal(format!("PNG: {other}")),
@@ -49,6 +61,7 @@ pub fn encode(image: &Image, out: impl Write) -> Result<()> {
         PixelFormat::Gray8 => png::ColorType::Grayscale,
     });
     encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(compression);
     let mut writer = encoder.write_header().map_err(bad)?;
     writer.write_image_data(&image.data).map_err(bad)?;
     writer.finish().map_err(bad)

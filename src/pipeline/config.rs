@@ -74,6 +74,15 @@ pub struct Line {
     pub secrets: Vec<String>,
 }
 
+impl Line {
+    /// A line that stands in no file: the place is for messages.
+    #[must_use]
+    pub fn new(id: &str, word: &'static str, part: Part, place: Place) -> Self {
+        let (id, from, secrets) = (id.to_owned(), Vec::new(), Vec::new());
+        Self { id, word, part, from, queue: None, every: None, deadline: None, place, secrets }
+    }
+}
+
 /// All lines of a file.
 pub struct Pipeline {
     /// The lines, top to bottom.
@@ -254,7 +263,9 @@ fn read_line(index: usize, item: &Node, faults: &mut Vec<Fault>) -> Option<Line>
     }
     if let Some(wrong) = common.faulty {
         part = match part {
-            Part::Source(inner) => Part::Source(Box::new(Faulty { inner: inner.into(), faults: wrong })),
+            Part::Source(inner) => {
+                Part::Source(Box::new(Faulty { inner: inner.into(), faults: wrong, as_live: false }))
+            }
             other => {
                 let message = format!("{at}.{word}: `faulty` breaks sources only; put it on the line of a source");
                 faults.push(Fault::new(place, message));

@@ -16,6 +16,8 @@ pub struct Node {
     pub readers: Vec<usize>,
     /// Whether a live source is somewhere above it.
     pub live: bool,
+    /// Whether what fails costs a frame, not the run.
+    pub forgives: bool,
     /// What its packets carry beside the frame.
     pub carries: Products,
     /// Packets that may wait in front of it.
@@ -160,7 +162,8 @@ impl Builder<'_> {
                 self.part_fault(line, &error);
             }
             let frame = source.frame_size(self.env);
-            return Node { live: source.is_live(), carries: source.gives(), frame, ..Node::default() };
+            let (live, forgives) = (source.is_live(), source.forgives(self.env));
+            return Node { live, forgives, carries: source.gives(self.env), frame, ..Node::default() };
         }
         let inputs = self.inputs(index);
         let mut node = self.inherit(&inputs);
@@ -297,6 +300,7 @@ impl Builder<'_> {
             let above = &self.nodes[input];
             node.carries &= above.carries;
             node.live |= above.live;
+            node.forgives |= above.forgives;
             let same = |a: Option<Size>, b: Option<Size>| if order == 0 || a == b { b } else { None };
             node.frame = same(node.frame, above.frame);
             node.input = same(node.input, above.input);

@@ -3,11 +3,15 @@
 mod config;
 mod graph;
 mod picture;
+mod playback;
 mod queue;
+mod recorder;
 mod run;
 mod schema;
 
 pub use config::{Every, Line, Part, Pipeline, QueueSetting, WhenFull};
 pub use graph::{Graph, Node};
-pub use run::{Outcome, Run, run};
+pub use playback::{Origin, Playback, Sinks};
+pub use recorder::{Recorder, Recording};
+pub use run::{Options, Outcome, Run, run};
 pub use schema::{card_reference, reference, schema};

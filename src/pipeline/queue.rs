@@ -2,11 +2,13 @@
 
 use super::config::WhenFull;
 use crate::host::{DropReason, LineMetrics};
+use crate::stage::Tap;
 use crate::types::Packet;
-use crossbeam_channel::{Receiver, Select, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, RecvError, Select, Sender, TrySendError, bounded};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 /// Where a line's packets go: one edge a reader.
 pub struct Outbox {
@@ -15,13 +17,35 @@ pub struct Outbox {
 
 /// The sending end of one edge. Dropping it tells the reader that the stream ended.
 pub struct Edge {
-    sender: Sender<Packet>,
+    sender: Sender<Waiting>,
     when_full: WhenFull,
     /// A second receiving end, with which the sender takes the oldest packet out of a full queue.
-    steal: Receiver<Packet>,
+    steal: Receiver<Waiting>,
     /// Set when the reader is gone: the second receiving end keeps the channel open.
     gone: Arc<AtomicBool>,
-    reader: Arc<LineMetrics>,
+    reader: Reader,
+}
+
+/// A packet in a queue, and since when.
+pub type Waiting = (Packet, Instant);
+
+/// The line at the receiving end.
+#[derive(Clone)]
+pub struct Reader {
+    /// Its counters.
+    pub metrics: Arc<LineMetrics>,
+    /// Whoever records the run.
+    pub tap: Option<Arc<dyn Tap>>,
+}
+
+impl Reader {
+    /// Counts a packet that the line does not work on, and tells whoever records.
+    pub fn dropped(&self, packet: &Packet, reason: DropReason) {
+        self.metrics.count_drop(reason);
+        if let Some(tap) = &self.tap {
+            tap.dropped(&self.metrics.id, &packet.frame.source, packet.frame.seq, reason);
+        }
+    }
 }
 
 impl Outbox {
@@ -54,7 +78,8 @@ impl Outbox {
 
 impl Edge {
     /// Returns whether the reader still lives.
-    fn send(&self, mut packet: Packet) -> bool {
+    fn send(&self, packet: Packet) -> bool {
+        let mut packet = (packet, Instant::now());
         if self.when_full == WhenFull::Block {
             return self.send_or_wait(packet);
         }
@@ -66,8 +91,8 @@ impl Edge {
                 Ok(()) => return true,
                 Err(TrySendError::Disconnected(_)) => return false,
                 Err(TrySendError::Full(back)) => {
-                    if self.steal.try_recv().is_ok() {
-                        self.reader.count_drop(DropReason::Queue);
+                    if let Ok((oldest, _)) = self.steal.try_recv() {
+                        self.reader.dropped(&oldest, DropReason::Queue);
                     }
                     packet = back;
                 }
@@ -76,7 +101,7 @@ impl Edge {
     }
 
     /// Waits for room, looking now and then whether the reader died meanwhile.
-    fn send_or_wait(&self, mut packet: Packet) -> bool {
+    fn send_or_wait(&self, mut packet: Waiting) -> bool {
         const LOOK: std::time::Duration = std::time::Duration::from_millis(50);
         loop {
             if self.gone.load(Ordering::Acquire) {
@@ -97,10 +122,10 @@ pub fn edge(
     capacity: usize,
     when_full: WhenFull,
     gone: &Arc<AtomicBool>,
-    reader: &Arc<LineMetrics>,
-) -> (Edge, Receiver<Packet>) {
+    reader: &Reader,
+) -> (Edge, Receiver<Waiting>) {
     let (sender, receiver) = bounded(capacity);
-    let edge = Edge { sender, when_full, steal: receiver.clone(), gone: Arc::clone(gone), reader: Arc::clone(reader) };
+    let edge = Edge { sender, when_full, steal: receiver.clone(), gone: Arc::clone(gone), reader: reader.clone() };
     (edge, receiver)
 }
 
@@ -121,10 +146,11 @@ pub struct Inbox {
     inputs: Vec<Input>,
     merge: Merge,
     gone: Arc<AtomicBool>,
+    metrics: Arc<LineMetrics>,
 }
 
 struct Input {
-    receiver: Receiver<Packet>,
+    receiver: Receiver<Waiting>,
     ahead: VecDeque<Packet>,
     open: bool,
 }
@@ -132,9 +158,20 @@ struct Input {
 impl Inbox {
     /// An inbox over the receiving ends of a line's edges.
     #[must_use]
-    pub fn new(receivers: Vec<Receiver<Packet>>, merge: Merge, gone: Arc<AtomicBool>) -> Self {
+    pub fn new(
+        receivers: Vec<Receiver<Waiting>>,
+        merge: Merge,
+        gone: Arc<AtomicBool>,
+        metrics: Arc<LineMetrics>,
+    ) -> Self {
         let input = |receiver| Input { receiver, ahead: VecDeque::new(), open: true };
-        Self { inputs: receivers.into_iter().map(input).collect(), merge, gone }
+        Self { inputs: receivers.into_iter().map(input).collect(), merge, gone, metrics }
+    }
+
+    /// Takes a packet out of its queue, and notes how long it waited there.
+    fn taken(&self, (packet, since): Waiting) -> Packet {
+        self.metrics.wait(since.elapsed());
+        packet
     }
 
     /// Whether no packet is waiting right now.
@@ -145,15 +182,15 @@ impl Inbox {
     /// The next packet; `None` when every stream has ended.
     pub fn next(&mut self) -> Option<Packet> {
         if let [only] = self.inputs.as_slice() {
-            return only.receiver.recv().ok();
+            return only.receiver.recv().ok().map(|waiting| self.taken(waiting));
         }
         match self.merge {
             Merge::Arrival => self.next_arrived(),
             Merge::Time => {
-                for input in self.inputs.iter_mut().filter(|input| input.open && input.ahead.is_empty()) {
-                    match input.receiver.recv() {
-                        Ok(packet) => input.ahead.push_back(packet),
-                        Err(_) => input.open = false,
+                for at in 0..self.inputs.len() {
+                    if self.inputs[at].open && self.inputs[at].ahead.is_empty() {
+                        let received = self.inputs[at].receiver.recv();
+                        self.received(at, received);
                     }
                 }
                 self.earliest()
@@ -186,12 +223,16 @@ impl Inbox {
         let ready = select.select();
         let at = open[ready.index()];
         let received = ready.recv(&self.inputs[at].receiver);
-        if let Ok(packet) = received {
-            self.inputs[at].ahead.push_back(packet);
-            return Some(at);
-        }
-        self.inputs[at].open = false;
-        None
+        self.received(at, received).then_some(at)
+    }
+
+    /// Keeps a packet of a stream; `false` if the stream ended instead.
+    fn received(&mut self, at: usize, received: Result<Waiting, RecvError>) -> bool {
+        let packet = received.map(|waiting| self.taken(waiting));
+        let input = &mut self.inputs[at];
+        input.open = packet.is_ok();
+        input.ahead.extend(packet);
+        input.open
     }
 
     fn earliest(&mut self) -> Option<Packet> {

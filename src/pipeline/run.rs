@@ -2,11 +2,12 @@
 
 use super::config::{Every, Line, Part, Pipeline, WhenFull};
 use super::graph::Graph;
-use super::queue::{Edge, Inbox, Merge, Outbox, edge};
+use super::queue::{Edge, Inbox, Merge, Outbox, Reader, edge};
 use crate::error::{Error, Result, panic_text};
-use crate::host::{Clock, DropReason, LineMetrics, Metrics, Stop};
+use crate::host::{Clock, DropReason, LineMetrics, ManualClock, Metrics, Stop, thread_allocations};
 use crate::stage::{Env, Sink, Source, Stage};
 use crate::types::Packet;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,6 +34,21 @@ pub struct Outcome {
     pub result: Result<()>,
 }
 
+/// What a run does beside what the YAML says.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Frames that a line leaves out because a recorded run did: by line, source and number.
+    pub drops: HashMap<String, HashMap<String, HashSet<u64>>>,
+    /// Time that a line takes longer for each packet.
+    pub delays: HashMap<String, Duration>,
+    /// Every line waits at random, up to 3 ms a packet: to show that answers do not hang on timing.
+    pub shake: Option<u64>,
+    /// Sources give each frame at its time, not as fast as they can.
+    pub pace: bool,
+    /// A clock that is moved by the frames.
+    pub clock: Option<Arc<ManualClock>>,
+}
+
 /// The first fault of a run; later ones are consequences.
 #[derive(Default)]
 struct Fault(Mutex<Option<Error>>);
@@ -52,10 +68,43 @@ impl Fault {
 struct Worker {
     id: String,
     live: bool,
+    /// Whether what fails costs a frame, not the run.
+    forgives: bool,
     metrics: Arc<LineMetrics>,
     stop: Stop,
     clock: Arc<dyn Clock>,
     fault: Arc<Fault>,
+    reader: Reader,
+    delay: Delay,
+    pace: bool,
+    virtual_clock: Option<Arc<ManualClock>>,
+}
+
+/// Makes a line slower on purpose.
+struct Delay {
+    fixed: Duration,
+    shake: Option<u64>,
+}
+
+impl Delay {
+    fn new(options: &Options, line: &Line, index: usize) -> Self {
+        let fixed = options.delays.get(&line.id).copied().unwrap_or_default();
+        Self { fixed, shake: options.shake.map(|seed| seed.wrapping_mul(31).wrapping_add(index as u64)) }
+    }
+
+    fn wait(&mut self) {
+        let mut time = self.fixed;
+        if let Some(state) = &mut self.shake {
+            // Knuth's MMIX: which number comes does not matter here.
+            *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let roll = *state >> 33;
+            // Half of the packets do not wait at all, so that lines get out of step.
+            time += Duration::from_micros(if roll.is_multiple_of(2) { 0 } else { roll % 3000 });
+        }
+        if !time.is_zero() {
+            std::thread::sleep(time);
+        }
+    }
 }
 
 /// A line's work, ready to begin.
@@ -79,6 +128,14 @@ impl Run {
     /// # Errors
     /// What kept it from starting.
     pub fn start(pipeline: &Pipeline, graph: &Graph, env: &Env) -> Result<Self> {
+        Self::start_with(pipeline, graph, env, &Options::default())
+    }
+
+    /// The same, with options.
+    ///
+    /// # Errors
+    /// As [`Run::start`].
+    pub fn start_with(pipeline: &Pipeline, graph: &Graph, env: &Env, options: &Options) -> Result<Self> {
         let metrics = Metrics::new(pipeline.lines.iter().map(|line| line.id.as_str()));
         let env = &Env { secrets: env.secrets.with(pipeline.document.secrets.clone()), ..env.clone() };
         let jobs = build(pipeline, env, &metrics)?;
@@ -90,11 +147,13 @@ impl Run {
         for (index, node) in graph.nodes.iter().enumerate() {
             let mut receivers = Vec::new();
             for &input in &node.inputs {
-                let (sender, receiver) = edge(node.capacity, node.when_full, &gone[index], &metrics.lines[index]);
+                let reader = Reader { metrics: Arc::clone(&metrics.lines[index]), tap: env.tap.clone() };
+                let (sender, receiver) = edge(node.capacity, node.when_full, &gone[index], &reader);
                 outgoing[input].push(sender);
                 receivers.push(receiver);
             }
-            incoming.push(Inbox::new(receivers, merge_rule(graph, index), Arc::clone(&gone[index])));
+            let (rule, gone) = (merge_rule(graph, index), Arc::clone(&gone[index]));
+            incoming.push(Inbox::new(receivers, rule, gone, Arc::clone(&metrics.lines[index])));
         }
         let mut threads = Vec::new();
         let started = Instant::now();
@@ -103,12 +162,17 @@ impl Run {
             let worker = Worker {
                 id: line.id.clone(),
                 live: graph.nodes[index].live,
+                forgives: graph.nodes[index].forgives,
                 metrics: Arc::clone(&metrics.lines[index]),
                 stop: env.stop.clone(),
                 clock: Arc::clone(&env.clock),
                 fault: Arc::clone(&fault),
+                reader: Reader { metrics: Arc::clone(&metrics.lines[index]), tap: env.tap.clone() },
+                delay: Delay::new(options, line, index),
+                pace: options.pace,
+                virtual_clock: options.clock.clone(),
             };
-            let gate = Gate::new(line, worker.live);
+            let gate = Gate::new(line, worker.live, options);
             let thread = std::thread::Builder::new().name(line.id.clone());
             let spawned = thread.spawn(move || worker.run(job, inbox, Outbox::new(edges), gate));
             match spawned {
@@ -181,7 +245,14 @@ fn build(pipeline: &Pipeline, env: &Env, metrics: &Metrics) -> Result<Vec<Job>> 
 }
 
 impl Worker {
-    fn run(&self, job: Job, inbox: Inbox, outbox: Outbox, gate: Gate) {
+    fn run(mut self, job: Job, inbox: Inbox, outbox: Outbox, gate: Gate) {
+        self.work(job, inbox, outbox, gate);
+        let spent = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        let micros = spent.tv_sec.unsigned_abs() * 1_000_000 + spent.tv_nsec.unsigned_abs() / 1000;
+        self.metrics.cpu_micros.store(micros, Relaxed);
+    }
+
+    fn work(&mut self, job: Job, inbox: Inbox, outbox: Outbox, gate: Gate) {
         let work = AssertUnwindSafe(|| match job {
             Job::Source(source) => {
                 drop(inbox);
@@ -200,13 +271,25 @@ impl Worker {
         }
     }
 
-    fn source_loop(&self, mut source: Box<dyn Source>, mut outbox: Outbox) -> Result<()> {
+    /// Does a piece of work, and notes what it cost.
+    fn measured<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        self.delay.wait();
+        let (start, before) = (Instant::now(), thread_allocations());
+        let done = work();
+        self.metrics.time(start.elapsed());
+        self.metrics.allocations.fetch_add(thread_allocations() - before, Relaxed);
+        done
+    }
+
+    fn source_loop(&mut self, mut source: Box<dyn Source>, mut outbox: Outbox) -> Result<()> {
+        let began = Instant::now();
         while !self.stop.is_requested() {
-            let start = Instant::now();
+            self.delay.wait();
+            let (start, before) = (Instant::now(), thread_allocations());
             let packet = match source.next() {
                 Ok(Some(packet)) => packet,
                 Ok(None) => break,
-                Err(error @ Error::Data(_)) if self.live => {
+                Err(error @ Error::Data(_)) if self.forgives => {
                     self.metrics.failed.fetch_add(1, Relaxed);
                     tracing::warn!(line = self.id, "{error}");
                     continue;
@@ -216,8 +299,19 @@ impl Worker {
                 Err(error) => return Err(error),
             };
             self.metrics.time(start.elapsed());
+            self.metrics.allocations.fetch_add(thread_allocations() - before, Relaxed);
             self.metrics.received.fetch_add(1, Relaxed);
             self.metrics.passed.fetch_add(1, Relaxed);
+            let pts = packet.frame.pts;
+            if let Some(clock) = &self.virtual_clock {
+                clock.advance_to(pts);
+            }
+            while self.pace && began.elapsed() < pts && !self.stop.is_requested() {
+                std::thread::sleep(pts.saturating_sub(began.elapsed()).min(Duration::from_millis(100)));
+            }
+            if let Some(tap) = &self.reader.tap {
+                tap.frame(&packet, self.live);
+            }
             let packet = Packet { born: self.clock.now(), ..packet };
             if !outbox.send(packet) {
                 break;
@@ -227,7 +321,7 @@ impl Worker {
     }
 
     fn stage_loop(
-        &self,
+        &mut self,
         mut stage: Box<dyn Stage>,
         mut inbox: Inbox,
         mut outbox: Outbox,
@@ -236,13 +330,11 @@ impl Worker {
         while let Some(packet) = inbox.next() {
             self.metrics.received.fetch_add(1, Relaxed);
             if let Err(reason) = gate.admit(&packet, &*self.clock) {
-                self.metrics.count_drop(reason);
+                self.reader.dropped(&packet, reason);
                 continue;
             }
             let seq = packet.frame.seq;
-            let start = Instant::now();
-            let done = stage.process(packet);
-            self.metrics.time(start.elapsed());
+            let done = self.measured(|| stage.process(packet));
             if let Some(Some(packet)) = self.settle(done, seq)? {
                 self.metrics.passed.fetch_add(1, Relaxed);
                 if !outbox.send(packet) {
@@ -254,13 +346,13 @@ impl Worker {
     }
 
     /// Writes until the stream ends, then finishes: also after a fault, so that files are closed in order.
-    fn sink_loop(&self, mut sink: Box<dyn Sink>, inbox: Inbox, gate: Gate) -> Result<()> {
+    fn sink_loop(&mut self, mut sink: Box<dyn Sink>, inbox: Inbox, gate: Gate) -> Result<()> {
         let written = self.write_all(&mut *sink, inbox, gate);
         let finished = sink.finish();
         written.and(finished)
     }
 
-    fn write_all(&self, sink: &mut dyn Sink, mut inbox: Inbox, mut gate: Gate) -> Result<()> {
+    fn write_all(&mut self, sink: &mut dyn Sink, mut inbox: Inbox, mut gate: Gate) -> Result<()> {
         let mut seq = 0;
         loop {
             if inbox.is_empty() {
@@ -274,12 +366,10 @@ impl Worker {
                 continue;
             }
             if let Err(reason) = gate.admit(&packet, &*self.clock) {
-                self.metrics.count_drop(reason);
+                self.reader.dropped(&packet, reason);
                 continue;
             }
-            let start = Instant::now();
-            let done = sink.write(&packet);
-            self.metrics.time(start.elapsed());
+            let done = self.measured(|| sink.write(&packet));
             if self.settle(done, packet.frame.seq)?.is_some() {
                 self.metrics.passed.fetch_add(1, Relaxed);
             }
@@ -291,7 +381,7 @@ impl Worker {
         match done {
             Ok(value) => Ok(Some(value)),
             Err(Error::ReaderGone) => Err(Error::ReaderGone),
-            Err(error) if self.live => {
+            Err(error) if self.forgives => {
                 self.metrics.failed.fetch_add(1, Relaxed);
                 tracing::warn!(line = self.id, seq, "{error}");
                 Ok(None)
@@ -305,18 +395,23 @@ impl Worker {
 struct Gate {
     every: Option<Every>,
     deadline: Option<Duration>,
+    drops: HashMap<String, HashSet<u64>>,
     count: u64,
     next: Duration,
 }
 
 impl Gate {
-    fn new(line: &Line, live: bool) -> Self {
-        Self { every: line.every, deadline: line.deadline.filter(|_| live), count: 0, next: Duration::ZERO }
+    fn new(line: &Line, live: bool, options: &Options) -> Self {
+        let drops = options.drops.get(&line.id).cloned().unwrap_or_default();
+        Self { every: line.every, deadline: line.deadline.filter(|_| live), drops, count: 0, next: Duration::ZERO }
     }
 
     fn admit(&mut self, packet: &Packet, clock: &dyn Clock) -> Result<(), DropReason> {
         if self.deadline.is_some_and(|limit| clock.now().saturating_sub(packet.born) > limit) {
             return Err(DropReason::Deadline);
+        }
+        if self.drops.get(&*packet.frame.source).is_some_and(|seqs| seqs.contains(&packet.frame.seq)) {
+            return Err(DropReason::Replayed);
         }
         match self.every {
             None => Ok(()),

@@ -2,13 +2,14 @@
 
 use super::output::make_parent;
 use crate::error::{Error, Result};
-use crate::stage::{Env, Sink, SinkConfig};
+use crate::stage::{Env, Outputs, Sink, SinkConfig};
 use crate::types::{Detection, Packet, Products};
 use serde::Deserialize;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Writes one line of JSON a frame. Keys come in a fixed order and numbers in a fixed form, so that two runs
 /// over one recording give the same bytes; docs/jsonl.md describes every key.
@@ -45,16 +46,37 @@ impl SinkConfig for Jsonl {
         Some(PathBuf::from(&self.path))
     }
 
-    fn open(&self, _env: &Env) -> Result<Box<dyn Sink>> {
-        let out: Box<dyn Write + Send> = if self.path == "-" {
+    fn open(&self, env: &Env) -> Result<Box<dyn Sink>> {
+        let path = env.outputs.path(&self.path);
+        let out: Box<dyn Write + Send> = if let Outputs::Rows(rows) = &env.outputs {
+            Box::new(Shared(Arc::clone(rows)))
+        } else if path == Path::new("-") {
             Box::new(std::io::stdout())
         } else {
-            let path = Path::new(&self.path);
-            make_parent(path)?;
-            Box::new(File::create(path).map_err(|e| Error::io(path, e))?)
+            make_parent(&path)?;
+            Box::new(File::create(&path).map_err(|e| Error::io(&path, e))?)
         };
         let out = BufWriter::with_capacity(1 << 15, out);
         Ok(Box::new(Writing { settings: self.clone(), out, line: String::new() }))
+    }
+}
+
+/// A place that others write to, too.
+struct Shared(Arc<Mutex<dyn Write + Send>>);
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, dyn Write + Send + 'static> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.lock().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.lock().flush()
     }
 }
 
@@ -66,10 +88,8 @@ struct Writing {
 
 impl Sink for Writing {
     fn write(&mut self, packet: &Packet) -> Result<()> {
-        let found = packet.detections.as_ref().map(|found| found.as_slice());
         self.line.clear();
-        let truth = packet.truth.as_ref().filter(|_| self.settings.truth).map(|truth| truth.as_slice());
-        line(&mut self.line, packet, found, truth)
+        row(&mut self.line, packet, self.settings.truth)
             .map_err(|_| Error::Data(format!("frame {}: its time lies after the year 9999", packet.frame.seq)))?;
         let io = |e| Error::io(&self.settings.path, e);
         self.out.write_all(self.line.as_bytes()).map_err(io)
@@ -92,13 +112,14 @@ impl Sink for Writing {
     }
 }
 
-fn line(
-    out: &mut String,
-    packet: &Packet,
-    found: Option<&[Detection]>,
-    truth: Option<&[Detection]>,
-) -> std::fmt::Result {
+/// Writes the line of a packet, `\n` included; docs/jsonl.md describes it.
+///
+/// # Errors
+/// If the frame's time of day lies after the year 9999.
+pub fn row(out: &mut String, packet: &Packet, truth: bool) -> std::fmt::Result {
     let frame = &packet.frame;
+    let found = packet.detections.as_ref().map(|found| found.as_slice());
+    let truth = packet.truth.as_ref().filter(|_| truth).map(|truth| truth.as_slice());
     out.write_str("{\"source\":")?;
     text(out, &frame.source)?;
     if !frame.name.is_empty() {
@@ -222,7 +243,6 @@ fn text(out: &mut String, value: &str) -> std::fmt::Result {
 mod tests {
     use super::*;
     use crate::types::{BBox, Frame};
-    use std::sync::Arc;
     use std::time::Duration;
 
     #[test]
@@ -231,9 +251,9 @@ mod tests {
             Frame { source: Arc::from("a\"b\n"), seq: 3, pts: Duration::from_micros(100_001), ..Frame::default() };
         let mut packet = Packet::new(Arc::new(frame));
         packet.labels = Some(vec!["person".to_owned()].into());
-        let found = [Detection::new(BBox::new(1.0, 2.25, 3.5, 4.0), 0, 0.5)];
+        packet.detections = Some(Arc::new(vec![Detection::new(BBox::new(1.0, 2.25, 3.5, 4.0), 0, 0.5)]));
         let mut out = String::new();
-        line(&mut out, &packet, Some(&found), None).unwrap();
+        row(&mut out, &packet, false).unwrap();
         let expect = "{\"source\":\"a\\\"b\\u000a\",\"seq\":3,\"pts_ms\":100.001,\"wall\":\"1970-01-01T00:00:00.000Z\",\"size\":[0,0],\"detections\":[{\"class\":0,\"label\":\"person\",\"score\":0.5000,\"box\":[1.00,2.25,3.50,4.00]}]}\n";
         assert_eq!(out, expect);
         assert!(serde_json::from_str::<serde_json::Value>(&out).is_ok());

@@ -1,9 +1,13 @@
 //! Where answers go: one sink a file.
 
+mod collect;
 mod jsonl;
 mod output;
 mod record;
 mod snapshot;
+
+pub use collect::Collect;
+pub use jsonl::row;
 
 use crate::registry;
 

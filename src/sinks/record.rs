@@ -77,15 +77,18 @@ impl SinkConfig for Record {
 
     fn open(&self, env: &Env) -> Result<Box<dyn Sink>> {
         self.check(env)?;
-        make_parent(Path::new(&self.path))?;
+        let path = env.outputs.path(&self.path);
+        make_parent(&path)?;
         // Fail now, not at the first frame, if the file cannot be written.
-        std::fs::File::create(&self.path).map_err(|e| Error::io(&self.path, e))?;
-        Ok(Box::new(Recording { settings: self.clone(), format: self.format()?, first: None, writer: None }))
+        std::fs::File::create(&path).map_err(|e| Error::io(&path, e))?;
+        let (format, settings) = (self.format()?, self.clone());
+        Ok(Box::new(Recording { settings, path, format, first: None, writer: None }))
     }
 }
 
 struct Recording {
     settings: Record,
+    path: PathBuf,
     format: Format,
     /// The first picture waits until the second tells how long it is shown.
     first: Option<(Duration, Image)>,
@@ -107,7 +110,7 @@ enum Writer {
 
 impl Recording {
     fn start(&self, size: Size, fps: f64) -> Result<Writer> {
-        let path = Path::new(&self.settings.path);
+        let path = &*self.path;
         if self.format == Format::Avi {
             let file = AviWriter::create(path, size, fps)?;
             return Ok(Writer::Avi { file, size, fps, quality: self.settings.quality, bytes: Vec::new() });

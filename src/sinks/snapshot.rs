@@ -82,7 +82,9 @@ impl SinkConfig for Snapshot {
 
     fn open(&self, env: &Env) -> Result<Box<dyn Sink>> {
         self.check(env)?;
-        Ok(Box::new(Taking { settings: self.clone(), bytes: Vec::new(), mask: Image::default() }))
+        let path = env.outputs.path(&self.path).to_string_lossy().into_owned();
+        let settings = Self { path, ..self.clone() };
+        Ok(Box::new(Taking { settings, bytes: Vec::new(), mask: Image::default() }))
     }
 }
 

@@ -158,6 +158,8 @@ pub struct Faulty {
     pub inner: Arc<dyn SourceConfig>,
     /// What goes wrong.
     pub faults: Faults,
+    /// A recording that plays a live source: while it is unplugged or frozen, its frames are lost, and it comes back.
+    pub as_live: bool,
 }
 
 impl SourceConfig for Faulty {
@@ -165,8 +167,12 @@ impl SourceConfig for Faulty {
         self.inner.is_live()
     }
 
-    fn gives(&self) -> Products {
-        if self.is_live() { Products::empty() } else { self.inner.gives() }
+    fn forgives(&self, env: &Env) -> bool {
+        self.inner.forgives(env)
+    }
+
+    fn gives(&self, env: &Env) -> Products {
+        if self.is_live() { Products::empty() } else { self.inner.gives(env) }
     }
 
     fn frame_size(&self, env: &Env) -> Option<Size> {
@@ -203,6 +209,8 @@ impl SourceConfig for Faulty {
             count: 0,
             jumped: Duration::ZERO,
             frames: Pool::new(),
+            as_live: self.as_live,
+            gone_until: None,
         }))
     }
 }
@@ -294,6 +302,7 @@ impl Feed for FaultyFeed {
             }
             if faults.happens(&faults.corrupt, 6, frame) {
                 faults.damage(frame, &mut shot.image);
+                shot.coded.clear();
             }
             return Ok(true);
         }
@@ -316,6 +325,9 @@ struct FaultyRecording {
     count: u64,
     jumped: Duration,
     frames: Pool<Frame>,
+    as_live: bool,
+    /// Media time before which frames are lost.
+    gone_until: Option<Duration>,
 }
 
 impl Source for FaultyRecording {
@@ -325,14 +337,27 @@ impl Source for FaultyRecording {
             let (faults, frame) = (&self.faults, self.count);
             self.count += 1;
             let happens = |when, kind| faults.happens(when, kind, frame);
-            if happens(&faults.unplug, 2) {
+            if self.as_live {
+                let outages = [
+                    (happens(&faults.unplug, 2), faults.unplug_for),
+                    (happens(&faults.freeze, 3), faults.freeze_for),
+                    (happens(&faults.slow, 4), faults.slow_by),
+                ];
+                let pts = packet.frame.pts;
+                for (_, time) in outages.iter().filter(|(happens, _)| *happens) {
+                    self.gone_until = self.gone_until.max(Some(pts + time.0));
+                }
+                if self.gone_until.is_some_and(|until| pts < until) {
+                    continue;
+                }
+            } else if happens(&faults.unplug, 2) {
                 return Err(Error::Device(format!("frame {frame}: unplugged by `faulty`")));
             }
             if happens(&faults.time_jump, 1) {
                 self.jumped += faults.jump_by.0;
             }
             let waits = [(happens(&faults.freeze, 3), faults.freeze_for), (happens(&faults.slow, 4), faults.slow_by)];
-            for (_, time) in waits.iter().filter(|(happens, _)| *happens) {
+            for (_, time) in waits.iter().filter(|(happens, _)| *happens && !self.as_live) {
                 let _ = Watch::new(Arc::clone(&self.clock), self.env.stop.clone()).sleep(time.0);
             }
             if happens(&faults.drop, 5) {
@@ -345,6 +370,7 @@ impl Source for FaultyRecording {
                     new.image.copy_from(&old.image);
                     new.source = Arc::clone(&old.source);
                     new.name.clone_from(&old.name);
+                    new.coded.clear();
                     (new.seq, new.pts, new.wall) = (old.seq, old.pts + jumped, old.wall + jumped);
                     if corrupt {
                         faults.damage(frame, &mut new.image);

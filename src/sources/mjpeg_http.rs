@@ -108,7 +108,7 @@ impl HttpLink {
 }
 
 impl Link for HttpLink {
-    fn connect(&self, _: &Watch) -> Result<Box<dyn Feed>> {
+    fn connect(&self, watch: &Watch) -> Result<Box<dyn Feed>> {
         // A thread that was given up ends with this, too.
         let silence = self.settings.stall_after.map_or(ANSWER, |span| span.0.max(ANSWER));
         let agent: ureq::Agent = ureq::Agent::config_builder()
@@ -137,13 +137,14 @@ impl Link for HttpLink {
             )));
         }
         let body: Box<dyn Read> = Box::new(response.into_body().into_with_config().limit(u64::MAX).reader());
-        Ok(Box::new(Receiving { pictures: MjpegReader::new(body), shown }))
+        Ok(Box::new(Receiving { pictures: MjpegReader::new(body), shown, recorded: watch.is_recorded() }))
     }
 }
 
 struct Receiving {
     pictures: MjpegReader<Box<dyn Read>>,
     shown: String,
+    recorded: bool,
 }
 
 impl Feed for Receiving {
@@ -151,7 +152,13 @@ impl Feed for Receiving {
         shot.media = None;
         let lost = |what: String| Error::Device(format!("{}: {what}", self.shown));
         match self.pictures.next_picture() {
-            Ok(Some(picture)) => jpeg::decode(picture, &mut shot.image).map(|()| true),
+            Ok(Some(picture)) => {
+                jpeg::decode(picture, &mut shot.image)?;
+                if self.recorded {
+                    shot.coded.set_jpeg(picture);
+                }
+                Ok(true)
+            }
             Ok(None) => Err(lost("the server closed the stream".into())),
             Err(error @ Error::Data(_)) => Err(error),
             Err(error) => Err(lost(error.to_string())),

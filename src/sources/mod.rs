@@ -8,6 +8,7 @@ mod images;
 pub mod live;
 #[cfg(feature = "http")]
 mod mjpeg_http;
+mod recording;
 #[cfg(feature = "rtsp")]
 mod rtsp;
 pub mod scene;
@@ -16,6 +17,8 @@ mod start;
 mod video;
 
 pub use faulty::{Faults, Faulty};
+pub use recording::Recording;
+pub use video::Video;
 
 use crate::registry;
 
@@ -33,6 +36,7 @@ registry! {
     exec => exec::Exec,
     video => video::Video,
     images => images::Images,
+    recording => recording::Recording,
     scene => scene::Scene,
 }
 

@@ -5,7 +5,8 @@ use super::span::Span;
 use crate::error::{Error, Result};
 use crate::host::{Secrets, redact_addresses};
 use crate::media::h264_live::{LiveDecoder, not_h264};
-use crate::stage::{Care, Env, Feed, Link, OnLost, Shot, Source, SourceConfig, Watch};
+use crate::stage::{Care, Env, Feed, Link, OnLost, Shot, Source, SourceConfig, Unit, Watch};
+use crate::types::CodedForm;
 use futures_util::StreamExt;
 use percent_encoding::percent_decode_str;
 use retina::client::{
@@ -161,6 +162,7 @@ impl Link for RtspLink {
             secrets: self.secrets.clone(),
             watch: watch.clone(),
             decoder: LiveDecoder::default(),
+            fresh: true,
         }))
     }
 }
@@ -174,6 +176,8 @@ struct Playing {
     secrets: Secrets,
     watch: Watch,
     decoder: LiveDecoder,
+    /// Nothing was read yet.
+    fresh: bool,
 }
 
 impl Feed for Playing {
@@ -181,6 +185,7 @@ impl Feed for Playing {
         loop {
             if let Some((time, pixels)) = self.decoder.next_picture() {
                 shot.media = Some(time);
+                shot.coded.form = CodedForm::Unit(time);
                 pixels.to_rgb(&mut shot.image)?;
                 return Ok(true);
             }
@@ -208,7 +213,10 @@ impl Feed for Playing {
             if lost > 0 {
                 self.decoder.lost();
             }
-            self.decoder.push(frame.data(), time, frame.is_random_access_point())?;
+            let key = frame.is_random_access_point();
+            self.watch.unit(&Unit { data: frame.data(), time, key, lost: lost > 0 || self.fresh });
+            self.fresh = false;
+            self.decoder.push(frame.data(), time, key)?;
             if lost > 0 {
                 return Err(Error::Data(format!("{lost} packets were lost; waiting for a key picture")));
             }

@@ -3,9 +3,10 @@
 //! The author of a live source writes a [`Link`], which opens it afresh, and a [`Feed`], which reads pictures until
 //! something breaks. Watching, waiting and trying again are done for all of them in one place (`sources::live`).
 
+use super::{Tap, Unit};
 use crate::error::Result;
 use crate::host::{Clock, Stop};
-use crate::types::Image;
+use crate::types::{Coded, Image};
 use serde::Deserialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,6 +48,8 @@ pub struct Shot {
     pub image: Image,
     /// The source's own time of the picture, counted from anywhere; `None` where it has none.
     pub media: Option<Duration>,
+    /// How it came, if [`Watch::is_recorded`]; it must belong to `image`.
+    pub coded: Coded,
 }
 
 /// Tells a feed whether anyone still waits for it.
@@ -56,13 +59,34 @@ pub struct Watch {
     pub clock: Arc<dyn Clock>,
     given_up: Arc<AtomicBool>,
     stop: Stop,
+    tap: Option<(Arc<dyn Tap>, Arc<str>)>,
 }
 
 impl Watch {
     /// A watch for one try.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, stop: Stop) -> Self {
-        Self { clock, given_up: Arc::default(), stop }
+        Self { clock, given_up: Arc::default(), stop, tap: None }
+    }
+
+    /// The same, with somebody who records the source of this name.
+    #[must_use]
+    pub fn recorded(mut self, tap: Option<&Arc<dyn Tap>>, source: &Arc<str>) -> Self {
+        self.tap = tap.map(|tap| (Arc::clone(tap), Arc::clone(source)));
+        self
+    }
+
+    /// Whether somebody records, so that a feed should keep what it decodes.
+    #[must_use]
+    pub const fn is_recorded(&self) -> bool {
+        self.tap.is_some()
+    }
+
+    /// Tells whoever records of an access unit of a stream.
+    pub fn unit(&self, unit: &Unit<'_>) {
+        if let Some((tap, source)) = self.tap.as_ref().filter(|_| !self.is_over()) {
+            tap.unit(source, unit);
+        }
     }
 
     /// Tells the feed that nobody waits any more.

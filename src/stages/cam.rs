@@ -137,6 +137,10 @@ impl StageConfig for Cam {
         models::classifier(&card).map(|_| ())
     }
 
+    fn set_threads(&mut self, threads: usize) {
+        self.threads = threads;
+    }
+
     fn build(&self, env: &Env) -> Result<Box<dyn Stage>> {
         let card = env.models.card(&self.model)?;
         // The graph is looked through first, then run with its features as one more output.

@@ -82,6 +82,10 @@ impl StageConfig for Classify {
         models::classifier(&env.models.card(&self.model)?).map(|_| ())
     }
 
+    fn set_threads(&mut self, threads: usize) {
+        self.threads = threads;
+    }
+
     fn build(&self, env: &Env) -> Result<Box<dyn Stage>> {
         let card = env.models.card(&self.model)?;
         Ok(Box::new(Classifying {

@@ -75,6 +75,10 @@ impl StageConfig for Detect {
         self.kept(&card.labels).map(|_| ())
     }
 
+    fn set_threads(&mut self, threads: usize) {
+        self.threads = threads;
+    }
+
     fn build(&self, env: &Env) -> Result<Box<dyn Stage>> {
         let card = env.models.card(&self.model)?;
         Ok(Box::new(Detecting {

@@ -47,6 +47,10 @@ impl StageConfig for Reconstruct {
         Self::reconstructor(&env.models.card(&self.model)?).map(|_| ())
     }
 
+    fn set_threads(&mut self, threads: usize) {
+        self.threads = threads;
+    }
+
     fn build(&self, env: &Env) -> Result<Box<dyn Stage>> {
         let card = env.models.card(&self.model)?;
         Ok(Box::new(Reconstructing {

@@ -41,6 +41,10 @@ impl StageConfig for Segment {
         Segmenter::new(models::segmentation(&card)?, &card).map(|_| ())
     }
 
+    fn set_threads(&mut self, threads: usize) {
+        self.threads = threads;
+    }
+
     fn build(&self, env: &Env) -> Result<Box<dyn Stage>> {
         let card = env.models.card(&self.model)?;
         Ok(Box::new(Segmenting {

@@ -19,6 +19,45 @@ pub struct Frame {
     pub image: Image,
     /// File name of the picture, where the source reads pictures; otherwise empty.
     pub name: String,
+    /// How the source sent it, while somebody records.
+    pub coded: Coded,
+}
+
+/// A picture as its source sent it, before it was decoded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Coded {
+    /// What `bytes` hold.
+    pub form: CodedForm,
+    /// The bytes; empty where `form` says so.
+    pub bytes: Vec<u8>,
+}
+
+impl Coded {
+    /// Nothing is known; keeps the buffer.
+    pub fn clear(&mut self) {
+        self.form = CodedForm::Unknown;
+        self.bytes.clear();
+    }
+
+    /// A whole JPEG.
+    pub fn set_jpeg(&mut self, bytes: &[u8]) {
+        self.form = CodedForm::Jpeg;
+        self.bytes.clear();
+        self.bytes.extend_from_slice(bytes);
+    }
+}
+
+/// How a source sent a picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CodedForm {
+    /// Unknown, or as plain pixels; no bytes.
+    #[default]
+    Unknown,
+    /// A whole JPEG.
+    Jpeg,
+    /// The picture of the H.264 access unit of this time of the stream; no bytes, the unit itself was told of
+    /// when it came, because the pictures around it need it too.
+    Unit(Duration),
 }
 
 impl Default for Frame {
@@ -30,6 +69,7 @@ impl Default for Frame {
             wall: SystemTime::UNIX_EPOCH,
             image: Image::default(),
             name: String::new(),
+            coded: Coded::default(),
         }
     }
 }

@@ -9,7 +9,7 @@ mod packet;
 mod pool;
 
 pub use detection::{Class, Detection, FacePoints};
-pub use frame::{Frame, ModelInput};
+pub use frame::{Coded, CodedForm, Frame, ModelInput};
 pub use geometry::{BBox, Placement, Size};
 pub use image::{Image, PixelFormat};
 pub use map::{Heatmap, Mask};

@@ -17,6 +17,8 @@ pub fn env(models: &[PathBuf]) -> Env {
         clock: Arc::new(SystemClock::default()),
         stop: Stop::default(),
         secrets: Secrets::default(),
+        tap: None,
+        outputs: ocelli::stage::Outputs::default(),
     }
 }
 

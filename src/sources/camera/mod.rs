@@ -11,6 +11,7 @@ pub use pixels::{Converter, Pixel};
 use super::live;
 use super::span::Span;
 use crate::error::{Error, Result};
+use crate::media::mjpeg;
 use crate::stage::{Care, Env, Feed, Link, OnLost, Shot, Source, SourceConfig, Watch};
 use crate::types::Size;
 use devices::Mode;
@@ -282,7 +283,7 @@ impl Camera {
 }
 
 impl Link for Camera {
-    fn connect(&self, _: &Watch) -> Result<Box<dyn Feed>> {
+    fn connect(&self, watch: &Watch) -> Result<Box<dyn Feed>> {
         let path = devices::resolve(&self.device.0)?;
         let number = path.to_str().and_then(|p| p.strip_prefix("/dev/video")?.parse().ok());
         let number = number.ok_or_else(|| Error::Config(format!("{}: is no /dev/video…", path.display())))?;
@@ -295,7 +296,7 @@ impl Link for Camera {
         let mut camera = Nokhwa::new(CameraIndex::Index(number), exact).map_err(failed)?;
         camera.open_stream().map_err(failed)?;
         let converter = Converter::new(choice.pixel, choice.size, stride);
-        Ok(Box::new(Streaming { camera: Some(camera), path, choice, converter }))
+        Ok(Box::new(Streaming { camera: Some(camera), path, choice, converter, recorded: watch.is_recorded() }))
     }
 }
 
@@ -304,6 +305,7 @@ struct Streaming {
     path: PathBuf,
     choice: Choice,
     converter: Converter,
+    recorded: bool,
 }
 
 impl Feed for Streaming {
@@ -313,6 +315,9 @@ impl Feed for Streaming {
         let buffer = camera.frame_raw().map_err(failed)?;
         shot.media = None;
         self.converter.to_rgb(&buffer, &mut shot.image)?;
+        if self.recorded && self.choice.pixel == Pixel::Mjpeg {
+            shot.coded.set_jpeg(mjpeg::cut(&buffer)?);
+        }
         Ok(true)
     }
 

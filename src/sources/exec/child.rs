@@ -193,6 +193,9 @@ impl ChildFeed {
             Reader::Mjpeg(reader) => {
                 let Some(picture) = reader.next_picture()? else { return Ok(false) };
                 jpeg::decode(picture, &mut shot.image)?;
+                if self.watch.is_recorded() {
+                    shot.coded.set_jpeg(picture);
+                }
             }
             Reader::Y4m(input) => {
                 if let Y4mInput::Unopened(unopened) = input {

@@ -114,6 +114,7 @@ fn capture(link: &dyn Link, watch: &Watch, slot: &Slot) -> Result<()> {
     slot.opened(Opened { about: feed.about(), interval: feed.interval() });
     let mut shot = Shot::default();
     while !watch.is_over() {
+        shot.coded.clear();
         match feed.read(&mut shot) {
             Ok(true) => slot.put(&mut shot, watch.clock.now()),
             Ok(false) => return Ok(()),
@@ -139,6 +140,7 @@ impl Kept {
             self.health.set(State::Opening, &self.reason);
         }
         let watch = Watch::new(Arc::clone(&self.env.clock), self.env.stop.clone());
+        let watch = watch.recorded(self.env.tap.as_ref(), &self.id);
         let slot = Arc::<Slot>::default();
         let (link, seen, put) = (Arc::clone(&self.link), watch.clone(), Arc::clone(&slot));
         let work = move || {
@@ -157,6 +159,9 @@ impl Kept {
 
     fn enter(&self, state: State, reason: &str) {
         self.health.set(state, reason);
+        if let Some(tap) = &self.env.tap {
+            tap.state(&self.id, state, reason);
+        }
         let (line, state) = (&*self.id, state.word());
         match state {
             "stalled" | "backoff" | "failed" => tracing::warn!(line, state, "{reason}"),
@@ -270,6 +275,7 @@ impl Kept {
             frame.pts = pts;
             frame.wall = clock.wall() - clock.now().saturating_sub(at);
             std::mem::swap(&mut frame.image, &mut shot.image);
+            std::mem::swap(&mut frame.coded, &mut shot.coded);
             Ok::<(), Error>(())
         })?;
         self.seq += 1;
@@ -305,7 +311,7 @@ impl Source for Kept {
                 }
                 Phase::Up(of) => of,
             };
-            match of.slot.wait(LOOK, &mut self.shot.image, &mut self.shot.media) {
+            match of.slot.wait(LOOK, &mut self.shot) {
                 News::Opened(opened) => {
                     of.opened = opened;
                     // A picture may be waiting behind this.

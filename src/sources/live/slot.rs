@@ -2,7 +2,6 @@
 
 use crate::error::{Error, Result};
 use crate::stage::Shot;
-use crate::types::Image;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -85,7 +84,7 @@ impl Slot {
     }
 
     /// Waits for news, at most so long in real time. Pictures that came before an end are given before it.
-    pub fn wait(&self, longest: Duration, image: &mut Image, media: &mut Option<Duration>) -> News {
+    pub fn wait(&self, longest: Duration, shot: &mut Shot) -> News {
         let waits = |inner: &mut Inner| {
             inner.opened.is_none() && inner.at.is_none() && inner.damage.is_none() && inner.ended.is_none()
         };
@@ -95,8 +94,7 @@ impl Slot {
             return News::Opened(opened);
         }
         if let Some(at) = inner.at.take() {
-            std::mem::swap(&mut inner.shot.image, image);
-            *media = inner.shot.media;
+            std::mem::swap(&mut inner.shot, shot);
             return News::Picture { at, missed: std::mem::take(&mut inner.missed) };
         }
         if let Some(error) = inner.damage.take() {

@@ -79,7 +79,7 @@ impl SourceConfig for Scene {
         self.live
     }
 
-    fn gives(&self) -> Products {
+    fn gives(&self, _env: &Env) -> Products {
         Products::TRUTH
     }
 

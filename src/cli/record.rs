@@ -1,0 +1,102 @@
+//! `ocelli record`: runs a pipeline and keeps what it sees.
+
+use super::run::drive;
+use super::{Global, folder_of};
+use crate::error::Result;
+use crate::media::flight::Keep;
+use crate::pipeline::{Options, Pipeline, Recorder, Recording};
+use crate::stage::{Env, Tap};
+use clap::Args;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Run a pipeline and record what it sees, for `ocelli replay`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ocelli record door.yaml --to flights
+  ocelli record door.yaml --to flights --keep-bytes 20GB --keep-time 7d
+  ocelli record door.yaml --to flights --jpeg 90
+
+The pipeline runs as with `ocelli run`. Beside it, the folder gets the frames as their source sent them (H.264 and
+JPEG as they came; anything else pixel by pixel, or as JPEG with --jpeg), their times, the frames that each line
+left out, the states of sources, the pipeline's text without secrets, and the hashes of its models.
+
+It is a ring: the oldest files go first, also those of earlier runs. A run that was killed is whole up to the last
+moment. Where the disk is too slow or full, frames are missing from the recording; the pipeline goes on.")]
+pub struct RecordArgs {
+    /// The pipeline's YAML
+    file: PathBuf,
+    /// The folder to record into; made if missing
+    #[arg(long, value_name = "FOLDER")]
+    to: PathBuf,
+    /// Most that the folder may hold, over all runs: 500MB, 20GB
+    #[arg(long, value_name = "SIZE", default_value = "4GB", value_parser = parse_bytes)]
+    keep_bytes: u64,
+    /// Keep this long of the run: 1h, 7d
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    keep_time: Option<Duration>,
+    /// Record frames that come neither as JPEG nor as H.264 as JPEG of this quality, 1-100: a tenth of the size, and
+    /// replays then see slightly other pixels than the run did
+    #[arg(long, value_name = "QUALITY", value_parser = clap::value_parser!(u8).range(1..=100))]
+    jpeg: Option<u8>,
+    /// No table of counters at the end, no progress bar
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// `500MB`, `20GB`, `4GiB`.
+fn parse_bytes(text: &str) -> Result<u64, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let factor = match unit.trim().to_lowercase().as_str() {
+        "kb" | "k" => 1e3,
+        "mb" | "m" => 1e6,
+        "gb" | "g" => 1e9,
+        "tb" | "t" => 1e12,
+        "kib" => 1024.0,
+        "mib" => 1_048_576.0,
+        "gib" => 1_073_741_824.0,
+        "" | "b" => 1.0,
+        _ => return Err(format!("`{unit}` is no unit; write 500MB or 20GB")),
+    };
+    let bytes = number.parse::<f64>().map_err(|_| "write it as 500MB or 20GB".to_owned())? * factor;
+    if bytes < 1e6 { Err("less than 1MB keeps nothing".into()) } else { Ok(bytes as u64) }
+}
+
+impl RecordArgs {
+    /// Runs and records.
+    ///
+    /// # Errors
+    /// What kept the pipeline from starting or ended it; what the recording could not do is in the log.
+    pub fn run(&self, global: &Global) -> Result<()> {
+        let env = global.env(&folder_of(&self.file));
+        let pipeline = Pipeline::read(&self.file)?;
+        let keep = Keep { bytes: self.keep_bytes, time: self.keep_time };
+        let how = Recording { folder: self.to.clone(), keep, jpeg: self.jpeg };
+        // Faults of the pipeline first: they leave no folder behind.
+        crate::pipeline::Graph::check(&pipeline, &env)?;
+        let recorder = Recorder::start(&pipeline, &env, &how)?;
+        let tap: Arc<dyn Tap> = recorder.clone();
+        let env = Env { tap: Some(tap), ..env };
+        let outcome = drive(&pipeline, &env, &Options::default(), self.quiet);
+        let said = recorder.finish();
+        if !self.quiet {
+            let _ = writeln!(std::io::stderr(), "{said}, in {}", self.to.display());
+        }
+        outcome?.result.map_err(|e| e.at(self.file.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(parse_bytes("500MB"), Ok(500_000_000));
+        assert_eq!(parse_bytes("1.5 GiB"), Ok(1_610_612_736));
+        assert!(parse_bytes("7 apples").is_err() && parse_bytes("12").is_err() && parse_bytes("GB").is_err());
+    }
+}

@@ -1,0 +1,48 @@
+//! How often the right class is among the best answers.
+
+/// Counts of pictures.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TopK {
+    /// Pictures.
+    pub count: u64,
+    /// Whose best answer is right.
+    pub first: u64,
+    /// Whose right answer is among the best five.
+    pub five: u64,
+}
+
+impl TopK {
+    /// Counts a picture: its answers, best first.
+    pub fn add<T: PartialEq + ?Sized>(&mut self, real: &T, answers: &[&T]) {
+        self.count += 1;
+        let place = answers.iter().position(|answer| *answer == real);
+        self.first += u64::from(place == Some(0));
+        self.five += u64::from(place.is_some_and(|place| place < 5));
+    }
+
+    /// The part of pictures whose best answer is right.
+    #[must_use]
+    pub fn top1(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.first as f64 / self.count as f64)
+    }
+
+    /// The part of pictures whose right answer is among the best five.
+    #[must_use]
+    pub fn top5(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.five as f64 / self.count as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sixth_answer_is_too_late() {
+        let mut top = TopK::default();
+        top.add("cat", &["cat"]);
+        top.add("dog", &["cat", "dog"]);
+        top.add("cow", &["a", "b", "c", "d", "e", "cow"]);
+        assert_eq!((top.count, top.first, top.five), (3, 1, 2));
+    }
+}

@@ -1,0 +1,290 @@
+//! COCO's detection metrics, number for number those of pycocotools 2.0.11 (`COCOeval`, `iouType='bbox'`).
+//!
+//! Lin et al. 2014, "Microsoft COCO: Common Objects in Context"; <https://cocodataset.org/#detection-eval>.
+
+use super::Xywh;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Something that is really there.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Real {
+    /// The picture's number.
+    pub image: u64,
+    /// The class's number.
+    pub class: u64,
+    /// Where.
+    pub bbox: Xywh,
+    /// Its area in pixels (of the mask where there is one): decides whether it is small, medium or large.
+    pub area: f64,
+    /// A crowd: any number of detections in it are neither right nor wrong.
+    pub crowd: bool,
+}
+
+/// Something that was found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Found {
+    /// The picture's number.
+    pub image: u64,
+    /// The class's number.
+    pub class: u64,
+    /// Where.
+    pub bbox: Xywh,
+    /// How sure.
+    pub score: f64,
+}
+
+/// COCO's twelve numbers, 0–1; `None` where there was nothing to measure (pycocotools says -1).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Summary {
+    /// Average precision over IoU 0.50:0.95, all sizes: "mAP".
+    pub ap: Option<f64>,
+    /// At IoU 0.50.
+    pub ap50: Option<f64>,
+    /// At IoU 0.75.
+    pub ap75: Option<f64>,
+    /// Of objects below 32², to 96², and above; IoU 0.50:0.95.
+    pub ap_by_size: [Option<f64>; 3],
+    /// Average recall with 1, 10 and 100 detections a picture.
+    pub ar: [Option<f64>; 3],
+    /// By size, with 100 detections a picture.
+    pub ar_by_size: [Option<f64>; 3],
+}
+
+impl Summary {
+    /// The numbers by pycocotools' names, in its order.
+    #[must_use]
+    pub fn named(&self) -> [(&'static str, Option<f64>); 12] {
+        let ([aps, apm, apl], [ar1, ar10, ar100], [ars, arm, arl]) = (self.ap_by_size, self.ar, self.ar_by_size);
+        [
+            ("AP", self.ap),
+            ("AP50", self.ap50),
+            ("AP75", self.ap75),
+            ("APs", aps),
+            ("APm", apm),
+            ("APl", apl),
+            ("AR1", ar1),
+            ("AR10", ar10),
+            ("AR100", ar100),
+            ("ARs", ars),
+            ("ARm", arm),
+            ("ARl", arl),
+        ]
+    }
+}
+
+/// All that was measured.
+#[derive(Clone, Debug, Default)]
+pub struct Scores {
+    /// The twelve numbers.
+    pub summary: Summary,
+    /// By class: AP over IoU 0.50:0.95, and at 0.50.
+    pub classes: BTreeMap<u64, (Option<f64>, Option<f64>)>,
+    /// By class: precision at IoU 0.50 for each of 101 recalls from 0 to 1.
+    pub curves: BTreeMap<u64, Vec<f64>>,
+}
+
+const THRESHOLDS: usize = 10;
+const RECALLS: usize = 101;
+const MOST: [usize; 3] = [1, 10, 100];
+const AREAS: [[f64; 2]; 4] = [[0.0, 1e10], [0.0, 1024.0], [1024.0, 9216.0], [9216.0, 1e10]];
+
+/// IoU 0.50, 0.55 … 0.95, as `np.linspace` rounds them.
+fn threshold(index: usize) -> f64 {
+    if index + 1 == THRESHOLDS { 0.95 } else { 0.5 + index as f64 * ((0.95 - 0.5) / (THRESHOLDS - 1) as f64) }
+}
+
+/// Intersection over union of boxes; over the detection alone where the other is a crowd.
+#[must_use]
+pub fn iou(found: &Xywh, real: &Xywh, crowd: bool) -> f64 {
+    let side = |at: usize| (found[at] + found[at + 2]).min(real[at] + real[at + 2]) - found[at].max(real[at]);
+    let (w, h) = (side(0), side(1));
+    if w <= 0.0 || h <= 0.0 {
+        return 0.0;
+    }
+    let (inside, area) = (w * h, found[2] * found[3]);
+    inside / if crowd { area } else { area + real[2] * real[3] - inside }
+}
+
+/// One class in one picture.
+struct Cell<'a> {
+    /// Best first, at most 100.
+    found: Vec<&'a Found>,
+    real: Vec<&'a Real>,
+    /// By detection, then by real object.
+    ious: Vec<Vec<f64>>,
+}
+
+/// What became of the detections of a cell in one range of areas.
+struct Matched {
+    scores: Vec<f64>,
+    /// By threshold: hit, and whether it counts.
+    hits: Vec<Vec<(bool, bool)>>,
+    /// Real objects that count.
+    real: usize,
+}
+
+impl Cell<'_> {
+    fn matched(&self, [least, most]: [f64; 2]) -> Matched {
+        let outside = |area: f64| area < least || area > most;
+        let ignored = |real: &Real| real.crowd || outside(real.area);
+        // Those that count come first.
+        let mut order: Vec<usize> = (0..self.real.len()).collect();
+        order.sort_by_key(|&at| ignored(self.real[at]));
+        let mut hits = Vec::with_capacity(THRESHOLDS);
+        for step in 0..THRESHOLDS {
+            let mut taken = vec![false; order.len()];
+            let mut row = Vec::with_capacity(self.found.len());
+            for (at, found) in self.found.iter().enumerate() {
+                let (mut best, mut partner) = (threshold(step).min(1.0 - 1e-10), None);
+                for (place, &real) in order.iter().enumerate() {
+                    if taken[place] && !self.real[real].crowd {
+                        continue;
+                    }
+                    // A match that counts is not given up for one that does not.
+                    let counts = |place: usize| !ignored(self.real[order[place]]);
+                    if partner.is_some_and(|known| counts(known) && !counts(place)) {
+                        break;
+                    }
+                    if self.ious[at][real] >= best {
+                        (best, partner) = (self.ious[at][real], Some(place));
+                    }
+                }
+                row.push(match partner {
+                    Some(place) => {
+                        taken[place] = true;
+                        (true, !ignored(self.real[order[place]]))
+                    }
+                    None => (false, !outside(found.bbox[2] * found.bbox[3])),
+                });
+            }
+            hits.push(row);
+        }
+        let real = self.real.iter().filter(|real| !ignored(real)).count();
+        Matched { scores: self.found.iter().map(|found| found.score).collect(), hits, real }
+    }
+}
+
+/// Precision at 101 recalls, and the recall reached, of one class at one threshold; `None` without real objects.
+fn curve(cells: &[Matched], most: usize, step: usize) -> Option<(Vec<f64>, f64)> {
+    let real: usize = cells.iter().map(|cell| cell.real).sum();
+    if real == 0 {
+        return None;
+    }
+    let mut all: Vec<(f64, (bool, bool))> = Vec::new();
+    for cell in cells {
+        all.extend(cell.scores.iter().copied().zip(cell.hits[step].iter().copied()).take(most));
+    }
+    // Stable, as numpy's mergesort: of equal scores the picture that stands first.
+    all.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let (mut right, mut wrong) = (0.0, 0.0);
+    let (mut recalls, mut precisions) = (Vec::with_capacity(all.len()), Vec::with_capacity(all.len()));
+    for (_, (hit, counts)) in all {
+        right += f64::from(u8::from(hit && counts));
+        wrong += f64::from(u8::from(!hit && counts));
+        recalls.push(right / real as f64);
+        precisions.push(right / (right + wrong + f64::EPSILON));
+    }
+    for at in (1..precisions.len()).rev() {
+        precisions[at - 1] = precisions[at - 1].max(precisions[at]);
+    }
+    let at = |recall: usize| recalls.partition_point(|reached| *reached < recall as f64 * 0.01);
+    let curve = (0..RECALLS).map(|recall| precisions.get(at(recall)).copied().unwrap_or(0.0)).collect();
+    Some((curve, recalls.last().copied().unwrap_or(0.0)))
+}
+
+fn mean(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+    let (mut sum, mut count) = (0.0, 0u64);
+    for value in values {
+        sum += value;
+        count += 1;
+    }
+    (count > 0).then(|| sum / count as f64)
+}
+
+/// Measures detections against what is really there. Classes are those that either has.
+#[must_use]
+pub fn evaluate(real: &[Real], found: &[Found]) -> Scores {
+    let images: BTreeSet<u64> = real.iter().map(|r| r.image).chain(found.iter().map(|f| f.image)).collect();
+    // pycocotools takes the classes of the truth's file; one without a real object measures nothing either way.
+    let classes: BTreeSet<u64> = real.iter().map(|r| r.class).collect();
+    let mut reals: BTreeMap<(u64, u64), Vec<&Real>> = BTreeMap::new();
+    real.iter().for_each(|r| reals.entry((r.class, r.image)).or_default().push(r));
+    let mut founds: BTreeMap<(u64, u64), Vec<&Found>> = BTreeMap::new();
+    found.iter().for_each(|f| founds.entry((f.class, f.image)).or_default().push(f));
+    let mut scores = Scores::default();
+    // For each area range, and each number of detections for recall: the numbers of all classes.
+    let (mut precisions, mut recalls) = (vec![Vec::new(); AREAS.len()], vec![Vec::new(); AREAS.len() + 2]);
+    let (mut at50, mut at75) = (Vec::new(), Vec::new());
+    for class in classes {
+        let cells: Vec<Cell<'_>> = images
+            .iter()
+            .filter_map(|image| {
+                let real = reals.remove(&(class, *image)).unwrap_or_default();
+                let mut found = founds.remove(&(class, *image)).unwrap_or_default();
+                found.sort_by(|a, b| b.score.total_cmp(&a.score));
+                found.truncate(MOST[2]);
+                let row = |f: &&Found| real.iter().map(|r| iou(&f.bbox, &r.bbox, r.crowd)).collect();
+                let ious = found.iter().map(row).collect();
+                (!real.is_empty() || !found.is_empty()).then_some(Cell { found, real, ious })
+            })
+            .collect();
+        let (mut own, mut own50) = (Vec::new(), Vec::new());
+        for (range, area) in AREAS.into_iter().enumerate() {
+            let matched: Vec<Matched> = cells.iter().map(|cell| cell.matched(area)).collect();
+            for step in 0..THRESHOLDS {
+                let Some((curve, reached)) = curve(&matched, MOST[2], step) else { continue };
+                recalls[range].push(reached);
+                precisions[range].extend_from_slice(&curve);
+                if range > 0 {
+                    continue;
+                }
+                own.extend_from_slice(&curve);
+                for (place, most) in MOST[..2].iter().enumerate() {
+                    recalls[AREAS.len() + place].extend(self::curve(&matched, *most, step).map(|(_, reached)| reached));
+                }
+                if step == 5 {
+                    at75.extend_from_slice(&curve);
+                }
+                if step == 0 {
+                    at50.extend_from_slice(&curve);
+                    own50.extend_from_slice(&curve);
+                    scores.curves.insert(class, curve);
+                }
+            }
+        }
+        scores.classes.insert(class, (mean(own), mean(own50)));
+    }
+    let ap = |range: usize| mean(precisions[range].iter().copied());
+    let ar = |range: usize| mean(recalls[range].iter().copied());
+    scores.summary = Summary {
+        ap: ap(0),
+        ap50: mean(at50),
+        ap75: mean(at75),
+        ap_by_size: [ap(1), ap(2), ap(3)],
+        ar: [ar(4), ar(5), ar(0)],
+        ar_by_size: [ar(1), ar(2), ar(3)],
+    };
+    scores
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn real(image: u64, bbox: Xywh) -> Real {
+        Real { image, class: 1, bbox, area: bbox[2] * bbox[3], crowd: false }
+    }
+
+    #[test]
+    fn all_found_is_one_and_half_found_is_half() {
+        let truth = [real(1, [0.0, 0.0, 50.0, 50.0]), real(2, [10.0, 10.0, 50.0, 50.0])];
+        let hit = |image, bbox, score| Found { image, class: 1, bbox, score };
+        let both = [hit(1, truth[0].bbox, 0.9), hit(2, truth[1].bbox, 0.8)];
+        let scores = evaluate(&truth, &both);
+        assert!((scores.summary.ap.unwrap() - 1.0).abs() < 1e-9 && scores.summary.ap_by_size[0].is_none());
+        // Recall 0 to 0.5: 51 of 101 places.
+        let one = evaluate(&truth, &both[..1]).summary;
+        assert!((one.ap50.unwrap() - 51.0 / 101.0).abs() < 1e-9 && one.ar[2] == Some(0.5));
+        assert_eq!(evaluate(&[], &both).summary.ap, None);
+    }
+}

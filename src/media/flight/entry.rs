@@ -1,0 +1,275 @@
+//! One entry of a flight: what it says, and how it stands in the file.
+//!
+//! `length u32 | crc32 u32 | head length u32 | head (JSON) | payload`, little-endian; the length counts what follows
+//! the CRC, which covers the same. The head is text, so that `strings` shows a flight to people, and new keys do not
+//! break old readers; the payload is bytes as they are.
+
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::io::{ErrorKind, Read, Write};
+use std::time::Duration;
+
+/// No entry is longer: a picture in its largest form.
+const LONGEST: u32 = 600 << 20;
+/// No head is longer.
+const LONGEST_HEAD: u32 = 4 << 20;
+/// Bytes in front of the head.
+pub const FRONT: u64 = 12;
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Entry {
+    /// The first of each file: what was recorded.
+    Begin(Begin),
+    /// A frame, as it left its source.
+    Frame(FrameEntry),
+    /// An H.264 access unit, Annex B; the payload.
+    Unit(UnitEntry),
+    /// A source entered a state.
+    State {
+        /// Its id.
+        source: String,
+        /// The clock.
+        at_ns: u64,
+        /// `opening`, `live`, `stalled`, `backoff` or `failed`.
+        state: String,
+        /// Why.
+        reason: String,
+    },
+    /// A line did not work on a frame.
+    Drop {
+        /// The line's id.
+        line: String,
+        /// The frame's source.
+        source: String,
+        /// The frame's number.
+        seq: u64,
+        /// `queue` or `deadline`.
+        reason: String,
+    },
+    /// The recorder was too slow for so many frames of a source: they are not here.
+    Missed {
+        /// Its id.
+        source: String,
+        /// How many.
+        frames: u64,
+    },
+    /// The run ended in order.
+    End,
+}
+
+/// What a flight is of.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Begin {
+    /// Version of this form.
+    pub format: u32,
+    /// Version of the program.
+    pub ocelli: String,
+    /// Number of the run: that of its first file.
+    pub run: u64,
+    /// The time of day when it began, RFC 3339.
+    pub began: String,
+    /// File name of the pipeline.
+    pub file: String,
+    /// Its text, without secrets.
+    pub pipeline: String,
+    /// The sources.
+    pub sources: Vec<SourceEntry>,
+    /// The models by name, with the SHA-256 of each.
+    pub models: Vec<(String, String)>,
+    /// The machine's kind of processor: runs on another may differ in the last digits.
+    pub cpu: String,
+}
+
+/// A source of a flight.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SourceEntry {
+    /// Its id.
+    pub id: String,
+    /// Its word in the YAML.
+    pub word: String,
+    /// Whether it was live.
+    pub live: bool,
+    /// Whether its frames carry the truth.
+    #[serde(default)]
+    pub truth: bool,
+}
+
+/// A frame.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FrameEntry {
+    /// Its source's id.
+    pub source: String,
+    /// Its number.
+    pub seq: u64,
+    /// Media time.
+    pub pts_ns: u64,
+    /// Time of day: nanoseconds since 1970.
+    pub wall_ns: i64,
+    /// File name of the picture, if it had one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// What the payload is.
+    pub form: FormEntry,
+    /// What is really there, if its source knew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub truth: Option<TruthEntry>,
+}
+
+/// How a frame's pixels are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FormEntry {
+    /// A JPEG, as the source sent it.
+    #[default]
+    Jpeg,
+    /// A JPEG made for the recording: the pixels differ a little from those that were seen.
+    Remade,
+    /// A PNG: the very pixels.
+    Png,
+    /// No payload: the picture of the access unit of this time in nanoseconds.
+    Unit(u64),
+}
+
+/// What a scene knew.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TruthEntry {
+    /// Names of the classes.
+    pub labels: Vec<String>,
+    /// Class, and x1, y1, x2, y2 in pixels of the frame.
+    pub boxes: Vec<(u16, [f32; 4])>,
+}
+
+/// An access unit.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UnitEntry {
+    /// Its source's id.
+    pub source: String,
+    /// The stream's time of its picture.
+    pub time_ns: u64,
+    /// Whether decoding can begin here.
+    pub key: bool,
+    /// Whether something before it is missing.
+    pub lost: bool,
+}
+
+impl Entry {
+    /// The source it is of, if it is of one.
+    #[must_use]
+    pub fn source(&self) -> Option<&str> {
+        match self {
+            Self::Frame(frame) => Some(&frame.source),
+            Self::Unit(unit) => Some(&unit.source),
+            Self::State { source, .. } | Self::Drop { source, .. } | Self::Missed { source, .. } => Some(source),
+            Self::Begin(_) | Self::End => None,
+        }
+    }
+}
+
+/// Nanoseconds of a time, as far as 64 bits go (584 years).
+#[must_use]
+pub fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Writes an entry; `scratch` is kept from one to the next. Returns its length.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write(
+    out: &mut impl Write,
+    entry: &Entry,
+    payload: &[u8],
+    scratch: &mut Vec<u8>,
+) -> Result<u64, std::io::Error> {
+    scratch.clear();
+    scratch.resize(FRONT as usize, 0);
+    serde_json::to_writer(&mut *scratch, entry)?;
+    let head = scratch.len() - FRONT as usize;
+    let too_long = |_| std::io::Error::new(ErrorKind::InvalidData, "an entry of over 4 GiB");
+    let length = u32::try_from(4 + head + payload.len()).map_err(too_long)?;
+    scratch[8..12].copy_from_slice(&u32::try_from(head).map_err(too_long)?.to_le_bytes());
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&scratch[8..]);
+    crc.update(payload);
+    scratch[..4].copy_from_slice(&length.to_le_bytes());
+    scratch[4..8].copy_from_slice(&crc.finalize().to_le_bytes());
+    out.write_all(scratch)?;
+    out.write_all(payload)?;
+    Ok(u64::from(length) + 8)
+}
+
+/// Reads the next entry, and its payload into `payload`; `None` where the file ends or is cut: everything from a torn
+/// entry on is as if it were not there, because nothing tells where the next one would begin.
+///
+/// # Errors
+/// [`Error::Io`] if the file cannot be read; [`Error::Data`] for a whole entry that this version cannot understand.
+pub fn read(input: &mut impl Read, payload: &mut Vec<u8>) -> Result<Option<Entry>> {
+    let mut front = [0; FRONT as usize];
+    if !fill(input, &mut front)? {
+        return Ok(None);
+    }
+    let number = |at: usize| u32::from_le_bytes([front[at], front[at + 1], front[at + 2], front[at + 3]]);
+    let (length, crc, head) = (number(0), number(4), number(8));
+    if length > LONGEST || head > LONGEST_HEAD || length < 4 || head > length - 4 {
+        return Ok(None);
+    }
+    // Read in pieces: a length that lies must not cost memory.
+    payload.clear();
+    let wanted = u64::from(length - 4);
+    let got = input.by_ref().take(wanted).read_to_end(payload).map_err(|e| Error::io("recording", e))?;
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(&front[8..]);
+    sum.update(payload);
+    if got as u64 != wanted || sum.finalize() != crc {
+        return Ok(None);
+    }
+    let entry = serde_json::from_slice(&payload[..head as usize]);
+    let entry = entry.map_err(|e| Error::Data(format!("an entry that this version does not know ({e})")))?;
+    payload.drain(..head as usize);
+    Ok(Some(entry))
+}
+
+/// Fills the buffer; `false` if the input ends before.
+fn fill(input: &mut impl Read, buffer: &mut [u8]) -> Result<bool> {
+    match input.read_exact(buffer) {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == ErrorKind::UnexpectedEof => Ok(false),
+        Err(e) => Err(Error::io("recording", e)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_come_back_and_a_cut_one_is_not_there() {
+        let frame = FrameEntry { source: "cam".into(), seq: 7, form: FormEntry::Unit(12), ..FrameEntry::default() };
+        let all = [
+            (Entry::Frame(frame), vec![1, 2, 3]),
+            (Entry::Missed { source: "cam".into(), frames: 2 }, vec![]),
+            (Entry::End, vec![]),
+        ];
+        let (mut file, mut scratch, mut ends) = (Vec::new(), Vec::new(), vec![0]);
+        for (entry, payload) in &all {
+            write(&mut file, entry, payload, &mut scratch).unwrap();
+            ends.push(file.len());
+        }
+        for cut in 0..=file.len() {
+            let (mut input, mut payload, mut count) = (&file[..cut], Vec::new(), 0);
+            while let Some(entry) = read(&mut input, &mut payload).unwrap() {
+                assert_eq!((&entry, &payload), (&all[count].0, &all[count].1));
+                count += 1;
+            }
+            assert_eq!(count, ends.iter().filter(|end| **end > 0 && **end <= cut).count(), "cut at {cut}");
+        }
+        // A changed byte anywhere costs its entry, never a panic.
+        for at in 0..ends[1] {
+            let mut damaged = file.clone();
+            damaged[at] ^= 0x20;
+            assert_eq!(read(&mut &damaged[..], &mut Vec::new()).unwrap_or(None), None, "byte {at}");
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Flights: what a run saw, on disk, so that it can be played again to the byte.
+//!
+//! A flight is a folder of files `00000017.flight`, each a row of entries that begins with [`Begin`]. A run begins a
+//! new file; files are begun anew as they grow, and the oldest are removed: the ring is bounded over all runs. A file
+//! that was cut anywhere is whole up to the cut.
+
+mod entry;
+mod reader;
+mod writer;
+
+pub use entry::{Begin, Entry, FormEntry, FrameEntry, SourceEntry, TruthEntry, UnitEntry, nanos, read, write};
+pub use reader::{Entries, Flight, SourceFrames};
+pub use writer::{FlightWriter, Keep};
+
+/// The version of the form that this program writes.
+pub const FORMAT: u32 = 1;
+
+/// The ending of a flight's files.
+const EXTENSION: &str = "flight";
+
+/// The numbered files of a folder, oldest first.
+fn files(folder: &std::path::Path) -> std::io::Result<Vec<(u64, std::path::PathBuf)>> {
+    let mut found = Vec::new();
+    for item in std::fs::read_dir(folder)? {
+        let path = item?.path();
+        let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
+        if let Some(number) = number.filter(|_| path.extension().is_some_and(|e| e == EXTENSION)) {
+            found.push((number, path));
+        }
+    }
+    found.sort();
+    Ok(found)
+}

@@ -1,0 +1,269 @@
+//! A pipeline on what was recorded: the same YAML, only sources and clock replaced.
+
+use super::config::{Line, Part, Pipeline, WhenFull};
+use super::run::Options;
+use crate::error::{Error, Result};
+use crate::host::ManualClock;
+use crate::media::flight::{Begin, Entry, Flight};
+use crate::sinks::SINKS;
+use crate::sources::{Faults, Faulty, Recording, Video};
+use crate::stage::{Env, SinkConfig, SourceConfig};
+use crate::yaml::{Node, nearest, one_of};
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What takes a source's place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Id of the source; `None` for the only one, or for all that a flight knows.
+    pub source: Option<String>,
+    /// A flight's folder, or a video.
+    pub path: PathBuf,
+}
+
+/// How a pipeline is played.
+#[derive(Clone, Default)]
+pub struct Playback {
+    /// What takes the sources' places.
+    pub from: Vec<Origin>,
+    /// The flight's run; the last if not given.
+    pub run: Option<u64>,
+    /// Stop after so many frames of each source.
+    pub frames: Option<u64>,
+    /// Each line leaves out what it left out when it was recorded.
+    pub drops: bool,
+    /// What goes wrong on the way: with a source, or with the only one.
+    pub faults: Vec<(Option<String>, Faults)>,
+    /// Threads that work on one frame in each line with a model.
+    pub threads: Option<usize>,
+}
+
+/// What is left of the sinks.
+pub enum Sinks {
+    /// All of them.
+    All,
+    /// One that writes rows: of this id, or the first `jsonl`; one is added where there is none.
+    Rows(Option<String>),
+    /// This one, reading what that one reads.
+    Instead(Box<dyn SinkConfig>),
+}
+
+impl Playback {
+    /// Puts recordings in the places of sources. Queues then wait, whatever the YAML says, and time is the frames'.
+    /// Returns what to run with, and what is worth knowing.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the recordings do not fit the pipeline, [`Error::Data`] if they cannot be read.
+    pub fn apply(&self, pipeline: &mut Pipeline, env: &mut Env) -> Result<(Options, Vec<String>)> {
+        let (mut options, mut notes) = (Options::default(), Vec::new());
+        if !self.from.is_empty() {
+            let clock = Arc::<ManualClock>::default();
+            env.clock = clock.clone();
+            options.clock = Some(clock);
+            self.replace(pipeline, env, &mut options, &mut notes)?;
+        }
+        self.break_sources(pipeline)?;
+        for line in &mut pipeline.lines {
+            if let Some(queue) = &mut line.queue {
+                queue.when_full = Some(WhenFull::Block);
+            }
+            if let (Part::Stage(stage), Some(threads)) = (&mut line.part, self.threads) {
+                stage.set_threads(threads);
+            }
+        }
+        Ok((options, notes))
+    }
+
+    fn replace(
+        &self,
+        pipeline: &mut Pipeline,
+        env: &Env,
+        options: &mut Options,
+        notes: &mut Vec<String>,
+    ) -> Result<()> {
+        let sources: Vec<usize> = indices(pipeline, |part| matches!(part, Part::Source(_)));
+        let ids: Vec<String> = sources.iter().map(|&at| pipeline.lines[at].id.clone()).collect();
+        let mut replaced: Vec<usize> = Vec::new();
+        for origin in &self.from {
+            let path = env.input_path(&origin.path.to_string_lossy());
+            if !path.exists() {
+                return Err(Error::Config(format!("{}: no such recording or video", path.display())));
+            }
+            let flight = Flight::is_one(&path).then(|| Flight::open(&path, self.run)).transpose()?;
+            if path.is_dir() && flight.is_none() {
+                return Err(Error::Data(format!("{}: no recording in it; `ocelli record` makes one", path.display())));
+            }
+            let targets: Vec<usize> = match &origin.source {
+                Some(id) => vec![position(&ids, id)?],
+                None if ids.len() == 1 => vec![0],
+                None => {
+                    (0..ids.len()).filter(|at| flight.as_ref().is_some_and(|f| knows(&f.begin, &ids[*at]))).collect()
+                }
+            };
+            if targets.is_empty() {
+                let message = format!("{}: say for which source: --from {}={0}", path.display(), ids[0]);
+                return Err(Error::Config(message));
+            }
+            for target in targets {
+                let line = &mut pipeline.lines[sources[target]];
+                let place = self.source(&path, flight.as_ref(), &line.id)?;
+                line.part = Part::Source(place);
+                replaced.push(target);
+            }
+            if let Some(flight) = &flight {
+                compare(&flight.begin, pipeline, env, notes);
+                if self.drops {
+                    options.drops = drops(flight, pipeline, notes)?;
+                }
+            } else if self.drops {
+                return Err(Error::Config(format!("{}: a video knows of no drops", path.display())));
+            }
+        }
+        if let Some(missing) = (0..ids.len()).find(|at| !replaced.contains(at)) {
+            let line = &pipeline.lines[sources[missing]];
+            let live = matches!(&line.part, Part::Source(source) if source.is_live());
+            if live {
+                return Err(Error::Config(format!(
+                    "`{}` is live and nothing takes its place; add --from {}=FOLDER-OR-CLIP",
+                    line.id, line.id
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn source(&self, path: &Path, flight: Option<&Flight>, id: &str) -> Result<Box<dyn SourceConfig>> {
+        let path = std::path::absolute(path).map_err(|e| Error::io(path, e))?.to_string_lossy().into_owned();
+        let Some(flight) = flight else {
+            return Ok(Box::new(Video { path, frames: self.frames, start: Default::default() }));
+        };
+        // The only source of a flight plays the only one of the pipeline, whatever they are called.
+        let source = knows(&flight.begin, id).then(|| id.to_owned());
+        Ok(Box::new(Recording { path, source, run: self.run, frames: self.frames }))
+    }
+
+    fn break_sources(&self, pipeline: &mut Pipeline) -> Result<()> {
+        let sources: Vec<usize> = indices(pipeline, |part| matches!(part, Part::Source(_)));
+        let ids: Vec<String> = sources.iter().map(|&at| pipeline.lines[at].id.clone()).collect();
+        for (id, faults) in &self.faults {
+            let at = match id {
+                Some(id) => position(&ids, id)?,
+                None if ids.len() == 1 => 0,
+                None => {
+                    return Err(Error::Config(format!(
+                        "say which source breaks: {}",
+                        one_of(ids.iter().map(String::as_str))
+                    )));
+                }
+            };
+            let line = &mut pipeline.lines[sources[at]];
+            let nothing = Part::Sink(Box::new(crate::sinks::Collect::new(|_| Ok(()))));
+            if let Part::Source(inner) = std::mem::replace(&mut line.part, nothing) {
+                line.part =
+                    Part::Source(Box::new(Faulty { inner: inner.into(), faults: faults.clone(), as_live: true }));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Sinks {
+    /// Takes sinks away; returns the ids of those taken, and the id of the line whose packets the rows are of.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if there is no such sink.
+    pub fn apply(self, pipeline: &mut Pipeline) -> Result<Vec<String>> {
+        let wanted = match &self {
+            Self::All => return Ok(Vec::new()),
+            Self::Rows(Some(id)) => Some(id.clone()),
+            Self::Rows(None) | Self::Instead(_) => None,
+        };
+        let rows = |line: &Line| line.word == "jsonl";
+        let found = pipeline
+            .lines
+            .iter()
+            .position(|line| wanted.as_ref().map_or(rows(line), |id| rows(line) && line.id == *id));
+        if let (Some(id), None) = (&wanted, found) {
+            let known: Vec<&str> =
+                pipeline.lines.iter().filter(|line| rows(line)).map(|line| line.id.as_str()).collect();
+            return Err(Error::Config(format!("no `jsonl` line is called `{id}`; there is {}", one_of(known))));
+        }
+        let kept = found.map(|at| pipeline.lines[at].id.clone());
+        let keeps = |line: &Line| !matches!(line.part, Part::Sink(_)) || Some(&line.id) == kept.as_ref();
+        let taken = pipeline.lines.iter().filter(|line| !keeps(line)).map(|line| line.id.clone()).collect();
+        pipeline.lines.retain(keeps);
+        if kept.is_none() {
+            let first = pipeline.lines.first().map(|line| line.place).unwrap_or_default();
+            let part = SINKS.iter().find(|part| part.name == "jsonl");
+            let part = part.ok_or_else(|| Error::Internal("no jsonl".into()))?;
+            let sink = (part.read)(&Node::null()).map_err(|fault| Error::Internal(fault.message))?;
+            pipeline.lines.push(Line::new("rows", "jsonl", Part::Sink(sink), first));
+        }
+        if let Self::Instead(sink) = self
+            && let Some(line) = pipeline.lines.iter_mut().find(|line| matches!(line.part, Part::Sink(_)))
+        {
+            line.part = Part::Sink(sink);
+            line.every = None;
+        }
+        Ok(taken)
+    }
+}
+
+fn indices(pipeline: &Pipeline, wanted: impl Fn(&Part) -> bool) -> Vec<usize> {
+    (0..pipeline.lines.len()).filter(|&at| wanted(&pipeline.lines[at].part)).collect()
+}
+
+fn position(ids: &[String], id: &str) -> Result<usize> {
+    ids.iter().position(|known| known == id).ok_or_else(|| {
+        let hint = nearest(id, ids.iter().map(String::as_str));
+        let hint = hint.map_or_else(
+            || format!("there is {}", one_of(ids.iter().map(String::as_str))),
+            |near| format!("did you mean `{near}`?"),
+        );
+        Error::Config(format!("the pipeline has no source `{id}`; {hint}"))
+    })
+}
+
+fn knows(begin: &Begin, id: &str) -> bool {
+    begin.sources.iter().any(|source| source.id == id)
+}
+
+/// What is not as it was when the flight was recorded.
+fn compare(begin: &Begin, pipeline: &Pipeline, env: &Env, notes: &mut Vec<String>) {
+    for line in &pipeline.lines {
+        let Part::Stage(stage) = &line.part else { continue };
+        let Ok(Some((name, _))) = stage.takes_input(env) else { continue };
+        let Ok(card) = env.models.card(&name) else { continue };
+        let then = begin.models.iter().find(|(known, _)| *known == name);
+        if then.is_some_and(|(_, hash)| *hash != card.fields.model.sha256) {
+            notes.push(format!("model `{name}` is not the file that it was when this was recorded"));
+        }
+    }
+    let cpu = crate::host::cpu_class();
+    if begin.cpu != cpu {
+        notes.push(format!(
+            "recorded on a processor of another kind ({}, here {cpu}): scores may differ in the last digits",
+            begin.cpu
+        ));
+    }
+    notes.dedup();
+}
+
+fn drops(
+    flight: &Flight,
+    pipeline: &Pipeline,
+    notes: &mut Vec<String>,
+) -> Result<HashMap<String, HashMap<String, HashSet<u64>>>> {
+    let mut found: HashMap<String, HashMap<String, HashSet<u64>>> = HashMap::new();
+    let (mut entries, mut payload) = (flight.entries(), Vec::new());
+    while let Some(entry) = entries.next_entry(&mut payload)? {
+        if let Entry::Drop { line, source, seq, .. } = entry {
+            found.entry(line).or_default().entry(source).or_default().insert(seq);
+        }
+    }
+    for id in found.keys().filter(|id| !pipeline.lines.iter().any(|line| line.id == **id)) {
+        notes.push(format!("`{id}` left out frames when this was recorded, and is not in this pipeline"));
+    }
+    Ok(found)
+}

@@ -1,0 +1,39 @@
+//! Hands packets to whoever runs a pipeline from a program. Not a word of the YAML.
+
+use crate::error::Result;
+use crate::stage::{Env, Sink, SinkConfig};
+use crate::types::{Packet, Products};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What is done with each packet.
+pub type Take = Box<dyn FnMut(&Packet) -> Result<()> + Send>;
+
+/// Gives each packet to a function, in order, in the thread of its line.
+pub struct Collect(Arc<Mutex<Take>>);
+
+impl Collect {
+    /// Gives packets to `take`.
+    #[must_use]
+    pub fn new(take: impl FnMut(&Packet) -> Result<()> + Send + 'static) -> Self {
+        Self(Arc::new(Mutex::new(Box::new(take))))
+    }
+}
+
+impl SinkConfig for Collect {
+    fn needs(&self) -> Products {
+        Products::empty()
+    }
+
+    fn open(&self, _env: &Env) -> Result<Box<dyn Sink>> {
+        Ok(Box::new(Collecting(Arc::clone(&self.0))))
+    }
+}
+
+struct Collecting(Arc<Mutex<Take>>);
+
+impl Sink for Collecting {
+    fn write(&mut self, packet: &Packet) -> Result<()> {
+        let mut take = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        take(packet)
+    }
+}
