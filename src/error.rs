@@ -28,6 +28,9 @@ pub enum Error {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// What was compared differs: a test failed, two runs are not the same. Exit code 1.
+    #[error("{0}")]
+    Differs(String),
     /// The reader of our output went away (a closed pipe). Not a fault: the run ends quietly.
     #[error("the reader of the output went away")]
     ReaderGone,
@@ -49,6 +52,7 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
+            Self::Differs(_) => 1,
             Self::Config(_) => 2,
             Self::Model(_) => 3,
             Self::Device(_) => 4,
@@ -68,6 +72,7 @@ impl Error {
             Self::Device(m) => Self::Device(format!("{place}: {m}")),
             Self::Data(m) => Self::Data(format!("{place}: {m}")),
             Self::Io { what, source } => Self::Io { what: format!("{place}: {what}"), source },
+            Self::Differs(m) => Self::Differs(format!("{place}: {m}")),
             Self::ReaderGone => Self::ReaderGone,
             Self::Internal(m) => Self::Internal(format!("{place}: {m}")),
         }

@@ -2,14 +2,18 @@
 
 mod check;
 mod devices;
+mod diff;
 mod doctor;
+mod eval;
 mod models;
+mod play;
 mod progress;
 mod record;
 mod replay;
 mod run;
 mod scene;
 mod schema;
+mod sweep;
 
 use crate::error::Error;
 use crate::host::{Secrets, Stop, SystemClock};
@@ -37,7 +41,7 @@ use tracing_subscriber::EnvFilter;
   ocelli doctor                              whether this machine is fit
   ocelli models list                         the models that pipelines can name
 
-Exit codes: 0 done, 2 a fault in the YAML or the command line, 3 a fault in a model, 4 a device, 5 bad
+Exit codes: 0 done, 1 what was compared differs, 2 a fault in the YAML or the command line, 3 a fault in a model, 4 a device, 5 bad
 media or data, 70 a fault of ocelli itself, 74 a file that cannot be read or written."
 )]
 struct Cli {
@@ -70,6 +74,9 @@ enum Verb {
     Run(run::RunArgs),
     Record(record::RecordArgs),
     Replay(replay::ReplayArgs),
+    Diff(diff::DiffArgs),
+    Sweep(sweep::SweepArgs),
+    Eval(eval::EvalArgs),
     Check(check::CheckArgs),
     Schema(schema::SchemaArgs),
     Scene(scene::SceneArgs),
@@ -123,6 +130,9 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => args.run(&cli.global),
         Verb::Record(args) => args.run(&cli.global),
         Verb::Replay(args) => args.run(&cli.global),
+        Verb::Diff(args) => args.run(&cli.global),
+        Verb::Sweep(args) => args.run(&cli.global),
+        Verb::Eval(args) => args.run(&cli.global),
         Verb::Check(args) => args.run(&cli.global),
         Verb::Schema(args) => args.run(),
         Verb::Scene(args) => args.run(),

@@ -1,10 +1,11 @@
 //! `ocelli replay`: runs a pipeline on what was recorded.
 
+use super::play::{Plan, Play, PlayArgs};
 use super::run::drive;
 use super::{Global, folder_of};
 use crate::error::{Error, Result};
 use crate::media::flight::{Entry, Flight};
-use crate::pipeline::{Origin, Pipeline, Playback, Sinks};
+use crate::pipeline::{Options, Pace, Playback, Setting, Sinks};
 use crate::stage::{Env, Outputs};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -27,15 +28,8 @@ replay never writes over what the live run wrote.")]
 pub struct ReplayArgs {
     /// The pipeline's YAML
     file: PathBuf,
-    /// A recording's folder or a video; with several sources ID=PATH, once for each
-    #[arg(long, value_name = "[ID=]PATH", required = true, value_parser = parse_origin)]
-    from: Vec<Origin>,
-    /// The recording's run; the last one if not given
-    #[arg(long)]
-    run: Option<u64>,
-    /// Stop after so many frames of each source
-    #[arg(long)]
-    frames: Option<u64>,
+    #[command(flatten)]
+    play: PlayArgs,
     /// Each line leaves out the frames that it left out when this was recorded
     #[arg(long)]
     drops: bool,
@@ -47,10 +41,10 @@ pub struct ReplayArgs {
     rows: Option<String>,
     /// How fast frames come
     #[arg(long, value_enum, default_value = "fast")]
-    pace: Pace,
-    /// Threads that work on one frame in each line with a model
-    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=64))]
-    threads: Option<u64>,
+    pace: HowFast,
+    /// Change a setting: LINE.SETTING=VALUE; may be given several times
+    #[arg(long, value_name = "SETTING", value_parser = Setting::parse)]
+    set: Vec<Setting>,
     /// Make every line wait at random: the answers must not change
     #[arg(long, value_name = "SEED")]
     shake: Option<u64>,
@@ -63,20 +57,11 @@ pub struct ReplayArgs {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Pace {
+enum HowFast {
     /// As fast as it goes
     Fast,
     /// As they came
     Real,
-}
-
-/// `PATH` or `ID=PATH`.
-pub fn parse_origin(text: &str) -> Result<Origin, String> {
-    let (source, path) = match text.split_once('=') {
-        Some((id, path)) if !id.contains('/') => (Some(id.to_owned()), path),
-        _ => (None, text),
-    };
-    if path.is_empty() { Err("write PATH or ID=PATH".into()) } else { Ok(Origin { source, path: path.into() }) }
 }
 
 impl ReplayArgs {
@@ -85,45 +70,42 @@ impl ReplayArgs {
     /// # Errors
     /// What does not fit, or what ended the run.
     pub fn run(&self, global: &Global) -> Result<()> {
-        let mut env = global.env(&folder_of(&self.file));
+        if self.play.from.is_empty() {
+            let message = "replay what? give --from FOLDER-OR-CLIP; `ocelli record` makes a folder";
+            return Err(Error::Config(message.into()));
+        }
         if self.list {
-            return self.list(&env);
+            return self.list(&global.env(&folder_of(&self.file)));
         }
-        let mut pipeline = Pipeline::read(&self.file)?;
-        let playback = Playback {
-            from: self.from.clone(),
-            run: self.run,
-            frames: self.frames,
-            drops: self.drops,
-            faults: Vec::new(),
-            threads: self.threads.map(|threads| threads as usize),
+        let (sinks, outputs) = match &self.out {
+            Some(folder) => (Sinks::All, Outputs::Folder(folder.clone())),
+            None => (Sinks::Rows(self.rows.clone()), Outputs::Rows(Arc::new(Mutex::new(std::io::stdout())))),
         };
-        let sinks = if let Some(folder) = &self.out {
-            env.outputs = Outputs::Folder(folder.clone());
-            Sinks::All
-        } else {
-            env.outputs = Outputs::Rows(Arc::new(Mutex::new(std::io::stdout())));
-            Sinks::Rows(self.rows.clone())
-        };
-        let taken = sinks.apply(&mut pipeline)?;
-        let (options, notes) = playback.apply(&mut pipeline, &mut env)?;
-        notes.iter().for_each(|note| tracing::warn!("{note}"));
-        if !taken.is_empty() {
-            tracing::info!("left out: {}; --out FOLDER runs them too", taken.join(", "));
+        if let Some(many) = self.set.iter().find(|setting| setting.values.len() != 1) {
+            let message = format!("{}: several values at once are for `ocelli sweep`", many.name());
+            return Err(Error::Config(message));
         }
-        let options = crate::pipeline::Options { pace: self.pace == Pace::Real, shake: self.shake, ..options };
-        let outcome = drive(&pipeline, &env, &options, self.quiet)?;
+        let settings = self.set.iter().map(|setting| (setting.clone(), setting.values[0].clone())).collect();
+        let playback = Playback { drops: self.drops, ..self.play.playback() };
+        let play = Play::prepare(global, Plan { file: &self.file, settings, playback, sinks, outputs })?;
+        play.notes.iter().for_each(|note| tracing::warn!("{note}"));
+        if !play.left_out.is_empty() {
+            tracing::info!("left out: {}; --out FOLDER runs them too", play.left_out.join(", "));
+        }
+        let pace = (self.pace == HowFast::Real).then_some(Pace::Real);
+        let options = Options { pace, shake: self.shake, ..play.options };
+        let outcome = drive(&play.pipeline, &play.env, &options, self.quiet)?;
         outcome.result.map_err(|e| e.at(self.file.display()))
     }
 
     fn list(&self, env: &Env) -> Result<()> {
-        for origin in &self.from {
+        for origin in &self.play.from {
             let path = env.input_path(&origin.path.to_string_lossy());
             if !Flight::is_one(&path) {
                 return Err(Error::Data(format!("{}: no recording", path.display())));
             }
-            let last = Flight::open(&path, self.run)?;
-            for run in if self.run.is_some() { vec![last.begin.run] } else { last.runs } {
+            let last = Flight::open(&path, self.play.run)?;
+            for run in if self.play.run.is_some() { vec![last.begin.run] } else { last.runs } {
                 super::say(&describe(&Flight::open(&path, Some(run))?)?)?;
             }
         }

@@ -3,7 +3,15 @@
 
 pub mod classification;
 pub mod coco;
+pub mod diff;
+pub mod golden;
+pub mod labels;
+pub mod measure;
+pub mod page;
+pub mod pictures;
+pub mod report;
 pub mod rle;
+pub mod rows;
 pub mod segmentation;
 pub mod voc;
 

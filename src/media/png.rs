@@ -34,6 +34,32 @@ pub fn decode(bytes: &[u8], image: &mut Image) -> Result<()> {
     Ok(())
 }
 
+/// Decodes a grey or palette PNG to its values as they stand: levels, or numbers of the palette. Class maps are such.
+///
+/// # Errors
+/// [`Error::Data`] if the bytes are no whole PNG, or one of colours.
+pub fn decode_values(bytes: &[u8]) -> Result<(Size, Vec<u8>)> {
+    let bad = |e: png::DecodingError| Error::Data(format!("PNG: {e}"));
+    let limits = png::Limits { bytes: super::MAX_PICTURE_BYTES };
+    let mut reader = png::Decoder::new_with_limits(Cursor::new(bytes), limits).read_info().map_err(bad)?;
+    let (width, height) = (reader.info().width, reader.info().height);
+    super::check_size(width, height, "PNG")?;
+    let (color, depth) = reader.output_color_type();
+    if !matches!(color, png::ColorType::Grayscale | png::ColorType::Indexed) || depth == png::BitDepth::Sixteen {
+        return Err(Error::Data(format!("PNG: {color:?} of {depth:?} bits; a class map is grey or has a palette")));
+    }
+    let length = reader.output_buffer_size().ok_or_else(|| Error::Data("PNG: too large".into()))?;
+    let mut buffer = vec![0; length];
+    let out = reader.next_frame(&mut buffer).map_err(bad)?;
+    let bits = depth as usize;
+    let mask = ((1u16 << bits) - 1) as u8;
+    let mut values = Vec::with_capacity(width as usize * height as usize);
+    for row in buffer[..out.buffer_size()].chunks_exact(out.line_size.max(1)) {
+        values.extend((0..width as usize).map(|x| (row[x * bits / 8] >> (8 - bits - x * bits % 8)) & mask));
+    }
+    Ok((Size::new(width, height), values))
+}
+
 /// Writes an RGB or grey picture as PNG.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! Boxes, text, class maps and heatmaps on a picture.
 
-use crate::types::{Image, PixelFormat};
+use crate::types::{BBox, Image, PixelFormat};
 use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_width};
 
 /// Red, green, blue.
@@ -117,6 +117,35 @@ pub fn outline(image: &mut Image, (x1, y1): (i32, i32), (x2, y2): (i32, i32), th
     fill(image, (x1, y2 - thick), (x2, y2), color);
     fill(image, (x1, y1), (x1 + thick, y2), color);
     fill(image, (x2 - thick, y1), (x2, y2), color);
+}
+
+/// The corners of a box as whole pixels.
+#[must_use]
+pub fn corners(b: &BBox) -> ((i32, i32), (i32, i32)) {
+    ((b.x1.round() as i32, b.y1.round() as i32), (b.x2.round() as i32, b.y2.round() as i32))
+}
+
+/// Width of the lines that suit a picture.
+#[must_use]
+pub fn line_width(image: &Image) -> i32 {
+    (image.size.height / 240).max(2).cast_signed()
+}
+
+/// Draws a box, and on it what it is.
+pub fn labelled_box(image: &mut Image, bbox: &BBox, text: &str, color: Color) {
+    let ((from, to), thick) = (corners(bbox), line_width(image));
+    outline(image, from, to, thick, color);
+    if text.is_empty() {
+        return;
+    }
+    let font = Text::for_picture(image.size.height);
+    let (width, height) = font.measure(text);
+    let (width, height) = (width.cast_signed() + 2 * thick, height.cast_signed());
+    // Above the box; inside it where the picture ends; never out of the picture.
+    let y = if from.1 >= height { from.1 - height } else { from.1.max(0) };
+    let x = from.0.clamp(0, (image.size.width.cast_signed() - width).max(0));
+    fill(image, (x, y), (x + width, y + height), color);
+    font.draw(image, x + thick, y, text, [0, 0, 0]);
 }
 
 /// A round dot.

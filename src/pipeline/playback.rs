@@ -56,7 +56,8 @@ impl Playback {
     /// # Errors
     /// [`Error::Config`] if the recordings do not fit the pipeline, [`Error::Data`] if they cannot be read.
     pub fn apply(&self, pipeline: &mut Pipeline, env: &mut Env) -> Result<(Options, Vec<String>)> {
-        let (mut options, mut notes) = (Options::default(), Vec::new());
+        let mut options = Options { frames: self.frames, ..Options::default() };
+        let mut notes = Vec::new();
         if !self.from.is_empty() {
             let clock = Arc::<ManualClock>::default();
             env.clock = clock.clone();
@@ -136,11 +137,11 @@ impl Playback {
     fn source(&self, path: &Path, flight: Option<&Flight>, id: &str) -> Result<Box<dyn SourceConfig>> {
         let path = std::path::absolute(path).map_err(|e| Error::io(path, e))?.to_string_lossy().into_owned();
         let Some(flight) = flight else {
-            return Ok(Box::new(Video { path, frames: self.frames, start: Default::default() }));
+            return Ok(Box::new(Video { path, frames: None, start: Default::default() }));
         };
         // The only source of a flight plays the only one of the pipeline, whatever they are called.
         let source = knows(&flight.begin, id).then(|| id.to_owned());
-        Ok(Box::new(Recording { path, source, run: self.run, frames: self.frames }))
+        Ok(Box::new(Recording { path, source, run: self.run, frames: None }))
     }
 
     fn break_sources(&self, pipeline: &mut Pipeline) -> Result<()> {

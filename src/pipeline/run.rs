@@ -43,10 +43,21 @@ pub struct Options {
     pub delays: HashMap<String, Duration>,
     /// Every line waits at random, up to 3 ms a packet: to show that answers do not hang on timing.
     pub shake: Option<u64>,
-    /// Sources give each frame at its time, not as fast as they can.
-    pub pace: bool,
+    /// How fast sources give frames; as fast as they can if not given.
+    pub pace: Option<Pace>,
+    /// Sources end after so many frames.
+    pub frames: Option<u64>,
     /// A clock that is moved by the frames.
     pub clock: Option<Arc<ManualClock>>,
+}
+
+/// How fast frames come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pace {
+    /// Each at its own time.
+    Real,
+    /// So many a second.
+    Rate(f64),
 }
 
 /// The first fault of a run; later ones are consequences.
@@ -76,7 +87,8 @@ struct Worker {
     fault: Arc<Fault>,
     reader: Reader,
     delay: Delay,
-    pace: bool,
+    pace: Option<Pace>,
+    frames: Option<u64>,
     virtual_clock: Option<Arc<ManualClock>>,
 }
 
@@ -170,6 +182,7 @@ impl Run {
                 reader: Reader { metrics: Arc::clone(&metrics.lines[index]), tap: env.tap.clone() },
                 delay: Delay::new(options, line, index),
                 pace: options.pace,
+                frames: options.frames,
                 virtual_clock: options.clock.clone(),
             };
             let gate = Gate::new(line, worker.live, options);
@@ -283,7 +296,8 @@ impl Worker {
 
     fn source_loop(&mut self, mut source: Box<dyn Source>, mut outbox: Outbox) -> Result<()> {
         let began = Instant::now();
-        while !self.stop.is_requested() {
+        let mut count = 0u64;
+        while !self.stop.is_requested() && self.frames.is_none_or(|most| count < most) {
             self.delay.wait();
             let (start, before) = (Instant::now(), thread_allocations());
             let packet = match source.next() {
@@ -306,9 +320,15 @@ impl Worker {
             if let Some(clock) = &self.virtual_clock {
                 clock.advance_to(pts);
             }
-            while self.pace && began.elapsed() < pts && !self.stop.is_requested() {
-                std::thread::sleep(pts.saturating_sub(began.elapsed()).min(Duration::from_millis(100)));
+            let due = match self.pace {
+                None => Duration::ZERO,
+                Some(Pace::Real) => pts,
+                Some(Pace::Rate(rate)) => Duration::from_secs_f64(count as f64 / rate),
+            };
+            while began.elapsed() < due && !self.stop.is_requested() {
+                std::thread::sleep(due.saturating_sub(began.elapsed()).min(Duration::from_millis(100)));
             }
+            count += 1;
             if let Some(tap) = &self.reader.tap {
                 tap.frame(&packet, self.live);
             }

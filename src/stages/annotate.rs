@@ -1,7 +1,7 @@
 //! Draws what was found.
 
 use crate::error::{Error, Result};
-use crate::ops::draw::{Text, class_color, dot, fill, heat, outline, tint};
+use crate::ops::draw::{Text, class_color, corners, dot, fill, heat, labelled_box, line_width, outline, tint};
 use crate::ops::upsample::{Axis, bilinear};
 use crate::stage::{Env, Stage, StageConfig};
 use crate::types::{Detection, Heatmap, Image, Packet, Placement, Pool, Products, Size};
@@ -113,7 +113,7 @@ impl Stage for Drawing {
             }
             if settings.truth {
                 for real in packet.truth.iter().flat_map(|truth| truth.iter()) {
-                    let (from, to) = corners(real);
+                    let (from, to) = corners(&real.bbox);
                     outline(canvas, from, to, 1, [255, 255, 255]);
                 }
             }
@@ -169,28 +169,11 @@ fn caption(canvas: &mut Image, line: i32, text: &str) {
     font.draw(canvas, 4, line * height + 1, text, [255, 255, 255]);
 }
 
-fn corners(detection: &Detection) -> ((i32, i32), (i32, i32)) {
-    let b = detection.bbox;
-    ((b.x1.round() as i32, b.y1.round() as i32), (b.x2.round() as i32, b.y2.round() as i32))
-}
-
 fn draw(canvas: &mut Image, detection: &Detection, text: &str) {
     let color = class_color(detection.class);
-    let (from, to) = corners(detection);
-    let thick = (canvas.size.height / 240).max(2).cast_signed();
-    outline(canvas, from, to, thick, color);
+    labelled_box(canvas, &detection.bbox, text, color);
+    let thick = line_width(canvas);
     for [x, y] in detection.points.iter().flatten() {
         dot(canvas, (x.round() as i32, y.round() as i32), thick, color);
     }
-    if text.is_empty() {
-        return;
-    }
-    let font = Text::for_picture(canvas.size.height);
-    let (width, height) = font.measure(text);
-    let (width, height) = (width.cast_signed() + 2 * thick, height.cast_signed());
-    // Above the box; inside it where the picture ends; never out of the picture.
-    let y = if from.1 >= height { from.1 - height } else { from.1.max(0) };
-    let x = from.0.clamp(0, (canvas.size.width.cast_signed() - width).max(0));
-    fill(canvas, (x, y), (x + width, y + height), color);
-    font.draw(canvas, x + thick, y, text, [0, 0, 0]);
 }

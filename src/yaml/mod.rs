@@ -8,7 +8,7 @@ mod node;
 mod substitute;
 
 pub use de::read;
-pub use node::{Node, Place, Value};
+pub use node::{Node, Place, Value, parse};
 
 use crate::error::{Error, Result};
 use std::fmt::Write as _;

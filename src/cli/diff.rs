@@ -1,0 +1,148 @@
+//! `ocelli diff`: what changed between two runs?
+
+use super::play::write_file;
+use super::{Global, say};
+use crate::error::{Error, Result};
+use crate::eval::diff::{Change, Diff, Least};
+use crate::eval::page::Page;
+use crate::eval::pictures::{Frames, beside, drawn, fetch};
+use crate::eval::rows::{self, Object, Row};
+use crate::media::flight::Flight;
+use crate::sources::{Recording, Video};
+use crate::stage::Env;
+use clap::Args;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Compare what two runs found
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ocelli diff before.jsonl after.jsonl
+  ocelli diff before.jsonl after.jsonl --from flights --html diff.html
+  ocelli diff before.jsonl after.jsonl --from street.mp4 --html diff.html --quiet
+
+Frames are brought together by source and number, objects by place. The exit code is 0 if nothing changed, else 1.")]
+pub struct DiffArgs {
+    /// Rows of the first run
+    before: PathBuf,
+    /// Rows of the second run
+    after: PathBuf,
+    /// Write a page with the frames that changed most
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// The recording or video that both runs saw, for the pictures of the page
+    #[arg(long, value_name = "PATH")]
+    from: Option<PathBuf>,
+    /// Changes of scores up to this are none
+    #[arg(long, default_value_t = Least::default().score)]
+    min_score_change: f64,
+    /// Boxes that still overlap by so much have not moved (IoU)
+    #[arg(long, default_value_t = Least::default().iou)]
+    same_place: f32,
+    /// Frames to show, of the text and of the page
+    #[arg(long, default_value_t = 20)]
+    show: usize,
+    /// Print nothing
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+impl DiffArgs {
+    /// Compares.
+    ///
+    /// # Errors
+    /// [`Error::Differs`] if something changed; what cannot be read.
+    pub fn run(&self, global: &Global) -> Result<()> {
+        let (before, after) = (rows::read_file(&self.before)?, rows::read_file(&self.after)?);
+        let diff = Diff::of(&before, &after, Least { score: self.min_score_change, iou: self.same_place });
+        if let Some(path) = &self.html {
+            let env = global.env(Path::new("."));
+            let worst: Vec<&(Row, Row, Vec<Change>)> = diff.worst().into_iter().take(self.show).collect();
+            let wanted = worst.iter().map(|(row, ..)| row.name.clone()).collect();
+            let frames =
+                self.from.as_deref().map(|from| frames_of(from, &wanted, &env)).transpose()?.unwrap_or_default();
+            let names = [self.before.display().to_string(), self.after.display().to_string()];
+            write_file(path, page(&diff, &worst, &frames, &names, self.show)?.as_bytes())?;
+        }
+        if !self.quiet {
+            say(&diff.text(self.show))?;
+        }
+        if diff.is_empty() {
+            return Ok(());
+        }
+        let words = format!("{} and {} differ", self.before.display(), self.after.display());
+        Err(Error::Differs(words))
+    }
+}
+
+/// Frames of a recording or a video by name.
+fn frames_of(path: &Path, wanted: &BTreeSet<rows::Name>, env: &Env) -> Result<Frames> {
+    let (mut frames, path_text) = (Frames::new(), path.to_string_lossy().into_owned());
+    let sources: BTreeSet<String> = wanted.iter().map(|(source, _)| source.clone()).collect();
+    let known = if path.is_dir() { Flight::open(path, None)?.begin.sources } else { Vec::new() };
+    for id in sources {
+        if path.is_dir() {
+            let source = known.iter().any(|source| source.id == id).then(|| id.clone());
+            let recording = Recording { path: path_text.clone(), source, run: None, frames: None };
+            fetch(&recording, &id, env, wanted, &mut frames)?;
+        } else {
+            let video = Video { path: path_text.clone(), frames: None, start: crate::sources::Start::default() };
+            fetch(&video, &id, env, wanted, &mut frames)?;
+        }
+    }
+    Ok(frames)
+}
+
+/// The page: what changed, and the frames that changed most.
+pub fn page(
+    diff: &Diff,
+    worst: &[&(Row, Row, Vec<Change>)],
+    frames: &Frames,
+    names: &[String; 2],
+    show: usize,
+) -> Result<String> {
+    let mut page = Page::new(&format!("{} and {}", names[0], names[1]));
+    let rows: Vec<Vec<String>> = diff
+        .objects
+        .iter()
+        .map(|(label, [before, after])| vec![label.clone(), before.to_string(), after.to_string()])
+        .collect();
+    page.table(&["class", "before", "after"], &rows);
+    page.text(&diff.text(0));
+    page.heading("The frames that changed most");
+    for (row, other, changes) in worst {
+        let words: Vec<String> = changes.iter().map(Change::words).collect();
+        let caption = format!("{}\n{}", row.title(), words.join("\n"));
+        match frames.get(&row.name) {
+            Some(frame) => page.picture(&side_by_side(frame, row, other, changes, ["before", "after"]), &caption)?,
+            None => page.text(&caption),
+        }
+    }
+    page.heading("Frame by frame");
+    page.text(&diff.text(show.max(200)));
+    Ok(page.finish())
+}
+
+/// A frame as both runs saw it; what changed has a red ring.
+pub fn side_by_side(
+    frame: &crate::types::Image,
+    row: &Row,
+    other: &Row,
+    changes: &[Change],
+    names: [&str; 2],
+) -> crate::types::Image {
+    let (mut first, mut second): (Vec<Object>, Vec<Object>) = (Vec::new(), Vec::new());
+    for change in changes {
+        match change.clone() {
+            Change::Appeared(object) => second.push(object),
+            Change::Vanished(object) => first.push(object),
+            Change::Moved(a, b) | Change::Score(a, b) | Change::Class(a, b) => {
+                first.push(a);
+                second.push(b);
+            }
+        }
+    }
+    let left = drawn(frame, &row.objects("detections"), &first);
+    let right = drawn(frame, &other.objects("detections"), &second);
+    beside(&[(names[0], &left), (names[1], &right)])
+}

@@ -1,0 +1,94 @@
+//! `ocelli eval`: how good are the answers of a pipeline?
+
+use super::play::{Plan, Play, PlayArgs, write_file};
+use super::{Global, say};
+use crate::error::{Error, Result};
+use crate::eval::labels::Labels;
+use crate::eval::measure::{Measured, Tally};
+use crate::pipeline::{Setting, Sinks};
+use crate::sinks::Collect;
+use crate::stage::Outputs;
+use clap::Args;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Measure what a pipeline gives against labels
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ocelli eval pipelines/recording.yaml                     against what the recorded scene knows
+  ocelli eval photos.yaml --labels data/annotations.json   COCO
+  ocelli eval photos.yaml --labels data/annotations/       Pascal VOC .xml, YOLO .txt, or .png class maps
+  ocelli eval tags.yaml --labels photos/                   a folder for each class
+  ocelli eval photos.yaml --labels data/ --set detect.min_score=0.05 --html report.html
+
+The pipeline's own output is measured, with its own thresholds: what is measured is what runs. Pictures and labels
+are brought together by file name. Numbers are those of pycocotools, the official VOC code and scikit-learn.")]
+pub struct EvalArgs {
+    /// The pipeline's YAML
+    file: PathBuf,
+    #[command(flatten)]
+    play: PlayArgs,
+    /// Labels: a COCO .json, or a folder; without them what the frames' source knows
+    #[arg(long, value_name = "PATH")]
+    labels: Option<PathBuf>,
+    /// Only these classes, with commas between them
+    #[arg(long, value_delimiter = ',')]
+    classes: Vec<String>,
+    /// Change a setting: LINE.SETTING=VALUE; may be given several times
+    #[arg(long, value_name = "SETTING", value_parser = Setting::parse)]
+    set: Vec<Setting>,
+    /// Write a report with curves and the worst pictures
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Write the numbers for programs
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// How many of the worst pictures the report shows
+    #[arg(long, default_value_t = 12)]
+    worst: usize,
+}
+
+impl EvalArgs {
+    /// Runs the pipeline and measures it.
+    ///
+    /// # Errors
+    /// What does not fit, or what ended the run.
+    pub fn run(&self, global: &Global) -> Result<()> {
+        let labels = self.labels.as_deref().map(Labels::read).transpose()?;
+        let keep = if self.html.is_some() { self.worst } else { 0 };
+        let settings = self.set.iter().map(|setting| (setting.clone(), setting.values[0].clone())).collect();
+        let tally = Tally::new(labels, &self.classes, keep);
+        let (measured, notes) = measure(global, &self.file, &self.play, settings, tally)?;
+        notes.iter().for_each(|note| tracing::warn!("{note}"));
+        if let Some(path) = &self.html {
+            write_file(path, measured.html(&format!("{}: how good it is", self.file.display()))?.as_bytes())?;
+        }
+        if let Some(path) = &self.json {
+            write_file(path, format!("{:#}\n", measured.json()).as_bytes())?;
+        }
+        say(&measured.text())
+    }
+}
+
+/// Plays a pipeline into a tally.
+pub fn measure(
+    global: &Global,
+    file: &std::path::Path,
+    play: &PlayArgs,
+    settings: Vec<(Setting, crate::yaml::Node)>,
+    tally: Tally,
+) -> Result<(Measured, Vec<String>)> {
+    let shared = Arc::new(Mutex::new(tally));
+    let into = Arc::clone(&shared);
+    let take = move |packet: &crate::types::Packet| into.lock().unwrap_or_else(PoisonError::into_inner).add(packet);
+    let sinks = Sinks::Instead(Box::new(Collect::new(take)));
+    let plan = Plan { file, settings, playback: play.playback(), sinks, outputs: Outputs::default() };
+    let play = Play::prepare(global, plan)?;
+    if play.graph.nodes.iter().any(|node| node.live) {
+        let message = "a live source never ends, and shows other frames each time; give --from FOLDER-OR-CLIP";
+        return Err(Error::Config(message.into()).at(file.display()));
+    }
+    play.run()?.result.map_err(|e| e.at(file.display()))?;
+    let tally = std::mem::take(&mut *shared.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok((tally.finish().map_err(|e| e.at(file.display()))?, play.notes))
+}

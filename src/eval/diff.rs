@@ -1,0 +1,229 @@
+//! What changed between two runs, in terms of what was found.
+
+use super::rows::{Name, Object, Row};
+use crate::ops::iou::iou;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What became of an object of a frame.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// Only the second run found it.
+    Appeared(Object),
+    /// Only the first run found it.
+    Vanished(Object),
+    /// It is somewhat elsewhere.
+    Moved(Object, Object),
+    /// Its score is another.
+    Score(Object, Object),
+    /// It is taken for something else.
+    Class(Object, Object),
+}
+
+impl Change {
+    /// The word for it.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Appeared(_) => "appeared",
+            Self::Vanished(_) => "vanished",
+            Self::Moved(..) => "moved",
+            Self::Score(..) => "score",
+            Self::Class(..) => "class",
+        }
+    }
+
+    /// The class it is counted under.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        match self {
+            Self::Appeared(object) | Self::Vanished(object) => &object.label,
+            Self::Moved(before, _) | Self::Score(before, _) | Self::Class(before, _) => &before.label,
+        }
+    }
+
+    /// How much a person should care: new and lost objects by their scores, others by how far they went.
+    #[must_use]
+    pub fn weight(&self) -> f64 {
+        match self {
+            Self::Appeared(object) | Self::Vanished(object) => 1.0 + object.score,
+            Self::Class(before, after) => 1.0 + before.score.max(after.score),
+            Self::Moved(before, after) => f64::from(1.0 - iou(&before.bbox, &after.bbox)),
+            Self::Score(before, after) => (before.score - after.score).abs(),
+        }
+    }
+
+    /// In words.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let place = |o: &Object| format!("[{:.0}, {:.0}, {:.0}, {:.0}]", o.bbox.x1, o.bbox.y1, o.bbox.x2, o.bbox.y2);
+        match self {
+            Self::Appeared(o) => format!("appeared  {} {:.3} at {}", o.label, o.score, place(o)),
+            Self::Vanished(o) => format!("vanished  {} {:.3} at {}", o.label, o.score, place(o)),
+            Self::Moved(a, b) => {
+                format!("moved     {} {} to {} (IoU {:.2})", a.label, place(a), place(b), iou(&a.bbox, &b.bbox))
+            }
+            Self::Score(a, b) => format!("score     {} {:.3} to {:.3} at {}", a.label, a.score, b.score, place(a)),
+            Self::Class(a, b) => {
+                format!("class     {} {:.3} to {} {:.3} at {}", a.label, a.score, b.label, b.score, place(a))
+            }
+        }
+    }
+}
+
+/// From where on a change is one.
+#[derive(Clone, Copy, Debug)]
+pub struct Least {
+    /// Score.
+    pub score: f64,
+    /// Objects whose boxes overlap by less have moved.
+    pub iou: f32,
+}
+
+impl Default for Least {
+    fn default() -> Self {
+        // What a person would see in a picture: a twentieth of the score, a tenth of the box.
+        Self { score: 0.05, iou: 0.9 }
+    }
+}
+
+/// Two runs side by side.
+#[derive(Clone, Debug, Default)]
+pub struct Diff {
+    /// The changes of each frame that both runs have.
+    pub frames: Vec<(Row, Row, Vec<Change>)>,
+    /// Frames that both have.
+    pub both: usize,
+    /// Frames that only one has.
+    pub only: [usize; 2],
+    /// By class: objects in each run.
+    pub objects: BTreeMap<String, [usize; 2]>,
+}
+
+impl Diff {
+    /// Compares runs frame by frame; frames are found by source and number.
+    #[must_use]
+    pub fn of(before: &[Row], after: &[Row], least: Least) -> Self {
+        let mut diff = Self::default();
+        let by_name: BTreeMap<&Name, &Row> = after.iter().map(|row| (&row.name, row)).collect();
+        let names: BTreeSet<&Name> = before.iter().map(|row| &row.name).collect();
+        for (side, rows) in [before, after].into_iter().enumerate() {
+            for object in rows.iter().flat_map(|row| row.objects("detections")) {
+                diff.objects.entry(object.label).or_default()[side] += 1;
+            }
+        }
+        for row in before {
+            let Some(other) = by_name.get(&row.name) else {
+                diff.only[0] += 1;
+                continue;
+            };
+            diff.both += 1;
+            let changes = changes(&row.objects("detections"), &other.objects("detections"), least);
+            if !changes.is_empty() {
+                diff.frames.push((row.clone(), (*other).clone(), changes));
+            }
+        }
+        diff.only[1] = after.iter().filter(|row| !names.contains(&row.name)).count();
+        diff
+    }
+
+    /// Whether nothing changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.frames.is_empty() && self.only == [0, 0]
+    }
+
+    /// Changes by their word.
+    #[must_use]
+    pub fn counts(&self) -> BTreeMap<&'static str, usize> {
+        let mut counts = BTreeMap::new();
+        self.frames.iter().flat_map(|(.., changes)| changes).for_each(|c| *counts.entry(c.word()).or_default() += 1);
+        counts
+    }
+
+    /// The frames that changed most, first.
+    #[must_use]
+    pub fn worst(&self) -> Vec<&(Row, Row, Vec<Change>)> {
+        let weight = |frame: &(Row, Row, Vec<Change>)| frame.2.iter().map(Change::weight).sum::<f64>();
+        let mut frames: Vec<_> = self.frames.iter().collect();
+        frames.sort_by(|a, b| weight(b).total_cmp(&weight(a)));
+        frames
+    }
+
+    /// For people: what changed in all, then frame by frame, at most so many.
+    #[must_use]
+    pub fn text(&self, most: usize) -> String {
+        use std::fmt::Write as _;
+        let mut text = format!("{} frames in both runs, {} changed", self.both, self.frames.len());
+        for (count, which) in self.only.iter().zip(["first", "second"]).filter(|(count, _)| **count > 0) {
+            let _ = write!(text, ", {count} only in the {which}");
+        }
+        text.push('\n');
+        for (label, [before, after]) in &self.objects {
+            let _ = writeln!(text, "  {label}: {before} -> {after}");
+        }
+        for (word, count) in self.counts() {
+            let _ = writeln!(text, "  {word}: {count}");
+        }
+        for (row, _, changes) in self.frames.iter().take(most) {
+            let _ = writeln!(text, "{}", row.title());
+            changes.iter().for_each(|change| _ = writeln!(text, "  {}", change.words()));
+        }
+        if self.frames.len() > most {
+            let _ = writeln!(text, "... and {} frames more", self.frames.len() - most);
+        }
+        text
+    }
+}
+
+/// Pairs objects of one frame: best overlap first, the same class before others.
+fn changes(before: &[Object], after: &[Object], least: Least) -> Vec<Change> {
+    let mut pairs: Vec<(bool, f32, usize, usize)> = Vec::new();
+    for (a, first) in before.iter().enumerate() {
+        for (b, second) in after.iter().enumerate() {
+            let overlap = iou(&first.bbox, &second.bbox);
+            if overlap >= 0.4 {
+                pairs.push((first.label == second.label, overlap, a, b));
+            }
+        }
+    }
+    pairs.sort_by(|x, y| y.0.cmp(&x.0).then(y.1.total_cmp(&x.1)));
+    let (mut taken, mut given) = (vec![false; before.len()], vec![false; after.len()]);
+    let mut changes = Vec::new();
+    for (same, overlap, a, b) in pairs {
+        if taken[a] || given[b] {
+            continue;
+        }
+        (taken[a], given[b]) = (true, true);
+        let (first, second) = (before[a].clone(), after[b].clone());
+        if !same {
+            changes.push(Change::Class(first, second));
+        } else if overlap < least.iou {
+            changes.push(Change::Moved(first, second));
+        } else if (first.score - second.score).abs() > least.score {
+            changes.push(Change::Score(first, second));
+        }
+    }
+    changes.extend((0..before.len()).filter(|&at| !taken[at]).map(|at| Change::Vanished(before[at].clone())));
+    changes.extend((0..after.len()).filter(|&at| !given[at]).map(|at| Change::Appeared(after[at].clone())));
+    changes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::BBox;
+
+    fn object(label: &str, score: f64, x: f32) -> Object {
+        Object { label: label.into(), class: 0, score, bbox: BBox::new(x, 0.0, x + 100.0, 100.0) }
+    }
+
+    #[test]
+    fn each_kind_of_change_is_found_once() {
+        let before = [object("a", 0.9, 0.0), object("b", 0.8, 200.0), object("c", 0.7, 400.0), object("d", 0.6, 600.0)];
+        let after = [object("a", 0.9, 30.0), object("b", 0.5, 201.0), object("x", 0.7, 400.0), object("e", 0.6, 800.0)];
+        let mut words: Vec<_> = changes(&before, &after, Least::default()).iter().map(Change::word).collect();
+        words.sort_unstable();
+        assert_eq!(words, ["appeared", "class", "moved", "score", "vanished"]);
+        assert!(changes(&before, &before, Least::default()).is_empty());
+    }
+}

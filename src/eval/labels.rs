@@ -1,0 +1,334 @@
+//! Labels that people made: COCO's JSON, Pascal VOC's XML, YOLO's text files, class maps as PNG, folders of classes.
+
+use crate::error::{Error, Result};
+use crate::types::Size;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What is known of pictures, by their file names without the ending.
+#[derive(Clone, Debug, Default)]
+pub struct Labels {
+    /// The pictures.
+    pub pictures: BTreeMap<String, Picture>,
+    /// Names of the classes that numbers stand for, where the labels have numbers and say so.
+    pub names: Vec<String>,
+    /// What was read.
+    pub form: &'static str,
+}
+
+/// What is known of a picture.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Picture {
+    /// What is in it.
+    pub boxes: Vec<Labelled>,
+    /// The class of each pixel, as a PNG whose values are class numbers.
+    pub mask: Option<PathBuf>,
+    /// What it shows as a whole.
+    pub class: Option<String>,
+}
+
+/// An object of a picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Labelled {
+    /// The class.
+    pub class: ClassName,
+    /// Where.
+    pub place: Place,
+    /// Area in pixels, where it is not that of the box.
+    pub area: Option<f64>,
+    /// A crowd, or marked as difficult: not missed if it is not found.
+    pub ignore: bool,
+}
+
+/// A class by name, or by its number in the order of the model's labels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClassName {
+    /// Its name.
+    Name(String),
+    /// Its number.
+    Number(u16),
+}
+
+/// A box as its form has it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Place {
+    /// x1, y1, x2, y2 in pixels; x2 and y2 exclusive.
+    Pixels([f64; 4]),
+    /// Middle x, middle y, width, height, in parts of the picture.
+    Parts([f64; 4]),
+}
+
+impl Place {
+    /// x1, y1, x2, y2 in pixels of a picture.
+    #[must_use]
+    pub fn corners(&self, size: Size) -> [f64; 4] {
+        let (w, h) = (f64::from(size.width), f64::from(size.height));
+        match *self {
+            Self::Pixels(corners) => corners,
+            Self::Parts([x, y, wide, high]) => {
+                [(x - wide / 2.0) * w, (y - high / 2.0) * h, (x + wide / 2.0) * w, (y + high / 2.0) * h]
+            }
+        }
+    }
+}
+
+/// The name without its ending: what a picture and its labels have in common.
+#[must_use]
+pub fn stem(name: &str) -> String {
+    Path::new(name).file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn files(folder: &Path, ending: &str) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))?;
+    let mut found: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending)))
+        .collect();
+    found.sort();
+    Ok(found)
+}
+
+fn read_text(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|e| Error::io(path, e))
+}
+
+impl Labels {
+    /// Reads labels; what lies at the path tells their form.
+    ///
+    /// # Errors
+    /// [`Error::Data`] with the file and the place, [`Error::Io`].
+    pub fn read(path: &Path) -> Result<Self> {
+        if path.is_file() {
+            return coco(path);
+        }
+        let folders = || {
+            let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+            entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect::<Vec<_>>()
+        };
+        type Reader = fn(&[PathBuf], &Path) -> Result<Labels>;
+        let forms: [(&str, Reader); 3] = [("xml", voc), ("txt", yolo), ("png", masks)];
+        for (ending, read) in forms {
+            let found = files(path, ending)?;
+            if !found.is_empty() {
+                return read(&found, path);
+            }
+        }
+        let folders = folders();
+        if folders.is_empty() {
+            let message = "no labels there: a COCO .json, or a folder of VOC .xml, YOLO .txt, .png class maps, or of folders that are classes";
+            return Err(Error::Data(format!("{}: {message}", path.display())));
+        }
+        classes(&folders)
+    }
+
+    /// What is known of a picture.
+    #[must_use]
+    pub fn picture(&self, name: &str) -> Option<&Picture> {
+        self.pictures.get(&stem(name))
+    }
+}
+
+#[derive(Deserialize)]
+struct CocoFile {
+    images: Vec<CocoImage>,
+    #[serde(default)]
+    annotations: Vec<CocoAnnotation>,
+    categories: Vec<CocoCategory>,
+}
+
+#[derive(Deserialize)]
+struct CocoImage {
+    id: u64,
+    file_name: String,
+}
+
+#[derive(Deserialize)]
+struct CocoAnnotation {
+    image_id: u64,
+    category_id: u64,
+    bbox: [f64; 4],
+    #[serde(default)]
+    area: Option<f64>,
+    #[serde(default)]
+    iscrowd: u8,
+}
+
+#[derive(Deserialize)]
+struct CocoCategory {
+    id: u64,
+    name: String,
+}
+
+fn coco(path: &Path) -> Result<Labels> {
+    let file: CocoFile = serde_json::from_str(&read_text(path)?)
+        .map_err(|e| Error::Data(format!("{}:{}:{}: no COCO labels: {e}", path.display(), e.line(), e.column())))?;
+    let names: BTreeMap<u64, &str> = file.categories.iter().map(|c| (c.id, c.name.as_str())).collect();
+    let images: BTreeMap<u64, String> = file.images.iter().map(|image| (image.id, stem(&image.file_name))).collect();
+    let mut labels = Labels { form: "COCO", ..Labels::default() };
+    images.values().for_each(|name| _ = labels.pictures.insert(name.clone(), Picture::default()));
+    for (index, a) in file.annotations.iter().enumerate() {
+        let at = |what: String| Error::Data(format!("{}: annotations[{index}]: {what}", path.display()));
+        let name = names.get(&a.category_id).ok_or_else(|| at(format!("no category has the id {}", a.category_id)))?;
+        let image = images.get(&a.image_id).ok_or_else(|| at(format!("no image has the id {}", a.image_id)))?;
+        let [x, y, w, h] = a.bbox;
+        labels.pictures.entry(image.clone()).or_default().boxes.push(Labelled {
+            class: ClassName::Name((*name).to_owned()),
+            place: Place::Pixels([x, y, x + w, y + h]),
+            area: a.area,
+            ignore: a.iscrowd != 0,
+        });
+    }
+    Ok(labels)
+}
+
+#[derive(Deserialize)]
+struct VocFile {
+    #[serde(default)]
+    filename: String,
+    #[serde(default, rename = "object")]
+    objects: Vec<VocObject>,
+}
+
+#[derive(Deserialize)]
+struct VocObject {
+    name: String,
+    #[serde(default)]
+    difficult: u8,
+    bndbox: VocBox,
+}
+
+#[derive(Deserialize)]
+struct VocBox {
+    xmin: f64,
+    ymin: f64,
+    xmax: f64,
+    ymax: f64,
+}
+
+fn voc(files: &[PathBuf], _: &Path) -> Result<Labels> {
+    let mut labels = Labels { form: "Pascal VOC", ..Labels::default() };
+    for path in files {
+        let file: VocFile = quick_xml::de::from_str(&read_text(path)?)
+            .map_err(|e| Error::Data(format!("{}: no VOC labels: {e}", path.display())))?;
+        let object = |o: VocObject| Labelled {
+            class: ClassName::Name(o.name),
+            // Pixels from 1 on, the last one included.
+            place: Place::Pixels([o.bndbox.xmin - 1.0, o.bndbox.ymin - 1.0, o.bndbox.xmax, o.bndbox.ymax]),
+            area: None,
+            ignore: o.difficult != 0,
+        };
+        let picture = Picture { boxes: file.objects.into_iter().map(object).collect(), ..Picture::default() };
+        // The name inside is often that of another ending, or of before a renaming: the file's own counts.
+        let own = stem(&path.to_string_lossy());
+        let inside = stem(&file.filename);
+        if !inside.is_empty() && inside != own {
+            labels.pictures.entry(inside).or_insert_with(|| picture.clone());
+        }
+        labels.pictures.insert(own, picture);
+    }
+    Ok(labels)
+}
+
+fn yolo(files: &[PathBuf], folder: &Path) -> Result<Labels> {
+    let mut labels = Labels { form: "YOLO", ..Labels::default() };
+    let lists = [folder.join("classes.txt"), folder.join("../classes.txt")];
+    if let Some(list) = lists.iter().find(|list| list.is_file()) {
+        labels.names = read_text(list)?.lines().map(|line| line.trim().to_owned()).filter(|l| !l.is_empty()).collect();
+    }
+    for path in files.iter().filter(|path| path.file_name().is_none_or(|name| name != "classes.txt")) {
+        let mut picture = Picture::default();
+        for (index, line) in read_text(path)?.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            let bad = || {
+                let shown = format!("{}:{}", path.display(), index + 1);
+                Error::Data(format!(
+                    "{shown}: found `{line}`, expected a class number and x y width height, each 0 to 1"
+                ))
+            };
+            let numbers: Option<Vec<f64>> = line.split_whitespace().map(|word| word.parse().ok()).collect();
+            let numbers = numbers.filter(|n| n.len() >= 5 && n[1..5].iter().all(|v| v.is_finite())).ok_or_else(bad)?;
+            let class = line.split_whitespace().next().and_then(|word| word.parse().ok()).ok_or_else(bad)?;
+            picture.boxes.push(Labelled {
+                class: ClassName::Number(class),
+                place: Place::Parts([numbers[1], numbers[2], numbers[3], numbers[4]]),
+                area: None,
+                ignore: false,
+            });
+        }
+        labels.pictures.insert(stem(&path.to_string_lossy()), picture);
+    }
+    Ok(labels)
+}
+
+fn masks(files: &[PathBuf], _: &Path) -> Result<Labels> {
+    let picture = |path: &PathBuf| Picture { mask: Some(path.clone()), ..Picture::default() };
+    let pictures = files.iter().map(|path| (stem(&path.to_string_lossy()), picture(path))).collect();
+    Ok(Labels { pictures, names: Vec::new(), form: "class maps" })
+}
+
+fn classes(folders: &[PathBuf]) -> Result<Labels> {
+    let mut labels = Labels { form: "folders of classes", ..Labels::default() };
+    for folder in folders {
+        let class = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        for entry in std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))?.flatten() {
+            let name = stem(&entry.file_name().to_string_lossy());
+            let picture = Picture { class: Some(class.clone()), ..Picture::default() };
+            labels.pictures.insert(name, picture);
+        }
+    }
+    Ok(labels)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(files: &[(&str, &str)]) -> Result<Labels> {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let path = folder.path().join(files[0].0);
+        Labels::read(if files[0].0.ends_with(".json") { &path } else { folder.path() })
+    }
+
+    fn only(labels: &Labels) -> &Labelled {
+        &labels.picture("x/a.jpg").unwrap().boxes[0]
+    }
+
+    #[test]
+    fn one_box_in_three_forms_is_one_box() {
+        let coco = read(&[(
+            "l.json",
+            r#"{"images":[{"id":7,"file_name":"a.jpg"}],"annotations":[{"image_id":7,"category_id":3,"bbox":[10,20,30,40]}],"categories":[{"id":3,"name":"dog"}]}"#,
+        )])
+        .unwrap();
+        let voc = read(&[(
+            "a.xml",
+            "<annotation><filename>a.png</filename><object><name>dog</name><bndbox><xmin>11</xmin><ymin>21</ymin><xmax>40</xmax><ymax>60</ymax></bndbox></object></annotation>",
+        )])
+        .unwrap();
+        let yolo = read(&[("a.txt", "1 0.25 0.4 0.3 0.4\n"), ("classes.txt", "cat\ndog\n")]).unwrap();
+        let size = Size::new(100, 100);
+        for labels in [&coco, &voc, &yolo] {
+            let corners = only(labels).place.corners(size);
+            assert!(corners.iter().zip([10.0, 20.0, 40.0, 60.0]).all(|(a, b)| (a - b).abs() < 1e-9), "{corners:?}");
+        }
+        assert_eq!(only(&voc).class, ClassName::Name("dog".into()));
+        assert_eq!((only(&yolo).class.clone(), yolo.names.len()), (ClassName::Number(1), 2));
+    }
+
+    #[test]
+    fn bad_labels_name_their_place() {
+        let told = |files: &[(&str, &str)]| read(files).unwrap_err().to_string();
+        assert!(told(&[("a.txt", "0 0.5 0.5 0.1 0.1\nx 1 2\n")]).contains("a.txt:2: found `x 1 2`"));
+        assert!(told(&[("l.json", "{\"images\": 3}")]).contains("l.json:1:12"));
+        assert!(told(&[("a.xml", "<annotation><object></object></annotation>")]).contains("a.xml"));
+        assert!(told(&[("readme.md", "")]).contains("no labels there"));
+        let folders = read(&[("cats/1.jpg", ""), ("dogs/2.jpg", "")]).unwrap();
+        assert_eq!(folders.picture("2.png").unwrap().class.as_deref(), Some("dogs"));
+    }
+}

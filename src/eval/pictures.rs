@@ -1,0 +1,81 @@
+//! Pictures to look at: a frame with what was found on it, and two of them side by side.
+
+use super::rows::{Name, Object};
+use crate::error::Result;
+use crate::ops::draw::{Color, Text, class_color, corners, fill, labelled_box, outline};
+use crate::stage::{Env, SourceConfig};
+use crate::types::{Image, PixelFormat, Size};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Frames by their names.
+pub type Frames = BTreeMap<Name, Image>;
+
+/// Plays a source again for some of its frames.
+///
+/// # Errors
+/// Those of the source.
+pub fn fetch(source: &dyn SourceConfig, id: &str, env: &Env, wanted: &BTreeSet<Name>, into: &mut Frames) -> Result<()> {
+    let mut seqs: BTreeSet<u64> = wanted.iter().filter(|(source, _)| source == id).map(|(_, seq)| *seq).collect();
+    if seqs.is_empty() {
+        return Ok(());
+    }
+    let mut source = source.open(env, &Arc::from(id))?;
+    while let Some(packet) = source.next()? {
+        if seqs.remove(&packet.frame.seq) {
+            into.insert((id.to_owned(), packet.frame.seq), packet.frame.image.clone());
+        }
+        if seqs.is_empty() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Draws objects on a frame.
+#[must_use]
+pub fn drawn(frame: &Image, objects: &[Object], marked: &[Object]) -> Image {
+    let mut picture = frame.clone();
+    for object in objects.iter().rev() {
+        let text = format!("{} {:.0}%", object.label, object.score * 100.0);
+        labelled_box(&mut picture, &object.bbox, &text, class_color(object.class));
+    }
+    for object in marked {
+        ring(&mut picture, object, [255, 40, 40]);
+    }
+    picture
+}
+
+/// Draws what is really there in white.
+pub fn truth(picture: &mut Image, objects: &[Object]) {
+    objects.iter().for_each(|object| ring(picture, object, [255, 255, 255]));
+}
+
+fn ring(picture: &mut Image, object: &Object, color: Color) {
+    let ((x1, y1), (x2, y2)) = corners(&object.bbox);
+    outline(picture, (x1 - 3, y1 - 3), (x2 + 3, y2 + 3), 2, color);
+}
+
+/// Pictures beside each other, each with a title above it.
+#[must_use]
+pub fn beside(pictures: &[(&str, &Image)]) -> Image {
+    let height = pictures.iter().map(|(_, picture)| picture.size.height).max().unwrap_or(1);
+    let font = Text::for_picture(height);
+    let title = font.measure("A").1 + 4;
+    let gap = 4;
+    let width = pictures.iter().map(|(_, picture)| picture.size.width + gap).sum::<u32>();
+    let mut all = Image::new(Size::new(width.max(1), height + title), PixelFormat::Rgb8);
+    let mut left = 0u32;
+    for (name, picture) in pictures {
+        let (x, wide) = (left as usize * 3, picture.stride());
+        for y in 0..picture.size.height {
+            let start = (y + title) as usize * all.stride() + x;
+            all.data[start..start + wide].copy_from_slice(picture.row(y));
+        }
+        let (x, right) = (left.cast_signed(), (left + picture.size.width).cast_signed());
+        fill(&mut all, (x, 0), (right, title.cast_signed()), [24, 24, 24]);
+        font.draw(&mut all, x + 4, 1, name, [255, 255, 255]);
+        left += picture.size.width + gap;
+    }
+    all
+}

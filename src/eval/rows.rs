@@ -1,0 +1,104 @@
+//! The rows of `jsonl`, read back.
+
+use crate::error::{Error, Result};
+use crate::types::BBox;
+use serde_json::Value;
+use std::path::Path;
+
+/// The name of a frame among all rows: its source and number.
+pub type Name = (String, u64);
+
+/// One row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// The frame's source and number.
+    pub name: Name,
+    /// Media time in milliseconds.
+    pub pts_ms: f64,
+    /// The whole row.
+    pub value: Value,
+}
+
+/// An object of a row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Object {
+    /// The class's name, or its number where it has none.
+    pub label: String,
+    /// The class's number.
+    pub class: u16,
+    /// How sure.
+    pub score: f64,
+    /// Where, in pixels of the frame.
+    pub bbox: BBox,
+}
+
+impl Row {
+    /// The objects under a key: `detections` or `truth`.
+    #[must_use]
+    pub fn objects(&self, key: &str) -> Vec<Object> {
+        let list = self.value.get(key).and_then(Value::as_array);
+        list.map(|list| list.iter().filter_map(object).collect()).unwrap_or_default()
+    }
+
+    /// `frame 12 of cam (1.200 s)`.
+    #[must_use]
+    pub fn title(&self) -> String {
+        format!("frame {} of {} ({:.3} s)", self.name.1, self.name.0, self.pts_ms / 1000.0)
+    }
+}
+
+fn object(value: &Value) -> Option<Object> {
+    let number = |at: usize| value["box"][at].as_f64().map(|v| v as f32);
+    let class = u16::try_from(value["class"].as_u64()?).ok()?;
+    let label = value["label"].as_str().map_or_else(|| class.to_string(), str::to_owned);
+    let bbox = BBox::new(number(0)?, number(1)?, number(2)?, number(3)?);
+    Some(Object { label, class, score: value["score"].as_f64()?, bbox })
+}
+
+/// Reads rows. A last line without its end was cut by a kill, and is left out.
+///
+/// # Errors
+/// [`Error::Data`] with the line.
+pub fn read(bytes: &[u8], shown: &str) -> Result<Vec<Row>> {
+    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(&[][..], |end| &bytes[..end]);
+    let mut rows = Vec::new();
+    for (index, line) in whole.split(|byte| *byte == b'\n').enumerate() {
+        let at = |message: String| Error::Data(format!("{shown}:{}: {message}", index + 1));
+        if line.is_empty() {
+            continue;
+        }
+        let value: Value = serde_json::from_slice(line).map_err(|e| at(format!("no row of `jsonl`: {e}")))?;
+        let (source, seq) = (value["source"].as_str(), value["seq"].as_u64());
+        let (Some(source), Some(seq)) = (source, seq) else {
+            return Err(at("no row of `jsonl`: `source` or `seq` is missing".into()));
+        };
+        let (name, pts_ms) = ((source.to_owned(), seq), value["pts_ms"].as_f64().unwrap_or(0.0));
+        rows.push(Row { name, pts_ms, value });
+    }
+    Ok(rows)
+}
+
+/// Reads a file of rows.
+///
+/// # Errors
+/// [`Error::Io`], and as [`read`].
+pub fn read_file(path: &Path) -> Result<Vec<Row>> {
+    let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+    read(&bytes, &path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_last_line_is_left_out_and_a_bad_one_is_told() {
+        let good = "{\"source\":\"a\",\"seq\":1,\"pts_ms\":40.0,\"detections\":[{\"class\":2,\"score\":0.5,\"box\":[1,2,3,4]}]}\n";
+        let rows = read(format!("{good}{{\"source\":\"a\",\"se").as_bytes(), "x").unwrap();
+        assert_eq!(rows.len(), 1);
+        let objects = rows[0].objects("detections");
+        assert_eq!((objects[0].label.as_str(), objects[0].bbox), ("2", BBox::new(1.0, 2.0, 3.0, 4.0)));
+        let error = read(format!("{good}nonsense\n").as_bytes(), "x.jsonl").unwrap_err();
+        assert!(error.to_string().starts_with("x.jsonl:2: no row"), "{error}");
+    }
+}

@@ -1,0 +1,192 @@
+//! Changes of single settings: `detect.min_score=0.4`, and rows of them for sweeps.
+
+use super::config::COMMON;
+use crate::error::{Error, Result};
+use crate::yaml::{self, Document, Node, Value, nearest, one_of};
+
+/// A setting of a line, and the values it is to have, one after the other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setting {
+    /// The line's id, or its word.
+    pub line: String,
+    /// The setting's name; several for one inside another.
+    pub path: Vec<String>,
+    /// The values; one of them if it is not a sweep.
+    pub values: Vec<Node>,
+}
+
+/// No sweep has more values of one setting.
+const MOST: usize = 1000;
+
+impl Setting {
+    /// Reads `LINE.SETTING=VALUE`, `=A,B,C`, `=FROM..TO:STEP` (both ends included).
+    ///
+    /// # Errors
+    /// What is wrong, in one sentence.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let shape =
+            || format!("`{text}`: write LINE.SETTING=VALUE, such as detect.min_score=0.4 or nms.iou=0.3..0.7:0.1");
+        let (name, value) = text.split_once('=').ok_or_else(shape)?;
+        let mut names = name.split('.').map(|part| part.trim().to_owned());
+        let line = names.next().filter(|line| !line.is_empty()).ok_or_else(shape)?;
+        let path: Vec<String> = names.collect();
+        if path.is_empty() || path.iter().any(String::is_empty) {
+            return Err(shape());
+        }
+        let values = match value.split_once("..") {
+            Some((from, rest)) => range(from, rest).ok_or_else(shape)?,
+            None if value.starts_with(['[', '{', '"', '\'']) => vec![parse(value)?],
+            None => value.split(',').map(|one| parse(one.trim())).collect::<Result<_, _>>()?,
+        };
+        Ok(Self { line, path, values })
+    }
+
+    /// `detect.min_score`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}.{}", self.line, self.path.join("."))
+    }
+
+    /// Changes a document, before its lines are read.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if there is no such line.
+    pub fn apply(&self, document: &mut Document, value: &Node) -> Result<()> {
+        let mut lines = lines(&mut document.root);
+        let names: Vec<String> = lines.iter().map(|line| name_of(line)).collect();
+        let Some(at) = names.iter().position(|name| *name == self.line) else {
+            let known = names.iter().map(String::as_str);
+            let hint = nearest(&self.line, known.clone())
+                .map_or_else(|| format!("there is {}", one_of(known)), |near| format!("did you mean `{near}`?"));
+            return Err(Error::Config(format!("{}: no line is called `{}`; {hint}", document.file, self.line)));
+        };
+        let line = &mut *lines[at];
+        if let Value::Text(word) = &line.value {
+            // `- nms` alone is `- nms: {}`.
+            let word = Node { value: Value::Text(word.clone()), ..line.clone() };
+            let empty = Node { place: line.place, value: Value::Map(Vec::new()), secret: false };
+            line.value = Value::Map(vec![(word, empty)]);
+        }
+        let common = self.path.first().is_some_and(|first| COMMON.contains(&first.as_str()));
+        let Value::Map(entries) = &mut line.value else { return Ok(()) };
+        let part = entries.iter_mut().find(|(key, _)| key.text().is_some_and(|word| !COMMON.contains(&word)));
+        match part {
+            Some((_, settings)) if !common => set(settings, &self.path, value),
+            _ => set(line, &self.path, value),
+        }
+        Ok(())
+    }
+}
+
+fn set(node: &mut Node, path: &[String], value: &Node) {
+    let Some((name, rest)) = path.split_first() else {
+        node.value = value.value.clone();
+        return;
+    };
+    let place = node.place;
+    if !matches!(node.value, Value::Map(_)) {
+        node.value = Value::Map(Vec::new());
+    }
+    let Value::Map(entries) = &mut node.value else { return };
+    let at = entries.iter().position(|(key, _)| key.text() == Some(name)).unwrap_or_else(|| {
+        let key = Node { place, value: Value::Text(name.clone()), secret: false };
+        entries.push((key, Node { place, ..Node::null() }));
+        entries.len() - 1
+    });
+    set(&mut entries[at].1, rest, value);
+}
+
+fn lines(root: &mut Node) -> Vec<&mut Node> {
+    let Value::Map(entries) = &mut root.value else { return Vec::new() };
+    let list = entries.iter_mut().find(|(key, _)| key.text() == Some("pipeline"));
+    match list.map(|(_, value)| &mut value.value) {
+        Some(Value::List(lines)) => lines.iter_mut().collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The line's `id`, or its word.
+fn name_of(line: &Node) -> String {
+    let Value::Map(entries) = &line.value else { return line.text().unwrap_or_default().to_owned() };
+    let id = entries.iter().find(|(key, _)| key.text() == Some("id")).and_then(|(_, id)| id.text());
+    let word = entries.iter().find_map(|(key, _)| key.text().filter(|word| !COMMON.contains(word)));
+    id.or(word).unwrap_or_default().to_owned()
+}
+
+fn parse(text: &str) -> Result<Node, String> {
+    yaml::parse(text).map_err(|fault| format!("`{text}`: {}", fault.message))
+}
+
+/// `0.3` and `0.7:0.05`.
+fn range(from: &str, rest: &str) -> Option<Vec<Node>> {
+    let (to, step) = rest.split_once(':')?;
+    let number = |text: &str| text.trim().parse::<f64>().ok().filter(|v| v.is_finite());
+    let (start, end, step_size) = (number(from)?, number(to)?, number(step)?);
+    let count = (end - start) / step_size;
+    if !(0.0..MOST as f64).contains(&count) {
+        return None;
+    }
+    let whole = [from, to, step].iter().all(|text| text.trim().parse::<i64>().is_ok());
+    let digits = [from, step].iter().map(|text| text.split_once('.').map_or(0, |(_, d)| d.trim().len())).max()?;
+    let value = |index: usize| {
+        let value = start + index as f64 * step_size;
+        // As a person would write it: 0.35, not 0.35000000000000003.
+        if whole {
+            Value::Int(value as i64)
+        } else {
+            Value::Float(format!("{value:.digits$}").parse().unwrap_or(value))
+        }
+    };
+    // Both ends are meant, whatever the rounding of the step.
+    Some((0..=(count + 1e-9) as usize).map(|index| Node { value: value(index), ..Node::null() }).collect())
+}
+
+/// A value for people.
+#[must_use]
+pub fn shown(node: &Node) -> String {
+    match &node.value {
+        Value::Bool(value) => value.to_string(),
+        Value::Int(value) => value.to_string(),
+        Value::Float(value) => value.to_string(),
+        Value::Text(text) => text.clone(),
+        Value::List(list) => format!("[{}]", list.iter().map(shown).collect::<Vec<_>>().join(", ")),
+        _ => node.describe(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::{Part, Pipeline};
+    use super::*;
+
+    fn values(text: &str) -> Vec<String> {
+        Setting::parse(text).unwrap().values.iter().map(shown).collect()
+    }
+
+    #[test]
+    fn ranges_have_both_ends_and_plain_numbers() {
+        assert_eq!(values("detect.min_score=0.3..0.5:0.05"), ["0.3", "0.35", "0.4", "0.45", "0.5"]);
+        assert_eq!(values("a.b=1..5:2"), ["1", "3", "5"]);
+        assert_eq!(values("nms.iou=0.4,0.6"), ["0.4", "0.6"]);
+        assert_eq!(values("detect.classes=[person, car]"), ["[person, car]"]);
+        for bad in ["x", "x=1", "x.=1", "a.b=0..1", "a.b=1..0:0.1", "a.b=0..1:0"] {
+            assert!(Setting::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_setting_reaches_its_line_whatever_its_form() {
+        let text = "pipeline:\n- { id: cam, scene: { frames: 3 } }\n- nms\n- { jsonl: { empty: true }, every: 2 }\n";
+        let mut document = Document::parse("t.yaml", text.into(), |_| Err(String::new())).unwrap();
+        for (change, bad) in
+            [("cam.frames=9", false), ("nms.iou=0.3", false), ("jsonl.every=5", false), ("jsnol.every=5", true)]
+        {
+            let setting = Setting::parse(change).unwrap();
+            let done = setting.apply(&mut document, &setting.values[0]);
+            assert_eq!(done.is_err(), bad, "{change}");
+        }
+        let pipeline = Pipeline::of(document).unwrap_or_else(|e| panic!("{e}"));
+        assert!(matches!(pipeline.lines[1].part, Part::Stage(_)));
+        assert_eq!(format!("{:?}", pipeline.lines[2].every), "Some(Packets(5))");
+    }
+}
