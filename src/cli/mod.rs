@@ -14,6 +14,7 @@ mod run;
 mod scene;
 mod schema;
 mod sweep;
+mod test;
 
 use crate::error::Error;
 use crate::host::{Secrets, Stop, SystemClock};
@@ -74,6 +75,7 @@ enum Verb {
     Run(run::RunArgs),
     Record(record::RecordArgs),
     Replay(replay::ReplayArgs),
+    Test(test::TestArgs),
     Diff(diff::DiffArgs),
     Sweep(sweep::SweepArgs),
     Eval(eval::EvalArgs),
@@ -130,6 +132,7 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => args.run(&cli.global),
         Verb::Record(args) => args.run(&cli.global),
         Verb::Replay(args) => args.run(&cli.global),
+        Verb::Test(args) => args.run(&cli.global),
         Verb::Diff(args) => args.run(&cli.global),
         Verb::Sweep(args) => args.run(&cli.global),
         Verb::Eval(args) => args.run(&cli.global),

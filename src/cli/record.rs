@@ -47,7 +47,7 @@ pub struct RecordArgs {
 }
 
 /// `500MB`, `20GB`, `4GiB`.
-fn parse_bytes(text: &str) -> Result<u64, String> {
+pub(super) fn parse_bytes(text: &str) -> Result<u64, String> {
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let factor = match unit.trim().to_lowercase().as_str() {

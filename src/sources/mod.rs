@@ -18,6 +18,7 @@ mod video;
 
 pub use faulty::{Faults, Faulty};
 pub use recording::Recording;
+pub use span::Span;
 pub use start::Start;
 pub use video::Video;
 

@@ -1,0 +1,241 @@
+//! A test file: a pipeline, what it sees, what goes wrong, and what is expected.
+
+use crate::error::{Error, Result};
+use crate::eval::golden::Tolerance;
+use crate::pipeline::Setting;
+use crate::sources::{Faults, Span};
+use crate::yaml::{self, Document};
+use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What a test file says. Paths are relative to it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TestFile {
+    /// The pipeline's YAML.
+    pub pipeline: String,
+    /// A recording's folder or a video: for the only source, or by source id. Not needed where the pipeline's own
+    /// sources are recorded.
+    #[serde(default)]
+    pub from: Origins,
+    /// The recording's run; the last if not given.
+    #[serde(default)]
+    pub run: Option<u64>,
+    /// Stop after so many frames of each source.
+    #[serde(default)]
+    pub frames: Option<u64>,
+    /// Lines leave out the frames that they left out when this was recorded.
+    #[serde(default)]
+    pub drops: bool,
+    /// Settings that differ: `[detect.min_score=0.5]`.
+    #[serde(default)]
+    pub set: Vec<SettingText>,
+    /// What goes wrong with the source, in the words of `faulty:`; what is unplugged or frozen comes back.
+    #[serde(default)]
+    pub faults: Option<Faults>,
+    /// The source that it goes wrong with, if there are several.
+    #[serde(default)]
+    pub faulty_source: Option<String>,
+    /// Lines that take longer for each frame: `{ jsonl: 20ms }`.
+    #[serde(default)]
+    pub slow: BTreeMap<String, Span>,
+    /// Play so many times more, with random delays in every line and with other numbers of threads: the same bytes.
+    #[serde(default)]
+    pub repeat: u64,
+    /// Labels for `accuracy`, as for `ocelli eval`.
+    #[serde(default)]
+    pub labels: Option<String>,
+    /// What is expected.
+    pub expect: Expect,
+}
+
+/// What is expected.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Expect {
+    /// A file of rows; `--bless` writes it.
+    pub golden: Option<String>,
+    /// How far rows may be from it; not at all if not given.
+    pub tolerance: Tolerance,
+    /// Rows.
+    pub rows: Option<Bounds>,
+    /// Detections by class, over all frames.
+    pub counts: BTreeMap<String, Bounds>,
+    /// The run ends with an error that says this.
+    pub error: Option<String>,
+    /// Most memory of the whole program, as `300MB`.
+    pub memory: Option<Bytes>,
+    /// Most allocations a frame of a line's own thread, on average.
+    pub allocations: BTreeMap<String, f64>,
+    /// Least values of metrics: `AP`, `AP50`, `precision`, `recall`, `miou`, `pixel_accuracy`, `top1`, `top5`.
+    pub accuracy: BTreeMap<String, f64>,
+}
+
+/// A size in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bytes(pub u64);
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        super::super::record::parse_bytes(&text).map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+/// A setting that differs.
+#[derive(Clone, Debug)]
+pub struct SettingText(pub Setting);
+
+impl<'de> Deserialize<'de> for SettingText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let setting = Setting::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)?;
+        if setting.values.len() == 1 { Ok(Self(setting)) } else { Err(serde::de::Error::custom("one value only")) }
+    }
+}
+
+/// One text, or several by name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Origins(pub Vec<(Option<String>, String)>);
+
+impl<'de> Deserialize<'de> for Origins {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Origins;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a path, or a map of source ids to paths")
+            }
+            fn visit_str<E>(self, path: &str) -> Result<Origins, E> {
+                Ok(Origins(vec![(None, path.to_owned())]))
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Origins, A::Error> {
+                let mut all = Vec::new();
+                while let Some((id, path)) = map.next_entry::<String, String>()? {
+                    all.push((Some(id), path));
+                }
+                Ok(Origins(all))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// How many: `7`, `5..9`, `5..`, `..9`; both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Least.
+    pub least: u64,
+    /// Most.
+    pub most: u64,
+}
+
+impl Bounds {
+    /// Whether a number lies within.
+    #[must_use]
+    pub const fn has(self, count: u64) -> bool {
+        self.least <= count && count <= self.most
+    }
+}
+
+impl std::fmt::Display for Bounds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.least, self.most) {
+            (a, b) if a == b => write!(f, "{a}"),
+            (a, u64::MAX) => write!(f, "{a} or more"),
+            (0, b) => write!(f, "{b} or less"),
+            (a, b) => write!(f, "{a} to {b}"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Bounds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = Bounds;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a number such as 7, or a range such as 5..9, 5.. or ..9")
+            }
+            fn visit_i64<E: serde::de::Error>(self, count: i64) -> Result<Bounds, E> {
+                let count = u64::try_from(count).map_err(|_| E::custom("less than nothing cannot be found"))?;
+                Ok(Bounds { least: count, most: count })
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Bounds, E> {
+                let end = |text: &str, open: u64| if text.is_empty() { Some(open) } else { text.trim().parse().ok() };
+                let parsed = text.split_once("..").and_then(|(a, b)| Some((end(a, 0)?, end(b, u64::MAX)?)));
+                match parsed {
+                    Some((least, most)) if least <= most => Ok(Bounds { least, most }),
+                    _ => Err(E::custom(format!("{text:?} is no range; write 7, 5..9, 5.. or ..9"))),
+                }
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// Metrics that `accuracy` may name.
+pub const METRICS: [&str; 8] = ["AP", "AP50", "precision", "recall", "miou", "pixel_accuracy", "top1", "top5"];
+
+impl TestFile {
+    /// Reads a test file.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the place of the fault.
+    pub fn read(path: &Path) -> Result<Self> {
+        let document = Document::read(path)?;
+        let test: Self = yaml::read(&document.root).map_err(|fault| document.error(&[fault]))?;
+        let say = |message: String| Err(Error::Config(format!("{}: {message}", document.file)));
+        if let Some(unknown) = test.expect.accuracy.keys().find(|name| !METRICS.contains(&name.as_str())) {
+            return say(format!("`accuracy`: there is no metric `{unknown}`, but {}", yaml::one_of(METRICS)));
+        }
+        let e = &test.expect;
+        let nothing = e.golden.is_none() && e.rows.is_none() && e.counts.is_empty() && e.error.is_none();
+        if nothing && e.memory.is_none() && e.allocations.is_empty() && e.accuracy.is_empty() && test.repeat == 0 {
+            return say("`expect` expects nothing, so the test cannot fail".into());
+        }
+        Ok(test)
+    }
+}
+
+/// A path of a test file, from its own folder.
+#[must_use]
+pub fn beside(file: &Path, path: &str) -> PathBuf {
+    file.parent().unwrap_or(Path::new("")).join(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<TestFile> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.test.yaml");
+        std::fs::write(&path, text).unwrap();
+        TestFile::read(&path)
+    }
+
+    #[test]
+    fn what_a_file_says_is_read_whole() {
+        let text = "pipeline: a.yaml\nfrom: { left: a.mp4 }\nset: [nms.iou=0.3]\nslow: { jsonl: 20ms }\nfaults: { unplug: [10], unplug_for: 1s }\n\
+            expect: { golden: g.jsonl, tolerance: { score: 0.01 }, counts: { person: 3..5, car: 0 }, rows: 10.., memory: 300MB, accuracy: { AP50: 0.5 } }\n";
+        let test = read(text).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(test.expect.counts["person"], Bounds { least: 3, most: 5 });
+        assert!(
+            test.expect.counts["car"].has(0) && !test.expect.counts["car"].has(1) && test.expect.rows.unwrap().has(99)
+        );
+        assert_eq!((test.expect.memory, test.expect.tolerance.score), (Some(Bytes(300_000_000)), 0.01));
+    }
+
+    #[test]
+    fn faults_have_their_place() {
+        let told = |text: &str| read(text).unwrap_err().to_string();
+        assert!(
+            told("pipeline: a.yaml\nexpect: { counts: { car: 5..x } }\n")
+                .contains("t.test.yaml:2:26: \"5..x\" is no range")
+        );
+        assert!(told("pipeline: a.yaml\nexpect: {}\n").contains("cannot fail"));
+        assert!(told("pipeline: a.yaml\nexpects: {}\n").contains("unknown field `expects`"));
+        assert!(told("pipeline: a.yaml\nexpect: { accuracy: { ap: 1 } }\n").contains("no metric `ap`"));
+    }
+}

@@ -1,0 +1,114 @@
+//! `ocelli test`: does a pipeline still give what it gave?
+
+mod file;
+mod junit;
+mod trial;
+
+use super::play::write_file;
+use super::{Global, say};
+use crate::error::{Error, Result};
+use clap::Args;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use trial::Trial;
+
+/// Run test files: pipelines on recordings, and what is expected of them
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ocelli test tests/pipelines/*.test.yaml
+  ocelli test door.test.yaml --bless          show what changed, and take it as what is expected from now on
+  ocelli test tests/*.test.yaml --junit junit.xml
+
+A test file:
+  pipeline: ../door.yaml
+  from: flights                       # what `ocelli record` wrote, or a video
+  faults: { unplug: [100], unplug_for: 2s }
+  expect:
+    golden: door.golden.jsonl         # byte for byte, or within a `tolerance`
+    counts: { person: 3..5, car: 0 }
+docs/testing.md describes all words.
+
+Where rows differ, the first differing value is named, and the folder of --out gets a picture of both sides, a page
+with all changes, and the rows. Exit codes: 0 all passed, 1 a test failed, 2 a test file is faulty.")]
+pub struct TestArgs {
+    /// The test files
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// Show what differs from the golden rows, and write them anew
+    #[arg(long)]
+    bless: bool,
+    /// Write the results for a CI system
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Where pictures and rows of failed tests go
+    #[arg(long, value_name = "FOLDER", default_value = "out/tests")]
+    out: PathBuf,
+}
+
+/// How a test ended.
+pub struct Verdict {
+    /// The test's name.
+    pub name: String,
+    /// How long it took.
+    pub took: Duration,
+    /// What is worth saying of a test that passed.
+    pub summary: String,
+    /// What is not as expected.
+    pub failures: Vec<String>,
+    /// Why it could not be tried.
+    pub error: Option<Error>,
+}
+
+impl TestArgs {
+    /// Runs all tests.
+    ///
+    /// # Errors
+    /// [`Error::Differs`] if one failed; of files that could not be tried the first error.
+    pub fn run(&self, global: &Global) -> Result<()> {
+        let mut verdicts = Vec::new();
+        for path in &self.files {
+            let began = Instant::now();
+            let trial = Trial { global, path, out: &self.out, bless: self.bless };
+            let name = trial.name();
+            let (summary, failures, error) = match trial.run() {
+                Ok((summary, failures)) => (summary, failures, None),
+                Err(error) => (String::new(), Vec::new(), Some(error)),
+            };
+            let verdict = Verdict { name, took: began.elapsed(), summary, failures, error };
+            say(&verdict.text())?;
+            verdicts.push(verdict);
+        }
+        if let Some(path) = &self.junit {
+            write_file(path, junit::report(&verdicts)?.as_bytes())?;
+        }
+        let failed = verdicts.iter().filter(|verdict| !verdict.failures.is_empty()).count();
+        let faulty = verdicts.iter().filter(|verdict| verdict.error.is_some()).count();
+        say(&format!("{} passed, {failed} failed, {faulty} could not be tried\n", verdicts.len() - failed - faulty))?;
+        if let Some(error) = verdicts.into_iter().find_map(|verdict| verdict.error) {
+            return Err(error);
+        }
+        if failed > 0 { Err(Error::Differs(format!("{failed} tests failed"))) } else { Ok(()) }
+    }
+}
+
+impl Verdict {
+    fn text(&self) -> String {
+        let took = self.took.as_secs_f64();
+        if let Some(error) = &self.error {
+            return format!(
+                "ERROR {} ({took:.1} s)\n      {}\n",
+                self.name,
+                error.to_string().replace('\n', "\n      ")
+            );
+        }
+        if self.failures.is_empty() {
+            return format!("ok    {} ({}, {took:.1} s)\n", self.name, self.summary);
+        }
+        let failures: String = self
+            .failures
+            .iter()
+            .map(|failure| format!("      {}\n", failure.trim_end().replace('\n', "\n      ")))
+            .collect();
+        format!("FAIL  {} ({took:.1} s)\n{failures}", self.name)
+    }
+}

@@ -1,0 +1,328 @@
+//! One test: plays the pipeline, and compares what comes with what is expected.
+
+use super::file::{TestFile, beside};
+use crate::cli::Global;
+use crate::cli::diff::{page, side_by_side};
+use crate::cli::eval::measure;
+use crate::cli::play::{Plan, Play, PlayArgs, write_file};
+use crate::error::{Error, Result};
+use crate::eval::diff::{Diff, Least};
+use crate::eval::golden::{self, Difference};
+use crate::eval::labels::Labels;
+use crate::eval::measure::{Measured, Tally};
+use crate::eval::pictures::{Frames, fetch};
+use crate::eval::rows::{self, Name, Row};
+use crate::media::png;
+use crate::pipeline::{Options, Origin, Outcome, Part, Playback, Sinks};
+use crate::stage::Outputs;
+use crate::types::Products;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A test about to be run.
+pub struct Trial<'a> {
+    /// What the command line says for all.
+    pub global: &'a Global,
+    /// The test file.
+    pub path: &'a Path,
+    /// Where pictures and rows go.
+    pub out: &'a Path,
+    /// Whether what comes is what is expected from now on.
+    pub bless: bool,
+}
+
+/// What a run gave.
+struct Seen {
+    bytes: Vec<u8>,
+    outcome: Outcome,
+    play: Play,
+}
+
+impl Trial<'_> {
+    /// The file's name without its endings.
+    pub fn name(&self) -> String {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        name.strip_suffix(".yaml").and_then(|n| n.strip_suffix(".test").or(Some(n))).unwrap_or(&name).to_owned()
+    }
+
+    /// A sentence about what was seen, and what is not as expected.
+    pub fn run(&self) -> Result<(String, Vec<String>)> {
+        let test = TestFile::read(self.path)?;
+        let mut failures = Vec::new();
+        reset_peak();
+        let seen = self.play(&test, None, test.playback(self.path).threads)?;
+        let peak = peak_bytes();
+        self.judge_end(&test, &seen, &mut failures)?;
+        let rows = rows::read(&seen.bytes, "rows")?;
+        self.judge_golden(&test, &seen, &rows, &mut failures)?;
+        judge_counts(&test, &rows, &mut failures);
+        judge_limits(&test, &seen, peak, &mut failures);
+        for seed in 0..test.repeat {
+            let threads = if seed.is_multiple_of(2) { 2 } else { 1 };
+            let again = self.play(&test, Some(seed + 1), Some(threads))?;
+            if again.bytes != seen.bytes {
+                let other = rows::read(&again.bytes, "rows")?;
+                let first = golden::compare(&rows, &other, &golden::Tolerance::default());
+                let first = first.map_or_else(|| "a torn row".into(), |d| self.words(&d, &seen.play, &rows));
+                failures.push(format!("played again with delays {} and {threads} threads: {first}", seed + 1));
+                break;
+            }
+        }
+        let mut summary = format!("{} rows", rows.len());
+        if !test.expect.accuracy.is_empty() {
+            let measured = self.measure(&test)?;
+            judge_accuracy(&test.expect.accuracy, &measured, &mut failures, &mut summary);
+        }
+        Ok((summary, failures))
+    }
+
+    fn play(&self, test: &TestFile, shake: Option<u64>, threads: Option<usize>) -> Result<Seen> {
+        let buffer = Arc::new(Mutex::new(Vec::new()));
+        let pipeline = beside(self.path, &test.pipeline);
+        let plan = Plan {
+            file: &pipeline,
+            settings: test.settings(),
+            playback: Playback { threads, ..test.playback(self.path) },
+            sinks: Sinks::Rows(None),
+            outputs: Outputs::Rows(buffer.clone()),
+        };
+        let mut play = Play::prepare(self.global, plan)?;
+        if play.graph.nodes.iter().any(|node| node.live) {
+            let message = "its source is live and shows other frames each time; add `from:` to the test";
+            return Err(Error::Config(message.into()).at(pipeline.display()));
+        }
+        if let Some(unknown) = test.slow.keys().find(|id| !play.pipeline.lines.iter().any(|line| line.id == **id)) {
+            let known = play.pipeline.lines.iter().map(|line| line.id.as_str());
+            let message = format!("`slow`: no line is called `{unknown}`; there is {}", crate::yaml::one_of(known));
+            return Err(Error::Config(message).at(self.path.display()));
+        }
+        let delays = test.slow.iter().map(|(line, span)| (line.clone(), span.0)).collect();
+        play.options = Options { delays, shake, ..play.options };
+        let outcome = play.run()?;
+        let bytes = std::mem::take(&mut *buffer.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(Seen { bytes, outcome, play })
+    }
+
+    fn measure(&self, test: &TestFile) -> Result<Measured> {
+        let labels = test.labels.as_ref().map(|path| Labels::read(&beside(self.path, path))).transpose()?;
+        let playback = test.playback(self.path);
+        let args = PlayArgs { from: playback.from, run: test.run, frames: test.frames, threads: None };
+        let (file, tally) = (beside(self.path, &test.pipeline), Tally::new(labels, &[], 0));
+        measure(self.global, &file, &args, test.settings(), tally).map(|(measured, _)| measured)
+    }
+
+    fn judge_end(&self, test: &TestFile, seen: &Seen, failures: &mut Vec<String>) -> Result<()> {
+        match (&seen.outcome.result, &test.expect.error) {
+            (Ok(()), None) => {}
+            (Err(error), Some(expected)) if error.to_string().contains(expected.as_str()) => {}
+            (Ok(()), Some(expected)) => {
+                failures.push(format!("the run ended in order; expected the error {expected:?}"))
+            }
+            (Err(error), Some(expected)) => failures.push(format!("the run ended with {error}; expected {expected:?}")),
+            (Err(error), None) => {
+                return Err(Error::Data(format!("{}: the run ended: {error}", self.path.display())));
+            }
+        }
+        Ok(())
+    }
+
+    fn judge_golden(&self, test: &TestFile, seen: &Seen, rows: &[Row], failures: &mut Vec<String>) -> Result<()> {
+        let Some(golden) = &test.expect.golden else { return Ok(()) };
+        let path = beside(self.path, golden);
+        let expected = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && self.bless => Vec::new(),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                failures.push(format!("{}: is not there; `--bless` writes it", path.display()));
+                return Ok(());
+            }
+            Err(e) => return Err(Error::io(&path, e)),
+        };
+        if expected == seen.bytes {
+            return Ok(());
+        }
+        let before = rows::read(&expected, &path.display().to_string())?;
+        let difference = golden::compare(&before, rows, &test.expect.tolerance);
+        if self.bless {
+            let diff = Diff::of(&before, rows, Least { score: 0.0, iou: 0.9999 });
+            crate::cli::say(&format!("{}: blessed\n{}", path.display(), diff.text(10)))?;
+            return write_file(&path, &seen.bytes);
+        }
+        let Some(difference) = difference else {
+            // Equal in meaning, within what was asked for; bytes were not.
+            if test.expect.tolerance == golden::Tolerance::default() {
+                failures.push(format!("{}: the same values in other bytes; `--bless` writes it anew", path.display()));
+            }
+            return Ok(());
+        };
+        let mut words = format!("{}: {}", path.display(), self.words(&difference, &seen.play, rows));
+        words.push_str(&self.leave_evidence(&difference, seen, &before, rows)?);
+        failures.push(words);
+        Ok(())
+    }
+
+    /// The first difference: frame, stage, field, both values.
+    fn words(&self, difference: &Difference, play: &Play, rows: &[Row]) -> String {
+        let Difference { frame, field, expected, found, rows: count } = difference;
+        let time = rows
+            .iter()
+            .find(|row| row.name == *frame)
+            .map_or(String::new(), |row| format!(" ({:.3} s)", row.pts_ms / 1000.0));
+        let stage = giver(field, play).map_or(String::new(), |id| format!(" of `{id}`"));
+        format!(
+            "first difference in frame {} of {}{time}: {field}{stage}: expected {expected}, found {found}; {count} of {} rows differ",
+            frame.1,
+            frame.0,
+            rows.len()
+        )
+    }
+
+    /// Puts a picture of both sides, a page of all changes and the rows into the folder for them; says where.
+    fn leave_evidence(&self, difference: &Difference, seen: &Seen, before: &[Row], rows: &[Row]) -> Result<String> {
+        let file = |ending: &str| self.out.join(format!("{}{ending}", self.name()));
+        write_file(&file(".jsonl"), &seen.bytes)?;
+        let diff = Diff::of(before, rows, Least { score: 0.0, iou: 0.9999 });
+        let worst: Vec<_> = diff.worst().into_iter().take(12).collect();
+        let mut wanted: BTreeSet<Name> = worst.iter().map(|(row, ..)| row.name.clone()).collect();
+        wanted.insert(difference.frame.clone());
+        let mut frames = Frames::new();
+        for line in &seen.play.pipeline.lines {
+            if let Part::Source(source) = &line.part {
+                fetch(&**source, &line.id, &seen.play.env, &wanted, &mut frames)?;
+            }
+        }
+        let names = ["expected".to_owned(), "found".to_owned()];
+        write_file(&file(".html"), page(&diff, &worst, &frames, &names, 50)?.as_bytes())?;
+        let mut words = format!("\nrows and changes: {}, {}", file(".jsonl").display(), file(".html").display());
+        let of = |rows: &[Row]| rows.iter().find(|row| row.name == difference.frame).cloned();
+        let both = of(before).zip(of(rows)).zip(frames.get(&difference.frame));
+        if let Some(((expected, found), frame)) = both {
+            let changes = diff.frames.iter().find(|(row, ..)| row.name == difference.frame);
+            let changes = changes.map_or(&[][..], |(.., changes)| changes.as_slice());
+            let mut bytes = Vec::new();
+            png::encode(&side_by_side(frame, &expected, &found, changes, ["expected", "found"]), &mut bytes)?;
+            write_file(&file(".png"), &bytes)?;
+            words.push_str(&format!("\npicture: {}", file(".png").display()));
+        }
+        Ok(words)
+    }
+}
+
+impl TestFile {
+    fn settings(&self) -> Vec<(crate::pipeline::Setting, crate::yaml::Node)> {
+        self.set.iter().map(|text| (text.0.clone(), text.0.values[0].clone())).collect()
+    }
+
+    fn playback(&self, file: &Path) -> Playback {
+        let origin = |(source, path): &(Option<String>, String)| {
+            let path: PathBuf = std::path::absolute(beside(file, path)).unwrap_or_else(|_| beside(file, path));
+            Origin { source: source.clone(), path }
+        };
+        Playback {
+            from: self.from.0.iter().map(origin).collect(),
+            run: self.run,
+            frames: self.frames,
+            drops: self.drops,
+            faults: self.faults.iter().map(|faults| (self.faulty_source.clone(), faults.clone())).collect(),
+            threads: None,
+        }
+    }
+}
+
+/// The line that gave a field of a row, or changed it last.
+fn giver(field: &str, play: &Play) -> Option<String> {
+    let product = match field.split(['[', '.']).next()?.trim_start_matches("number of ") {
+        "detections" => Products::DETECTIONS,
+        "classes" => Products::CLASSES,
+        "mask" => Products::MASK,
+        "heatmap" => Products::HEATMAP,
+        "error" => Products::ERROR,
+        _ => return None,
+    };
+    let gives = |at: &usize| match &play.pipeline.lines[*at].part {
+        Part::Stage(stage) => stage.gives().contains(product),
+        Part::Source(_) | Part::Sink(_) => false,
+    };
+    (0..play.pipeline.lines.len()).rev().find(gives).map(|at| play.pipeline.lines[at].id.clone())
+}
+
+fn judge_counts(test: &TestFile, rows: &[Row], failures: &mut Vec<String>) {
+    if let Some(bounds) = test.expect.rows.filter(|bounds| !bounds.has(rows.len() as u64)) {
+        failures.push(format!("{} rows; expected {bounds}", rows.len()));
+    }
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    rows.iter()
+        .flat_map(|row| row.objects("detections"))
+        .for_each(|object| *counts.entry(object.label).or_default() += 1);
+    for (label, bounds) in &test.expect.counts {
+        let count = counts.get(label).copied().unwrap_or(0);
+        if !bounds.has(count) {
+            failures.push(format!("`{label}` was found {count} times; expected {bounds}"));
+        }
+    }
+}
+
+fn judge_limits(test: &TestFile, seen: &Seen, peak: Option<u64>, failures: &mut Vec<String>) {
+    if let (Some(most), Some(peak)) = (test.expect.memory, peak)
+        && peak > most.0
+    {
+        failures.push(format!(
+            "memory: {:.0} MB; at most {:.0} MB are allowed",
+            peak as f64 / 1e6,
+            most.0 as f64 / 1e6
+        ));
+    }
+    for (id, most) in &test.expect.allocations {
+        let Some(line) = seen.outcome.metrics.line(id) else {
+            failures.push(format!("`allocations`: no line is called `{id}`"));
+            continue;
+        };
+        let frames = line.received.load(Relaxed).max(1);
+        let each = line.allocations.load(Relaxed) as f64 / frames as f64;
+        if each > *most {
+            failures.push(format!("`{id}` allocates {each:.2} times a frame; at most {most} are allowed"));
+        }
+    }
+}
+
+fn judge_accuracy(
+    least: &BTreeMap<String, f64>,
+    measured: &Measured,
+    failures: &mut Vec<String>,
+    summary: &mut String,
+) {
+    let detection = measured.detection.as_ref();
+    let segmentation = measured.segmentation.as_ref().map(|(confusion, _)| confusion);
+    let top = measured.classification.as_ref();
+    for (metric, least) in least {
+        let value = match metric.as_str() {
+            "AP" => detection.and_then(|d| d.coco.summary.ap),
+            "AP50" => detection.and_then(|d| d.coco.summary.ap50),
+            "precision" => detection.and_then(|d| d.total.precision()),
+            "recall" => detection.and_then(|d| d.total.recall()),
+            "miou" => segmentation.and_then(|c| c.mean_iou()),
+            "pixel_accuracy" => segmentation.and_then(|c| c.pixel_accuracy()),
+            "top1" => top.and_then(|t| t.top1()),
+            _ => top.and_then(|t| t.top5()),
+        };
+        match value {
+            Some(value) if value >= *least => summary.push_str(&format!(", {metric} {value:.3}")),
+            Some(value) => failures.push(format!("{metric} is {value:.4}; expected {least} or more")),
+            None => failures.push(format!("{metric}: there was nothing to measure it on")),
+        }
+    }
+}
+
+/// From here on the peak of memory counts anew (Linux; elsewhere nothing is measured).
+fn reset_peak() {
+    // Refused in some containers: then the peak of the whole program counts, which errs on the strict side.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+fn peak_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}
