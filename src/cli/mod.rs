@@ -1,5 +1,6 @@
 //! The command line: one verb a file.
 
+mod bench;
 mod check;
 mod devices;
 mod diff;
@@ -77,6 +78,7 @@ enum Verb {
     Replay(replay::ReplayArgs),
     Test(test::TestArgs),
     Diff(diff::DiffArgs),
+    Bench(bench::BenchArgs),
     Sweep(sweep::SweepArgs),
     Eval(eval::EvalArgs),
     Check(check::CheckArgs),
@@ -134,6 +136,7 @@ pub fn main() -> ExitCode {
         Verb::Replay(args) => args.run(&cli.global),
         Verb::Test(args) => args.run(&cli.global),
         Verb::Diff(args) => args.run(&cli.global),
+        Verb::Bench(args) => args.run(&cli.global),
         Verb::Sweep(args) => args.run(&cli.global),
         Verb::Eval(args) => args.run(&cli.global),
         Verb::Check(args) => args.run(&cli.global),
