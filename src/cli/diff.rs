@@ -86,7 +86,8 @@ fn frames_of(path: &Path, wanted: &BTreeSet<rows::Name>, env: &Env) -> Result<Fr
             let recording = Recording { path: path_text.clone(), source, run: None, frames: None };
             fetch(&recording, &id, env, wanted, &mut frames)?;
         } else {
-            let video = Video { path: path_text.clone(), frames: None, start: crate::sources::Start::default() };
+            let video =
+                Video { path: path_text.clone(), frames: None, truth: None, start: crate::sources::Start::default() };
             fetch(&video, &id, env, wanted, &mut frames)?;
         }
     }

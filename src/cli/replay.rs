@@ -4,12 +4,14 @@ use super::play::{Plan, Play, PlayArgs};
 use super::run::drive;
 use super::{Global, folder_of};
 use crate::error::{Error, Result};
+use crate::eval::golden::{self, Tolerance};
+use crate::eval::rows;
 use crate::media::flight::{Entry, Flight};
 use crate::pipeline::{Options, Pace, Playback, Setting, Sinks};
 use crate::stage::{Env, Outputs};
 use clap::{Args, ValueEnum};
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Run a pipeline on a recording or a video: what would it have found?
 #[derive(Debug, Args)]
@@ -18,6 +20,7 @@ use std::sync::{Arc, Mutex};
   ocelli replay door.yaml --from flights --drops          the very bytes of the live run
   ocelli replay door.yaml --from street.mp4 --out replay  also videos and pictures, below replay/
   ocelli replay two.yaml --from left=a.mp4 --from right=b.mp4
+  ocelli replay door.yaml --from flights --check then.jsonl --tolerance score=0.01,pixels=1
   ocelli replay door.yaml --from flights --list
 
 The YAML stays as it is; only sources and the clock are replaced. No frame is left out, time is that of the frames,
@@ -39,6 +42,12 @@ pub struct ReplayArgs {
     /// Id of the `jsonl` line whose rows to print, if there are several
     #[arg(long, value_name = "ID", conflicts_with = "out")]
     rows: Option<String>,
+    /// Compare the rows with those of this file and print only what differs; exit code 1 if they do
+    #[arg(long, value_name = "FILE", conflicts_with = "out")]
+    check: Option<PathBuf>,
+    /// How far rows may be from those of --check, for processors of another kind: score=0.01,pixels=1,objects=1
+    #[arg(long, value_name = "LIST", requires = "check", value_parser = parse_tolerance)]
+    tolerance: Option<Tolerance>,
     /// How fast frames come
     #[arg(long, value_enum, default_value = "fast")]
     pace: HowFast,
@@ -64,6 +73,23 @@ enum HowFast {
     Real,
 }
 
+/// `score=0.01,pixels=1,objects=1`, each of which may be missing.
+fn parse_tolerance(text: &str) -> Result<Tolerance, String> {
+    let mut tolerance = Tolerance::default();
+    for part in text.split(',') {
+        let bad = || format!("`{part}`: write score=0.01,pixels=1,objects=1");
+        let (name, value) = part.split_once('=').ok_or_else(bad)?;
+        let number = value.parse::<f64>().ok().filter(|number| *number >= 0.0).ok_or_else(bad)?;
+        match name.trim() {
+            "score" => tolerance.score = number,
+            "pixels" => tolerance.pixels = number,
+            "objects" => tolerance.objects = number as usize,
+            _ => return Err(bad()),
+        }
+    }
+    Ok(tolerance)
+}
+
 impl ReplayArgs {
     /// Replays.
     ///
@@ -77,9 +103,12 @@ impl ReplayArgs {
         if self.list {
             return self.list(&global.env(&folder_of(&self.file)));
         }
-        let (sinks, outputs) = match &self.out {
-            Some(folder) => (Sinks::All, Outputs::Folder(folder.clone())),
-            None => (Sinks::Rows(self.rows.clone()), Outputs::Rows(Arc::new(Mutex::new(std::io::stdout())))),
+        let buffer = Arc::<Mutex<Vec<u8>>>::default();
+        let rows = || Sinks::Rows(self.rows.clone());
+        let (sinks, outputs) = match (&self.out, &self.check) {
+            (Some(folder), _) => (Sinks::All, Outputs::Folder(folder.clone())),
+            (None, Some(_)) => (rows(), Outputs::Rows(buffer.clone())),
+            (None, None) => (rows(), Outputs::Rows(Arc::new(Mutex::new(std::io::stdout())))),
         };
         if let Some(many) = self.set.iter().find(|setting| setting.values.len() != 1) {
             let message = format!("{}: several values at once are for `ocelli sweep`", many.name());
@@ -95,7 +124,26 @@ impl ReplayArgs {
         let pace = (self.pace == HowFast::Real).then_some(Pace::Real);
         let options = Options { pace, shake: self.shake, ..play.options };
         let outcome = drive(&play.pipeline, &play.env, &options, self.quiet)?;
-        outcome.result.map_err(|e| e.at(self.file.display()))
+        outcome.result.map_err(|e| e.at(self.file.display()))?;
+        match &self.check {
+            Some(path) => self.compare(path, &buffer.lock().unwrap_or_else(PoisonError::into_inner)),
+            None => Ok(()),
+        }
+    }
+
+    fn compare(&self, path: &Path, found: &[u8]) -> Result<()> {
+        let expected = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+        let tolerance = self.tolerance.unwrap_or_default();
+        let before = rows::read(&expected, &path.display().to_string())?;
+        let after = rows::read(found, "rows")?;
+        if let Some(difference) = golden::compare(&before, &after, &tolerance) {
+            return Err(Error::Differs(format!("{}: {difference}", path.display())));
+        }
+        if self.tolerance.is_none() && expected != found {
+            return Err(Error::Differs(format!("{}: the same values in other bytes", path.display())));
+        }
+        let how = if expected == found { "byte for byte" } else { "within the tolerances" };
+        super::say(&format!("{}: {} rows, equal {how}\n", path.display(), after.len()))
     }
 
     fn list(&self, env: &Env) -> Result<()> {

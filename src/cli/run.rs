@@ -2,14 +2,19 @@
 
 use super::{Global, folder_of, progress};
 use crate::error::{Error, Result};
+use crate::eval::measure::Tally;
+use crate::eval::report::shown;
 use crate::host::{Metrics, Stop};
-use crate::pipeline::{Graph, Options, Outcome, Pipeline, Run};
+use crate::pipeline::{Graph, Line, Options, Outcome, Part, Pipeline, Run};
+use crate::sinks::Collect;
 use crate::stage::Env;
+use crate::types::{Packet, Products};
 use clap::Args;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Run a pipeline until its sources end or Ctrl-C
@@ -36,10 +41,48 @@ impl RunArgs {
     /// What kept the pipeline from starting or ended it.
     pub fn run(&self, global: &Global) -> Result<()> {
         let env = global.env(&folder_of(&self.file));
-        let pipeline = Pipeline::read(&self.file)?;
+        let mut pipeline = Pipeline::read(&self.file)?;
+        let tally = if self.quiet { None } else { measure(&mut pipeline, &env)? };
         let outcome = drive(&pipeline, &env, &Options::default(), self.quiet)?;
-        outcome.result.map_err(|e| e.at(self.file.display()))
+        outcome.result.map_err(|e| e.at(self.file.display()))?;
+        if let Some(line) = tally.and_then(|tally| summary(&tally)) {
+            let _ = writeln!(std::io::stderr(), "{line}");
+        }
+        Ok(())
     }
+}
+
+/// Where the frames of a recording know what they show, the answers are measured on the way.
+fn measure(pipeline: &mut Pipeline, env: &Env) -> Result<Option<Arc<Mutex<Tally>>>> {
+    let graph = Graph::check(pipeline, env)?;
+    let both = Products::TRUTH | Products::DETECTIONS;
+    let last = (0..pipeline.lines.len()).rev().find(|&at| !matches!(pipeline.lines[at].part, Part::Sink(_)));
+    let Some(last) = last.filter(|&at| graph.nodes[at].carries.contains(both) && !graph.nodes[at].live) else {
+        return Ok(None);
+    };
+    let tally = Arc::new(Mutex::new(Tally::new(None, &[], 0)));
+    let into = Arc::clone(&tally);
+    let take = move |packet: &Packet| into.lock().unwrap_or_else(PoisonError::into_inner).add(packet);
+    let (from, place) = (pipeline.lines[last].id.clone(), pipeline.lines[last].place);
+    let mut line = Line::new("measure", "measure", Part::Sink(Box::new(Collect::new(take))), place);
+    line.from.push((from, place));
+    pipeline.lines.push(line);
+    Ok(Some(tally))
+}
+
+/// How much of what is there was found.
+fn summary(tally: &Mutex<Tally>) -> Option<String> {
+    let measured = std::mem::take(&mut *tally.lock().unwrap_or_else(PoisonError::into_inner)).finish().ok()?;
+    let detection = measured.detection?;
+    let (coco, total) = (&detection.coco.summary, detection.total);
+    Some(format!(
+        "against what is there: mAP {}, AP50 {}, precision {}, recall {} ({} frames; `ocelli eval` tells more)",
+        shown(coco.ap),
+        shown(coco.ap50),
+        shown(total.precision()),
+        shown(total.recall()),
+        measured.frames
+    ))
 }
 
 /// Checks and runs a pipeline to its end or a signal, with a progress bar and a table unless `quiet`.

@@ -32,6 +32,17 @@ pub struct Difference {
     pub rows: usize,
 }
 
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { frame, field, expected, found, rows } = self;
+        let (source, seq) = frame;
+        write!(
+            f,
+            "first difference in frame {seq} of {source}: {field}: expected {expected}, found {found}; {rows} rows differ"
+        )
+    }
+}
+
 /// Compares rows in their order.
 #[must_use]
 pub fn compare(expected: &[Row], found: &[Row], tolerance: &Tolerance) -> Option<Difference> {

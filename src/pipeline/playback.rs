@@ -137,7 +137,7 @@ impl Playback {
     fn source(&self, path: &Path, flight: Option<&Flight>, id: &str) -> Result<Box<dyn SourceConfig>> {
         let path = std::path::absolute(path).map_err(|e| Error::io(path, e))?.to_string_lossy().into_owned();
         let Some(flight) = flight else {
-            return Ok(Box::new(Video { path, frames: None, start: Default::default() }));
+            return Ok(Box::new(Video { path, frames: None, truth: None, start: Default::default() }));
         };
         // The only source of a flight plays the only one of the pipeline, whatever they are called.
         let source = knows(&flight.begin, id).then(|| id.to_owned());

@@ -14,6 +14,7 @@ mod rtsp;
 pub mod scene;
 mod span;
 mod start;
+mod truth;
 mod video;
 
 pub use faulty::{Faults, Faulty};

@@ -1,10 +1,11 @@
 //! Recorded video from a file.
 
 use super::start::Start;
+use super::truth::Truth;
 use crate::error::{Error, Result};
 use crate::media::video::{self, VideoReader};
 use crate::stage::{Env, Source, SourceConfig};
-use crate::types::{Frame, Packet, Pool, Size};
+use crate::types::{Frame, Packet, Pool, Products, Size};
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,6 +22,9 @@ pub struct Video {
     /// Stop after so many frames.
     #[serde(default)]
     pub frames: Option<u64>,
+    /// A file of rows with what is really there, as `jsonl: { truth: true }` writes it.
+    #[serde(default)]
+    pub truth: Option<String>,
     /// When the recording began, as `2026-11-23T08:30:00Z`; 1970 if not given.
     #[serde(default)]
     pub start: Start,
@@ -29,6 +33,10 @@ pub struct Video {
 impl SourceConfig for Video {
     fn is_live(&self) -> bool {
         false
+    }
+
+    fn gives(&self, _env: &Env) -> Products {
+        if self.truth.is_some() { Products::TRUTH } else { Products::empty() }
     }
 
     fn frame_size(&self, env: &Env) -> Option<Size> {
@@ -40,15 +48,20 @@ impl SourceConfig for Video {
     }
 
     fn check(&self, env: &Env) -> Result<()> {
-        let path = env.input_path(&self.path);
-        std::fs::File::open(&path).map(|_| ()).map_err(|e| Error::io(&path, e))
+        for path in [Some(&self.path), self.truth.as_ref()].into_iter().flatten() {
+            let path = env.input_path(path);
+            std::fs::File::open(&path).map_err(|e| Error::io(&path, e))?;
+        }
+        Ok(())
     }
 
     fn open(&self, env: &Env, id: &Arc<str>) -> Result<Box<dyn Source>> {
         let path = env.input_path(&self.path);
         let reader = video::open(&path)?;
         let shown = path.display().to_string();
-        Ok(Box::new(Playing { settings: self.clone(), shown, reader, id: Arc::clone(id), seq: 0, frames: Pool::new() }))
+        let truth = self.truth.as_ref().map(|path| Truth::read(&env.input_path(path))).transpose()?;
+        let (settings, id) = (self.clone(), Arc::clone(id));
+        Ok(Box::new(Playing { settings, shown, reader, truth, id, seq: 0, frames: Pool::new() }))
     }
 }
 
@@ -56,6 +69,7 @@ struct Playing {
     settings: Video,
     shown: String,
     reader: Box<dyn VideoReader>,
+    truth: Option<Truth>,
     id: Arc<str>,
     seq: u64,
     frames: Pool<Frame>,
@@ -83,7 +97,11 @@ impl Source for Playing {
         });
         let frame = frame.map_err(|e| at(e, &self.shown, self.seq))?;
         self.seq += 1;
-        Ok(Some(Packet::new(frame)))
+        let mut packet = Packet::new(frame);
+        if let Some(truth) = &self.truth {
+            truth.add(&mut packet);
+        }
+        Ok(Some(packet))
     }
 
     fn count(&self) -> Option<u64> {
