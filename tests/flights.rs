@@ -3,63 +3,14 @@
 
 mod support;
 
-use ocelli::host::Stop;
-use ocelli::media::flight::{Flight, FlightWriter, Keep, read};
-use ocelli::pipeline::{Graph, Options, Origin, Playback, Recorder, Recording, Run, Sinks};
-use ocelli::stage::{Env, Outputs, Tap};
-use std::collections::{BTreeSet, HashMap};
+use ocelli::media::flight::{Flight, FlightWriter, read};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use support::pipe;
-
-const KEEP: Keep = Keep { bytes: 4 << 30, time: None };
-
-fn recording(folder: &Path) -> Recording {
-    Recording { folder: folder.to_path_buf(), keep: KEEP, jpeg: None }
-}
-
-/// Runs a live pipeline for so long, recorded, with a line made slower; returns its rows.
-fn record(text: &str, folder: &Path, time: Duration, slow: &[(&str, u64)]) -> Vec<u8> {
-    let rows = Arc::<Mutex<Vec<u8>>>::default();
-    let stop = Stop::default();
-    let env = Env { stop: stop.clone(), outputs: Outputs::Rows(rows.clone()), ..pipe::env(&[]) };
-    let pipeline = pipe::parse(text);
-    let recorder = Recorder::start(&pipeline, &env, &recording(folder)).unwrap();
-    let tap: Arc<dyn Tap> = recorder.clone();
-    let env = Env { tap: Some(tap), ..env };
-    let graph = Graph::check(&pipeline, &env).unwrap_or_else(|e| panic!("{e}"));
-    let delays: HashMap<String, Duration> =
-        slow.iter().map(|(line, ms)| ((*line).to_owned(), Duration::from_millis(*ms))).collect();
-    let run = Run::start_with(&pipeline, &graph, &env, &Options { delays, ..Options::default() }).unwrap();
-    let began = Instant::now();
-    while began.elapsed() < time && !run.is_finished() {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    stop.request();
-    run.wait().result.unwrap();
-    eprintln!("{}", recorder.finish());
-    let rows = rows.lock().unwrap();
-    rows.clone()
-}
-
-fn replay(text: &str, folder: &Path, drops: bool, threads: Option<usize>, shake: Option<u64>) -> Vec<u8> {
-    let rows = Arc::<Mutex<Vec<u8>>>::default();
-    let mut env = Env { outputs: Outputs::Rows(rows.clone()), ..pipe::env(&[]) };
-    let mut pipeline = pipe::parse(text);
-    Sinks::Rows(None).apply(&mut pipeline).unwrap();
-    let from = vec![Origin { source: None, path: folder.to_path_buf() }];
-    let playback = Playback { from, drops, threads, ..Playback::default() };
-    let (options, notes) = playback.apply(&mut pipeline, &mut env).unwrap();
-    assert!(notes.is_empty(), "{notes:?}");
-    let graph = Graph::check(&pipeline, &env).unwrap_or_else(|e| panic!("{e}"));
-    let run = Run::start_with(&pipeline, &graph, &env, &Options { shake, ..options }).unwrap();
-    run.wait().result.unwrap();
-    let rows = rows.lock().unwrap();
-    rows.clone()
-}
+use support::flights::{How, KEEP, record, replay};
 
 fn lines(rows: &[u8]) -> Vec<&str> {
     std::str::from_utf8(rows).unwrap().lines().collect()
@@ -101,20 +52,22 @@ fn a_minute_with_faults_replays_to_the_byte() {
 ";
     let live = record(text, folder.path(), Duration::from_secs(60), &[("detect", 40)]);
     let (processed, load) = (lines(&live), Load::new());
-    let first = replay(text, folder.path(), false, None, None);
+    let first = replay(text, folder.path(), How::default());
     let all = lines(&first);
     eprintln!("{} rows live, {} replayed", processed.len(), all.len());
     // Every second of 30 a second less 8 s of outages; the slow line let through at most two thirds of them.
     assert!(all.len() > 600 && processed.len() > 200 && processed.len() < all.len(), "faults or drops are missing");
     for round in 1..5 {
-        let again = replay(text, folder.path(), false, Some(1 + round % 2), Some(round as u64));
+        let how = How { threads: Some(1 + round % 2), shake: Some(round as u64), drops: false };
+        let again = replay(text, folder.path(), how);
         assert!(again == first, "round {round} gave other bytes");
     }
-    assert!(replay(text, folder.path(), true, Some(2), Some(9)) == live, "with its drops it is the live run");
+    let as_it_was = How { drops: true, threads: Some(2), shake: Some(9) };
+    assert!(replay(text, folder.path(), as_it_was) == live, "with its drops it is the live run");
     drop(load);
     // Without `every`, which counts what comes, each row of the live run is one of the replay.
     let text = text.replace(", every: 2", "");
-    let every_frame = replay(&text, folder.path(), false, None, None);
+    let every_frame = replay(&text, folder.path(), How::default());
     let known: BTreeSet<&str> = lines(&every_frame).into_iter().collect();
     assert!(processed.iter().all(|row| known.contains(row)), "a live row is not in the replay");
     // What the sources went through is told, too.
@@ -138,7 +91,7 @@ const SMALL: &str = "pipeline:
 fn a_recording_cut_at_any_byte_replays_up_to_the_cut() {
     let folder = tempfile::tempdir().unwrap();
     let live = record(SMALL, folder.path(), Duration::from_secs(10), &[]);
-    let whole = replay(SMALL, folder.path(), false, None, None);
+    let whole = replay(SMALL, folder.path(), How::default());
     assert_eq!((lines(&live).len(), whole.clone()), (12, live));
     let bytes = std::fs::read(folder.path().join("00000000.flight")).unwrap();
     let cut = tempfile::tempdir().unwrap();
@@ -166,7 +119,7 @@ fn a_recording_cut_at_any_byte_replays_up_to_the_cut() {
     for (index, end) in frames.iter().enumerate() {
         for (cut_at, rows) in [(*end, index + 1), (*end - 1, index)] {
             std::fs::write(&path, &bytes[..cut_at]).unwrap();
-            let replayed = replay(SMALL, cut.path(), false, None, None);
+            let replayed = replay(SMALL, cut.path(), How::default());
             assert_eq!(lines(&replayed), lines(&whole)[..rows], "cut at {cut_at}");
         }
     }

@@ -8,14 +8,15 @@ mod support;
 use ocelli::error::Error;
 use ocelli::host::Health;
 use ocelli::stage::Env;
-use rustix::process::{Pid, Signal, kill_process};
-use std::io::{BufRead, BufReader, Read, Write};
+use rustix::process::Signal;
+use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use support::pipe;
+use support::servers::{PLAIN, WITH_B, free_port, rtsp};
 
 /// A frame as the test sees it.
 #[derive(Debug)]
@@ -118,51 +119,6 @@ impl Drop for Playing {
         self.env.stop.request();
     }
 }
-
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Server {
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.0), signal).unwrap();
-    }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// GStreamer's RTSP server with a moving test picture; `None`, after saying so, where it is not installed.
-fn rtsp(port: u16, encoder: &str, auth: &[&str]) -> Option<Server> {
-    let launch = format!(
-        "( videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=240,framerate=30/1 ! {encoder} ! rtph264pay name=pay0 config-interval=-1 )"
-    );
-    let child = Command::new("/usr/bin/python3")
-        .args(["tests/rtsp_server.py", &port.to_string(), &launch])
-        .args(auth)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let (mut server, mut line, mut said) = (Server(child), String::new(), String::new());
-    BufReader::new(server.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    if line.trim() == "ready" {
-        return Some(server);
-    }
-    let _ = server.0.stderr.take().unwrap().read_to_string(&mut said);
-    assert!(said.contains("not available") || said.contains("No module"), "{said}");
-    eprintln!("skipped: install GStreamer's RTSP server (scripts/setup.sh)");
-    None
-}
-
-const PLAIN: &str = "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=15";
-const WITH_B: &str = "x264enc bframes=2 b-adapt=false rc-lookahead=0 sync-lookahead=0 speed-preset=fast key-int-max=15";
 
 #[test]
 fn rtsp_gives_every_picture_in_order_with_and_without_b_frames() {

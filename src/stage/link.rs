@@ -84,7 +84,8 @@ impl Watch {
 
     /// Tells whoever records of an access unit of a stream.
     pub fn unit(&self, unit: &Unit<'_>) {
-        if let Some((tap, source)) = self.tap.as_ref().filter(|_| !self.is_over()) {
+        // Also while everything ends: its picture may be taken yet.
+        if let Some((tap, source)) = self.tap.as_ref().filter(|_| !self.given_up.load(Ordering::Acquire)) {
             tap.unit(source, unit);
         }
     }

@@ -1,9 +1,11 @@
 //! What several test files share.
 #![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
+pub mod flights;
 pub mod npz;
 pub mod parts;
 pub mod pipe;
+pub mod servers;
 pub mod vectors;
 
 /// The folder that an environment variable names; `None` (after saying so) when it is not set.

@@ -1,0 +1,112 @@
+//! Records runs and plays them again.
+
+use super::pipe;
+use ocelli::host::Stop;
+use ocelli::media::flight::Keep;
+use ocelli::pipeline::{Graph, Options, Origin, Pipeline, Playback, Recorder, Recording, Run, Sinks};
+use ocelli::sinks::Collect;
+use ocelli::stage::{Env, Outputs, Tap};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+pub const KEEP: Keep = Keep { bytes: 4 << 30, time: None };
+
+type Rows = Arc<Mutex<Vec<u8>>>;
+
+/// What is written of each frame.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Of {
+    /// The rows of `jsonl`.
+    Rows,
+    /// Number, times and the hash of the pixels.
+    Pixels,
+}
+
+fn sinks(of: Of, rows: &Rows) -> Sinks {
+    if of == Of::Rows {
+        return Sinks::Rows(None);
+    }
+    let rows = Arc::clone(rows);
+    Sinks::Instead(Box::new(Collect::new(move |packet| {
+        let frame = &packet.frame;
+        let hash = Sha256::digest(&frame.image.data);
+        writeln!(rows.lock().unwrap(), "{} {} {:?} {:?} {hash:x?}", frame.source, frame.seq, frame.pts, frame.wall)
+            .unwrap();
+        Ok(())
+    })))
+}
+
+fn prepare(text: &str, of: Of) -> (Pipeline, Env, Rows) {
+    let rows = Rows::default();
+    let env = Env { outputs: Outputs::Rows(rows.clone()), ..pipe::env(&[]) };
+    let mut pipeline = pipe::parse(text);
+    sinks(of, &rows).apply(&mut pipeline).unwrap();
+    (pipeline, env, rows)
+}
+
+fn taken(rows: &Rows) -> Vec<u8> {
+    std::mem::take(&mut *rows.lock().unwrap())
+}
+
+/// Runs a live pipeline until `over`, recorded, with lines made slower; returns what it gave.
+pub fn record_until(text: &str, folder: &Path, of: Of, slow: &[(&str, u64)], over: impl FnOnce(&Run)) -> Vec<u8> {
+    let (pipeline, env, rows) = prepare(text, of);
+    let stop = Stop::default();
+    let env = Env { stop: stop.clone(), ..env };
+    let how = Recording { folder: folder.to_path_buf(), keep: KEEP, jpeg: None };
+    let recorder = Recorder::start(&pipeline, &env, &how).unwrap();
+    let tap: Arc<dyn Tap> = recorder.clone();
+    let env = Env { tap: Some(tap), ..env };
+    let graph = Graph::check(&pipeline, &env).unwrap_or_else(|e| panic!("{e}"));
+    let delays: HashMap<String, Duration> =
+        slow.iter().map(|(line, ms)| ((*line).to_owned(), Duration::from_millis(*ms))).collect();
+    let run = Run::start_with(&pipeline, &graph, &env, &Options { delays, ..Options::default() }).unwrap();
+    over(&run);
+    stop.request();
+    run.wait().result.unwrap();
+    eprintln!("{}", recorder.finish());
+    taken(&rows)
+}
+
+/// Runs a live pipeline for so long, recorded.
+pub fn record(text: &str, folder: &Path, time: Duration, slow: &[(&str, u64)]) -> Vec<u8> {
+    record_until(text, folder, Of::Rows, slow, |run| {
+        let began = Instant::now();
+        while began.elapsed() < time && !run.is_finished() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    })
+}
+
+/// How a recording is played.
+#[derive(Clone, Copy, Default)]
+pub struct How {
+    /// Lines leave out what they left out then.
+    pub drops: bool,
+    /// Threads a frame.
+    pub threads: Option<usize>,
+    /// Random delays.
+    pub shake: Option<u64>,
+}
+
+/// Plays a recording; returns what it gave.
+pub fn replay_of(text: &str, folder: &Path, of: Of, how: How) -> Vec<u8> {
+    let (mut pipeline, mut env, rows) = prepare(text, of);
+    let from = vec![Origin { source: None, path: folder.to_path_buf() }];
+    let playback = Playback { from, drops: how.drops, threads: how.threads, ..Playback::default() };
+    let (options, notes) = playback.apply(&mut pipeline, &mut env).unwrap();
+    assert!(notes.is_empty(), "{notes:?}");
+    let graph = Graph::check(&pipeline, &env).unwrap_or_else(|e| panic!("{e}"));
+    let run = Run::start_with(&pipeline, &graph, &env, &Options { shake: how.shake, ..options }).unwrap();
+    run.wait().result.unwrap();
+    taken(&rows)
+}
+
+/// Plays a recording; returns the rows.
+pub fn replay(text: &str, folder: &Path, how: How) -> Vec<u8> {
+    replay_of(text, folder, Of::Rows, how)
+}
