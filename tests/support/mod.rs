@@ -1,6 +1,7 @@
 //! What several test files share.
 #![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
+pub mod cards;
 pub mod flights;
 pub mod npz;
 pub mod parts;
