@@ -1,0 +1,66 @@
+//! What recording costs a live pipeline: the age of results with and without a recorder beside them.
+//!
+//! `cargo bench --bench record`. A street of 30 frames a second and 640x480, the bundled model, side by side in one
+//! run: nothing recorded, every pixel kept (PNG), JPEG of quality 90, and nothing again.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use ocelli::host::{Clock, Secrets, Stop, SystemClock};
+use ocelli::infer::ModelStore;
+use ocelli::media::flight::Keep;
+use ocelli::pipeline::{Graph, Pipeline, Recorder, Recording, Run, Sinks};
+use ocelli::sinks::Collect;
+use ocelli::stage::{Env, Outputs, Tap};
+use ocelli::yaml::Document;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+const SECONDS: u64 = 15;
+
+/// Ages in milliseconds of results, and what the recorder said.
+fn ages(how: Option<Option<u8>>) -> (Vec<f64>, String) {
+    let text = format!(
+        "pipeline:\n- scene: {{ live: true, fps: 30, size: [640, 480], frames: {} }}\n- resize: {{ for: scene }}\n- detect: {{ model: scene }}\n- nms\n- jsonl\n",
+        SECONDS * 30
+    );
+    let mut pipeline = Pipeline::of(Document::parse("bench.yaml", text, |_| Err(String::new())).unwrap()).unwrap();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let seen = Arc::<Mutex<Vec<f64>>>::default();
+    let (into, now) = (Arc::clone(&seen), Arc::clone(&clock));
+    let collect = Collect::new(move |packet| {
+        into.lock().unwrap().push(now.now().saturating_sub(packet.born).as_secs_f64() * 1e3);
+        Ok(())
+    });
+    Sinks::Instead(Box::new(collect)).apply(&mut pipeline).unwrap();
+    let env = Env {
+        base_dir: ".".into(),
+        models: ModelStore::new(&[], Path::new(".")),
+        clock,
+        stop: Stop::default(),
+        secrets: Secrets::default(),
+        tap: None,
+        outputs: Outputs::Named,
+    };
+    let folder = std::env::temp_dir().join(format!("ocelli-bench-record-{}", std::process::id()));
+    let recorder = how.map(|jpeg| {
+        let keep = Keep { bytes: 2 << 30, time: None };
+        Recorder::start(&pipeline, &env, &Recording { folder: folder.clone(), keep, jpeg }).unwrap()
+    });
+    let env = Env { tap: recorder.clone().map(|recorder| recorder as Arc<dyn Tap>), ..env };
+    let graph = Graph::check(&pipeline, &env).unwrap();
+    Run::start(&pipeline, &graph, &env).unwrap().wait().result.unwrap();
+    let said = recorder.map_or(String::new(), |recorder| recorder.finish());
+    let _ = std::fs::remove_dir_all(&folder);
+    let mut ages = seen.lock().unwrap().clone();
+    ages.sort_by(f64::total_cmp);
+    (ages, said)
+}
+
+fn main() {
+    println!("recording          results   median ms   p95 ms");
+    let arms = [("nothing", None), ("every pixel", Some(None)), ("JPEG 90", Some(Some(90))), ("nothing (again)", None)];
+    for (name, how) in arms {
+        let (ages, said) = ages(how);
+        let at = |part: f64| ages[((ages.len() - 1) as f64 * part) as usize];
+        println!("{name:18} {:7}   {:9.1}   {:6.1}   {said}", ages.len(), at(0.5), at(0.95));
+    }
+}

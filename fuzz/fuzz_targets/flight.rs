@@ -1,0 +1,49 @@
+//! Any bytes as entries of a recording, their sums put right: a reader must not trust what stands in them.
+//!
+//! cargo install cargo-fuzz; cargo +nightly fuzz run flight fuzz/seeds/flight -- -max_len=32768 -rss_limit_mb=3072
+
+#![no_main]
+
+mod shared;
+
+use ocelli::media::flight::Flight;
+use ocelli::types::Image;
+use std::sync::OnceLock;
+
+/// Bytes cut at lengths that stand in front of each piece, each made an entry with a sound sum.
+fn entries(mut bytes: &[u8]) -> Vec<u8> {
+    let mut file = Vec::new();
+    while let [a, b, c, d, rest @ ..] = bytes {
+        let head = usize::from(u16::from_le_bytes([*a, *b])).min(rest.len());
+        let all = (head + usize::from(u16::from_le_bytes([*c, *d]))).min(rest.len());
+        let (entry, more) = rest.split_at(all);
+        let body = [&(head as u32).to_le_bytes(), entry].concat();
+        file.extend((body.len() as u32).to_le_bytes());
+        file.extend(crc32fast::hash(&body).to_le_bytes());
+        file.extend(body);
+        bytes = more;
+    }
+    file
+}
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    shared::only_what_gets_out();
+    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| tempfile::tempdir().expect("a temporary folder")).path();
+    let file = match bytes.split_first() {
+        // As it is: lengths and sums that lie.
+        Some((0, raw)) => raw.to_vec(),
+        Some((_, pieces)) => entries(pieces),
+        None => return,
+    };
+    std::fs::write(folder.join("00000000.flight"), file).expect("the temporary folder");
+    let Ok(flight) = Flight::open(folder, None) else { return };
+    for source in &flight.begin.sources {
+        let (mut frames, mut image) = (flight.frames(&source.id), Image::default());
+        for _ in 0..20 {
+            if !matches!(frames.next_frame(&mut image), Ok(Some(_))) {
+                break;
+            }
+        }
+    }
+});
