@@ -7,7 +7,7 @@
 use ocelli::host::{Clock, Secrets, Stop, SystemClock};
 use ocelli::infer::ModelStore;
 use ocelli::media::flight::Keep;
-use ocelli::pipeline::{Graph, Pipeline, Recorder, Recording, Run, Sinks};
+use ocelli::pipeline::{Graph, Pipeline, RecordSettings, Recorder, Run, Sinks};
 use ocelli::sinks::Collect;
 use ocelli::stage::{Env, Outputs, Tap};
 use ocelli::yaml::Document;
@@ -43,7 +43,7 @@ fn ages(how: Option<Option<u8>>) -> (Vec<f64>, String) {
     let folder = std::env::temp_dir().join(format!("ocelli-bench-record-{}", std::process::id()));
     let recorder = how.map(|jpeg| {
         let keep = Keep { bytes: 2 << 30, time: None };
-        Recorder::start(&pipeline, &env, &Recording { folder: folder.clone(), keep, jpeg }).unwrap()
+        Recorder::start(&pipeline, &env, &RecordSettings { folder: folder.clone(), keep, jpeg }).unwrap()
     });
     let env = Env { tap: recorder.clone().map(|recorder| recorder as Arc<dyn Tap>), ..env };
     let graph = Graph::check(&pipeline, &env).unwrap();

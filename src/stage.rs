@@ -93,9 +93,9 @@ pub trait SourceConfig: Send + Sync {
     fn frame_size(&self, _env: &Env) -> Option<Size> {
         None
     }
-    /// The file it reads, if it reads one: no sink may write there.
-    fn reads(&self, _env: &Env) -> Option<PathBuf> {
-        None
+    /// The files it reads, if it reads some: no sink may write there.
+    fn reads(&self, _env: &Env) -> Vec<PathBuf> {
+        Vec::new()
     }
     /// Looks for faults that reading alone does not find: missing files and the like.
     ///

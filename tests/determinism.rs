@@ -34,7 +34,7 @@ fn play(path: &Path, from: Option<&str>, threads: usize, shake: Option<u64>) -> 
     let base_dir = path.parent().unwrap().to_path_buf();
     let mut env = Env { base_dir, outputs: Outputs::Folder(out.path().to_path_buf()), ..pipe::env(&[]) };
     let mut pipeline = Pipeline::read(path).unwrap_or_else(|e| panic!("{e}"));
-    let from = from.map(|path| Origin { source: None, path: path.into() });
+    let from = from.map(|path| Origin { source: None, path: path.into(), recorded: None });
     let playback = Playback {
         from: from.into_iter().collect(),
         threads: Some(threads),

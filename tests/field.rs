@@ -13,7 +13,7 @@ use ocelli::ops::resize::{Fit, Resize, plan};
 use ocelli::stage::Env;
 use ocelli::types::{BBox, Image, Mask, Packet, Size};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 use support::cards::models;

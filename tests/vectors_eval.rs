@@ -43,6 +43,7 @@ fn coco_metrics_are_those_of_pycocotools() {
                 bbox: four(&a["bbox"]),
                 area: a["area"].as_f64().unwrap(),
                 crowd: a["iscrowd"] == 1,
+                ignore: false,
             })
             .collect();
         let found: Vec<coco::Found> = dt

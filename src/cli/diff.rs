@@ -65,7 +65,11 @@ impl DiffArgs {
             write_file(path, page(&diff, &worst, &frames, &names, self.show)?.as_bytes())?;
         }
         if !self.quiet {
-            say(&diff.text(self.show))?;
+            match say(&diff.text(self.show)) {
+                // Whoever reads only the first lines still gets the exit code.
+                Ok(()) | Err(Error::ReaderGone) => {}
+                Err(error) => return Err(error),
+            }
         }
         if diff.is_empty() {
             return Ok(());
@@ -82,8 +86,9 @@ fn frames_of(path: &Path, wanted: &BTreeSet<rows::Name>, env: &Env) -> Result<Fr
     let known = if path.is_dir() { Flight::open(path, None)?.begin.sources } else { Vec::new() };
     for id in sources {
         if path.is_dir() {
-            let source = known.iter().any(|source| source.id == id).then(|| id.clone());
-            let recording = Recording { path: path_text.clone(), source, run: None, frames: None };
+            let only = known.first().filter(|_| known.len() == 1);
+            let Some(source) = known.iter().find(|source| source.id == id).or(only) else { continue };
+            let recording = Recording::new(path_text.clone(), source.id.clone(), None);
             fetch(&recording, &id, env, wanted, &mut frames)?;
         } else {
             let video =
@@ -141,6 +146,7 @@ pub fn side_by_side(
                 first.push(a);
                 second.push(b);
             }
+            Change::Other(..) => {}
         }
     }
     let left = drawn(frame, &row.objects("detections"), &first);

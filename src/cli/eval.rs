@@ -1,11 +1,11 @@
 //! `ocelli eval`: how good are the answers of a pipeline?
 
-use super::play::{Plan, Play, PlayArgs, write_file};
+use super::play::{Plan, Play, PlayArgs, single, write_file};
 use super::{Global, say};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::eval::labels::Labels;
 use crate::eval::measure::{Measured, Tally};
-use crate::pipeline::{Setting, Sinks};
+use crate::pipeline::{Playback, Setting, Sinks};
 use crate::sinks::Collect;
 use crate::stage::Outputs;
 use clap::Args;
@@ -56,9 +56,9 @@ impl EvalArgs {
     pub fn run(&self, global: &Global) -> Result<()> {
         let labels = self.labels.as_deref().map(Labels::read).transpose()?;
         let keep = if self.html.is_some() { self.worst } else { 0 };
-        let settings = self.set.iter().map(|setting| (setting.clone(), setting.values[0].clone())).collect();
+        let settings = single(&self.set)?;
         let tally = Tally::new(labels, &self.classes, keep);
-        let (measured, notes) = measure(global, &self.file, &self.play, settings, tally)?;
+        let (measured, notes) = measure(global, &self.file, self.play.playback(), settings, tally)?;
         notes.iter().for_each(|note| tracing::warn!("{note}"));
         if let Some(path) = &self.html {
             write_file(path, measured.html(&format!("{}: how good it is", self.file.display()))?.as_bytes())?;
@@ -74,7 +74,7 @@ impl EvalArgs {
 pub fn measure(
     global: &Global,
     file: &std::path::Path,
-    play: &PlayArgs,
+    playback: Playback,
     settings: Vec<(Setting, crate::yaml::Node)>,
     tally: Tally,
 ) -> Result<(Measured, Vec<String>)> {
@@ -82,12 +82,8 @@ pub fn measure(
     let into = Arc::clone(&shared);
     let take = move |packet: &crate::types::Packet| into.lock().unwrap_or_else(PoisonError::into_inner).add(packet);
     let sinks = Sinks::Instead(Box::new(Collect::new(take)));
-    let plan = Plan { file, settings, playback: play.playback(), sinks, outputs: Outputs::default() };
+    let plan = Plan { file, settings, playback, sinks, outputs: Outputs::default() };
     let play = Play::prepare(global, plan)?;
-    if play.graph.nodes.iter().any(|node| node.live) {
-        let message = "a live source never ends, and shows other frames each time; give --from FOLDER-OR-CLIP";
-        return Err(Error::Config(message.into()).at(file.display()));
-    }
     play.run()?.result.map_err(|e| e.at(file.display()))?;
     let tally = std::mem::take(&mut *shared.lock().unwrap_or_else(PoisonError::into_inner));
     Ok((tally.finish().map_err(|e| e.at(file.display()))?, play.notes))

@@ -1,7 +1,7 @@
 //! What verbs have in common that play a pipeline again: where its frames come from, and which settings differ.
 
 use super::{Global, folder_of};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::pipeline::{Graph, Options, Origin, Outcome, Pipeline, Playback, Run, Setting, Sinks};
 use crate::stage::{Env, Outputs};
 use crate::yaml::{Document, Node};
@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 /// Where frames come from.
 #[derive(Clone, Debug, Default, Args)]
 pub struct PlayArgs {
-    /// A recording's folder or a video in the place of the source; with several sources ID=PATH, once for each
+    /// A recording's folder or a video in the place of the source; with several sources ID=PATH, once for each;
+    /// ID=PATH#RECORDED-ID takes a source that had another id
     #[arg(long, value_name = "[ID=]PATH", value_parser = parse_origin)]
     pub from: Vec<Origin>,
     /// The recording's run; the last one if not given
@@ -25,13 +26,35 @@ pub struct PlayArgs {
     pub threads: Option<u64>,
 }
 
-/// `PATH` or `ID=PATH`.
+/// `PATH`, `ID=PATH`, `ID=PATH#RECORDED`.
 fn parse_origin(text: &str) -> Result<Origin, String> {
     let (source, path) = match text.split_once('=') {
         Some((id, path)) if !id.contains('/') => (Some(id.to_owned()), path),
         _ => (None, text),
     };
-    if path.is_empty() { Err("write PATH or ID=PATH".into()) } else { Ok(Origin { source, path: path.into() }) }
+    let (path, recorded) = match path.rsplit_once('#') {
+        Some((path, id)) if !Path::new(text).exists() => (path, Some(id.to_owned())),
+        _ => (path, None),
+    };
+    if path.is_empty() {
+        return Err("write PATH, ID=PATH or ID=PATH#RECORDED-ID".into());
+    }
+    Ok(Origin { source, path: path.into(), recorded })
+}
+
+/// Settings of one value each.
+///
+/// # Errors
+/// [`Error::Config`] for a row of values.
+pub fn single(settings: &[Setting]) -> Result<Vec<(Setting, Node)>> {
+    let one = |setting: &Setting| match setting.values.as_slice() {
+        [value] => Ok((setting.clone(), value.clone())),
+        _ => Err(Error::Config(format!(
+            "{}: several values are for `ocelli sweep`; a list is written [a, b]",
+            setting.name()
+        ))),
+    };
+    settings.iter().map(one).collect()
 }
 
 /// A pipeline ready to be played.
@@ -91,14 +114,29 @@ impl Play {
             setting.apply(&mut document, value)?;
             changes.push(format!("{}={}", setting.name(), crate::pipeline::shown(value)));
         }
-        let with = |e: crate::error::Error| {
+        let with = |e: Error| {
             if changes.is_empty() { e } else { e.at(format_args!("with {}", changes.join(" "))) }
         };
         let mut pipeline = Pipeline::of(document).map_err(with)?;
         let left_out = plan.sinks.apply(&mut pipeline)?;
         let (options, notes) = plan.playback.apply(&mut pipeline, &mut env)?;
         let graph = Graph::check(&pipeline, &env).map_err(with)?;
+        if let Some(live) = graph.nodes.iter().position(|node| node.live) {
+            let message = format!(
+                "`{}` is live: it never ends, and shows other frames each time; give --from FOLDER-OR-CLIP (`from:` in a test)",
+                pipeline.lines[live].id
+            );
+            return Err(Error::Config(message).at(plan.file.display()));
+        }
         Ok(Self { pipeline, graph, env, options, notes, left_out })
+    }
+
+    /// Starts it: models are loaded, and the first frames come.
+    ///
+    /// # Errors
+    /// What kept it from starting.
+    pub fn start(&self) -> Result<Run> {
+        Run::start_with(&self.pipeline, &self.graph, &self.env, &self.options)
     }
 
     /// Runs it to its end.
@@ -106,7 +144,7 @@ impl Play {
     /// # Errors
     /// What kept it from starting; what ended it is in the outcome.
     pub fn run(&self) -> Result<Outcome> {
-        Ok(Run::start_with(&self.pipeline, &self.graph, &self.env, &self.options)?.wait())
+        Ok(self.start()?.wait())
     }
 }
 
@@ -115,7 +153,7 @@ impl Play {
 /// # Errors
 /// [`crate::error::Error::Io`].
 pub fn write_file(path: &PathBuf, bytes: &[u8]) -> Result<()> {
-    let io = |e| crate::error::Error::io(path, e);
+    let io = |e| Error::io(path, e);
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(io)?;
     }

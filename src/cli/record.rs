@@ -4,7 +4,7 @@ use super::run::drive;
 use super::{Global, folder_of};
 use crate::error::Result;
 use crate::media::flight::Keep;
-use crate::pipeline::{Options, Pipeline, Recorder, Recording};
+use crate::pipeline::{Graph, Options, Pipeline, RecordSettings, Recorder};
 use crate::stage::{Env, Tap};
 use clap::Args;
 use std::io::Write;
@@ -21,7 +21,8 @@ use std::time::Duration;
 
 The pipeline runs as with `ocelli run`. Beside it, the folder gets the frames as their source sent them (H.264 and
 JPEG as they came; anything else pixel by pixel, or as JPEG with --jpeg), their times, the frames that each line
-left out, the states of sources, the pipeline's text without secrets, and the hashes of its models.
+left out, the states of sources, the pipeline without what came out of `${…}`, passwords, and what addresses hold
+beside host and path, and the hashes of its models.
 
 It is a ring: the oldest files go first, also those of earlier runs. A run that was killed is whole up to the last
 moment. Where the disk is too slow or full, frames are missing from the recording; the pipeline goes on.")]
@@ -74,13 +75,13 @@ impl RecordArgs {
         let env = global.env(&folder_of(&self.file));
         let pipeline = Pipeline::read(&self.file)?;
         let keep = Keep { bytes: self.keep_bytes, time: self.keep_time };
-        let how = Recording { folder: self.to.clone(), keep, jpeg: self.jpeg };
+        let how = RecordSettings { folder: self.to.clone(), keep, jpeg: self.jpeg };
         // Faults of the pipeline first: they leave no folder behind.
-        crate::pipeline::Graph::check(&pipeline, &env)?;
+        let graph = Graph::check(&pipeline, &env)?;
         let recorder = Recorder::start(&pipeline, &env, &how)?;
         let tap: Arc<dyn Tap> = recorder.clone();
         let env = Env { tap: Some(tap), ..env };
-        let outcome = drive(&pipeline, &env, &Options::default(), self.quiet);
+        let outcome = drive(&pipeline, &graph, &env, &Options::default(), self.quiet);
         let said = recorder.finish();
         if !self.quiet {
             let _ = writeln!(std::io::stderr(), "{said}, in {}", self.to.display());

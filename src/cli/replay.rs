@@ -110,11 +110,7 @@ impl ReplayArgs {
             (None, Some(_)) => (rows(), Outputs::Rows(buffer.clone())),
             (None, None) => (rows(), Outputs::Rows(Arc::new(Mutex::new(std::io::stdout())))),
         };
-        if let Some(many) = self.set.iter().find(|setting| setting.values.len() != 1) {
-            let message = format!("{}: several values at once are for `ocelli sweep`", many.name());
-            return Err(Error::Config(message));
-        }
-        let settings = self.set.iter().map(|setting| (setting.clone(), setting.values[0].clone())).collect();
+        let settings = super::play::single(&self.set)?;
         let playback = Playback { drops: self.drops, ..self.play.playback() };
         let play = Play::prepare(global, Plan { file: &self.file, settings, playback, sinks, outputs })?;
         play.notes.iter().for_each(|note| tracing::warn!("{note}"));
@@ -123,7 +119,7 @@ impl ReplayArgs {
         }
         let pace = (self.pace == HowFast::Real).then_some(Pace::Real);
         let options = Options { pace, shake: self.shake, ..play.options };
-        let outcome = drive(&play.pipeline, &play.env, &options, self.quiet)?;
+        let outcome = drive(&play.pipeline, &play.graph, &play.env, &options, self.quiet)?;
         outcome.result.map_err(|e| e.at(self.file.display()))?;
         match &self.check {
             Some(path) => self.compare(path, &buffer.lock().unwrap_or_else(PoisonError::into_inner)),
@@ -172,6 +168,7 @@ fn describe(flight: &Flight) -> Result<String> {
     }
     let (mut entries, mut payload) = (flight.entries(), Vec::new());
     let mut counts = vec![(0u64, 0u64, 0u64, 0u64); begin.sources.len()];
+    let mut firsts = vec![None; begin.sources.len()];
     let (mut bytes, mut whole) = (0, false);
     let mut states = String::new();
     while let Some(entry) = entries.next_entry(&mut payload)? {
@@ -183,10 +180,11 @@ fn describe(flight: &Flight) -> Result<String> {
         };
         match entry {
             Entry::Frame(frame) => {
+                firsts[at].get_or_insert(frame.pts_ns);
                 counts[at].0 += 1;
-                counts[at].1 = frame.pts_ns;
+                counts[at].1 = frame.pts_ns.saturating_sub(firsts[at].unwrap_or_default());
             }
-            Entry::Missed { frames, .. } => counts[at].2 += frames,
+            Entry::Missed { frames, .. } => counts[at].2 = counts[at].2.saturating_add(frames),
             Entry::Drop { .. } => counts[at].3 += 1,
             Entry::State { source, at_ns, state, reason } => {
                 let _ = writeln!(states, "  {:9.3} s  {source}: {state} {reason}", at_ns as f64 / 1e9);

@@ -43,7 +43,8 @@ impl RunArgs {
         let env = global.env(&folder_of(&self.file));
         let mut pipeline = Pipeline::read(&self.file)?;
         let tally = if self.quiet { None } else { measure(&mut pipeline, &env)? };
-        let outcome = drive(&pipeline, &env, &Options::default(), self.quiet)?;
+        let graph = Graph::check(&pipeline, &env)?;
+        let outcome = drive(&pipeline, &graph, &env, &Options::default(), self.quiet)?;
         outcome.result.map_err(|e| e.at(self.file.display()))?;
         if let Some(line) = tally.and_then(|tally| summary(&tally)) {
             let _ = writeln!(std::io::stderr(), "{line}");
@@ -51,6 +52,9 @@ impl RunArgs {
         Ok(())
     }
 }
+
+/// A scene may be endless, and each object that is measured is kept.
+const MEASURED: u64 = 20_000;
 
 /// Where the frames of a recording know what they show, the answers are measured on the way.
 fn measure(pipeline: &mut Pipeline, env: &Env) -> Result<Option<Arc<Mutex<Tally>>>> {
@@ -61,10 +65,13 @@ fn measure(pipeline: &mut Pipeline, env: &Env) -> Result<Option<Arc<Mutex<Tally>
         return Ok(None);
     };
     let tally = Arc::new(Mutex::new(Tally::new(None, &[], 0)));
-    let into = Arc::clone(&tally);
-    let take = move |packet: &Packet| into.lock().unwrap_or_else(PoisonError::into_inner).add(packet);
+    let (into, mut count) = (Arc::clone(&tally), 0);
+    let take = move |packet: &Packet| {
+        count += 1;
+        if count > MEASURED { Ok(()) } else { into.lock().unwrap_or_else(PoisonError::into_inner).add(packet) }
+    };
     let (from, place) = (pipeline.lines[last].id.clone(), pipeline.lines[last].place);
-    let mut line = Line::new("measure", "measure", Part::Sink(Box::new(Collect::new(take))), place);
+    let mut line = Line::new("(measure)", "measure", Part::Sink(Box::new(Collect::new(take))), place);
     line.from.push((from, place));
     pipeline.lines.push(line);
     Ok(Some(tally))
@@ -85,14 +92,13 @@ fn summary(tally: &Mutex<Tally>) -> Option<String> {
     ))
 }
 
-/// Checks and runs a pipeline to its end or a signal, with a progress bar and a table unless `quiet`.
-pub(super) fn drive(pipeline: &Pipeline, env: &Env, options: &Options, quiet: bool) -> Result<Outcome> {
-    let graph = Graph::check(pipeline, env)?;
+/// Runs a checked pipeline to its end or a signal, with a progress bar and a table unless `quiet`.
+pub(super) fn drive(pipeline: &Pipeline, graph: &Graph, env: &Env, options: &Options, quiet: bool) -> Result<Outcome> {
     for note in &graph.notes {
         tracing::warn!("{note}");
     }
     listen_for_signals(&env.stop)?;
-    let run = Run::start_with(pipeline, &graph, env, options)?;
+    let run = Run::start_with(pipeline, graph, env, options)?;
     if !quiet {
         show_progress(&run);
     }

@@ -2,7 +2,7 @@
 
 use super::play::{Plan, Play, PlayArgs, write_file};
 use super::{Global, progress, say};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::eval::labels::Labels;
 use crate::eval::measure::{Measured, Tally};
 use crate::eval::page::{Page, Series};
@@ -78,7 +78,7 @@ impl SweepArgs {
         if let Some(path) = &self.json {
             let line = |step: &Step| {
                 let settings: serde_json::Map<_, _> =
-                    self.set.iter().zip(&step.values).map(|(set, value)| (set.name(), shown(value).into())).collect();
+                    self.set.iter().zip(&step.values).map(|(set, value)| (set.name(), number_or_text(value))).collect();
                 let measured = step.measured.as_ref().map(Measured::json);
                 format!(
                     "{}\n",
@@ -110,10 +110,6 @@ impl SweepArgs {
         let plan =
             Plan { file: &self.file, settings, playback: self.play.playback(), sinks, outputs: Outputs::default() };
         let play = Play::prepare(global, plan)?;
-        if play.graph.nodes.iter().any(|node| node.live) {
-            let message = "a live source shows other frames each time; give --from FOLDER-OR-CLIP";
-            return Err(Error::Config(message.into()).at(self.file.display()));
-        }
         play.run()?.result.map_err(|e| e.at(self.file.display()))?;
         let (tally, counts) = std::mem::take(&mut *state.lock().unwrap_or_else(PoisonError::into_inner));
         // Without labels and without a scene there are counts alone.
@@ -155,6 +151,7 @@ impl SweepArgs {
         let range =
             (xs.iter().copied().fold(f64::INFINITY, f64::min), xs.iter().copied().fold(f64::NEG_INFINITY, f64::max));
         if xs.len() == steps.len() && !xs.is_empty() {
+            let labels: BTreeSet<&String> = steps.iter().flat_map(|step| step.counts.keys()).collect();
             let mut rates: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
             let mut counts: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
             for (step, x) in steps.iter().zip(&xs) {
@@ -164,9 +161,16 @@ impl SweepArgs {
                 for (name, rate) in [("precision", precision), ("recall", recall), ("F1", f1)] {
                     rate.into_iter().for_each(|rate| rates.entry(named(name)).or_default().push((*x, rate)));
                 }
-                step.counts.iter().for_each(|(label, n)| counts.entry(named(label)).or_default().push((*x, *n as f64)));
+                for label in &labels {
+                    // One that is no longer found is found no times.
+                    let count = step.counts.get(*label).copied().unwrap_or(0);
+                    counts.entry(named(label)).or_default().push((*x, count as f64));
+                }
             }
-            let list = |lines: BTreeMap<String, Vec<(f64, f64)>>| lines.into_iter().collect::<Vec<Series>>();
+            let list = |mut lines: BTreeMap<String, Vec<(f64, f64)>>| {
+                lines.values_mut().for_each(|points| points.sort_by(|a, b| a.0.total_cmp(&b.0)));
+                lines.into_iter().collect::<Vec<Series>>()
+            };
             if !rates.is_empty() {
                 page.heading("Precision and recall at IoU 0.5");
                 page.chart((head[0], "rate"), &list(rates), [range, (0.0, 1.0)]);
@@ -187,6 +191,16 @@ impl Step {
         let (precision, recall) = (total.precision(), total.recall());
         let f1 = precision.zip(recall).map(|(p, r)| if p + r > 0.0 { 2.0 * p * r / (p + r) } else { 0.0 });
         (precision, recall, f1)
+    }
+}
+
+/// A value for programs.
+fn number_or_text(node: &Node) -> serde_json::Value {
+    match node.value {
+        Value::Bool(value) => value.into(),
+        Value::Int(value) => value.into(),
+        Value::Float(value) => value.into(),
+        _ => shown(node).into(),
     }
 }
 

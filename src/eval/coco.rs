@@ -18,6 +18,8 @@ pub struct Real {
     pub area: f64,
     /// A crowd: any number of detections in it are neither right nor wrong.
     pub crowd: bool,
+    /// One object that need not be found: a detection of it is neither right nor wrong.
+    pub ignore: bool,
 }
 
 /// Something that was found.
@@ -126,7 +128,7 @@ struct Matched {
 impl Cell<'_> {
     fn matched(&self, [least, most]: [f64; 2]) -> Matched {
         let outside = |area: f64| area < least || area > most;
-        let ignored = |real: &Real| real.crowd || outside(real.area);
+        let ignored = |real: &Real| real.crowd || real.ignore || outside(real.area);
         // Those that count come first.
         let mut order: Vec<usize> = (0..self.real.len()).collect();
         order.sort_by_key(|&at| ignored(self.real[at]));
@@ -272,7 +274,23 @@ mod tests {
     use super::*;
 
     fn real(image: u64, bbox: Xywh) -> Real {
-        Real { image, class: 1, bbox, area: bbox[2] * bbox[3], crowd: false }
+        Real { image, class: 1, bbox, area: bbox[2] * bbox[3], crowd: false, ignore: false }
+    }
+
+    #[test]
+    fn a_crowd_excuses_all_that_is_in_it_and_a_difficult_object_only_itself() {
+        let sure = real(1, [300.0, 300.0, 50.0, 50.0]);
+        let large = real(1, [0.0, 0.0, 200.0, 200.0]);
+        let found = |bbox, score| Found { image: 1, class: 1, bbox, score };
+        let hits =
+            [found([10.0, 10.0, 20.0, 20.0], 0.95), found([50.0, 50.0, 20.0, 20.0], 0.94), found(sure.bbox, 0.9)];
+        let ap = |large: Real| evaluate(&[sure.clone(), large], &hits).summary.ap50.unwrap();
+        assert!((ap(Real { crowd: true, ..large.clone() }) - 1.0).abs() < 1e-9);
+        // Two wrong ones before the right one: a third.
+        assert!((ap(Real { ignore: true, ..large.clone() }) - 1.0 / 3.0).abs() < 1e-9);
+        let itself = [found(large.bbox, 0.99), found(sure.bbox, 0.9)];
+        let scores = evaluate(&[sure.clone(), Real { ignore: true, ..large }], &itself);
+        assert!((scores.summary.ap50.unwrap() - 1.0).abs() < 1e-9);
     }
 
     #[test]

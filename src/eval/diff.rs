@@ -1,7 +1,7 @@
 //! What changed between two runs, in terms of what was found.
 
-use super::rows::{Name, Object, Row};
-use crate::ops::iou::iou;
+use super::golden::{self, Tolerance};
+use super::rows::{Name, Object, Row, overlap};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What became of an object of a frame.
@@ -17,6 +17,8 @@ pub enum Change {
     Score(Object, Object),
     /// It is taken for something else.
     Class(Object, Object),
+    /// Anything but an object: which value, and both.
+    Other(String, String, String),
 }
 
 impl Change {
@@ -29,15 +31,7 @@ impl Change {
             Self::Moved(..) => "moved",
             Self::Score(..) => "score",
             Self::Class(..) => "class",
-        }
-    }
-
-    /// The class it is counted under.
-    #[must_use]
-    pub fn label(&self) -> &str {
-        match self {
-            Self::Appeared(object) | Self::Vanished(object) => &object.label,
-            Self::Moved(before, _) | Self::Score(before, _) | Self::Class(before, _) => &before.label,
+            Self::Other(..) => "other",
         }
     }
 
@@ -47,8 +41,9 @@ impl Change {
         match self {
             Self::Appeared(object) | Self::Vanished(object) => 1.0 + object.score,
             Self::Class(before, after) => 1.0 + before.score.max(after.score),
-            Self::Moved(before, after) => f64::from(1.0 - iou(&before.bbox, &after.bbox)),
+            Self::Moved(before, after) => f64::from(1.0 - overlap(&before.bbox, &after.bbox)),
             Self::Score(before, after) => (before.score - after.score).abs(),
+            Self::Other(..) => 0.5,
         }
     }
 
@@ -60,8 +55,9 @@ impl Change {
             Self::Appeared(o) => format!("appeared  {} {:.3} at {}", o.label, o.score, place(o)),
             Self::Vanished(o) => format!("vanished  {} {:.3} at {}", o.label, o.score, place(o)),
             Self::Moved(a, b) => {
-                format!("moved     {} {} to {} (IoU {:.2})", a.label, place(a), place(b), iou(&a.bbox, &b.bbox))
+                format!("moved     {} {} to {} (IoU {:.2})", a.label, place(a), place(b), overlap(&a.bbox, &b.bbox))
             }
+            Self::Other(field, a, b) => format!("other     {field}: {a} to {b}"),
             Self::Score(a, b) => format!("score     {} {:.3} to {:.3} at {}", a.label, a.score, b.score, place(a)),
             Self::Class(a, b) => {
                 format!("class     {} {:.3} to {} {:.3} at {}", a.label, a.score, b.label, b.score, place(a))
@@ -117,7 +113,8 @@ impl Diff {
                 continue;
             };
             diff.both += 1;
-            let changes = changes(&row.objects("detections"), &other.objects("detections"), least);
+            let mut changes = changes(&row.objects("detections"), &other.objects("detections"), least);
+            changes.extend(elsewhere(row, other, least));
             if !changes.is_empty() {
                 diff.frames.push((row.clone(), (*other).clone(), changes));
             }
@@ -175,21 +172,34 @@ impl Diff {
     }
 }
 
+/// The first thing beside the objects that differs.
+fn elsewhere(row: &Row, other: &Row, least: Least) -> Option<Change> {
+    let [a, b] = [row, other].map(|row| {
+        let mut value = row.value.clone();
+        // Objects were compared one by one; times are those of the frame, which is the same.
+        let fields = value.as_object_mut();
+        fields.into_iter().for_each(|fields| fields.retain(|key, _| !matches!(key.as_str(), "detections" | "wall")));
+        value
+    });
+    let tolerance = Tolerance { score: least.score, pixels: 0.0, objects: 0 };
+    golden::value("", &a, &b, &tolerance).map(|(field, a, b)| Change::Other(field, a, b))
+}
+
 /// Pairs objects of one frame: best overlap first, the same class before others.
 fn changes(before: &[Object], after: &[Object], least: Least) -> Vec<Change> {
     let mut pairs: Vec<(bool, f32, usize, usize)> = Vec::new();
     for (a, first) in before.iter().enumerate() {
         for (b, second) in after.iter().enumerate() {
-            let overlap = iou(&first.bbox, &second.bbox);
-            if overlap >= 0.4 {
-                pairs.push((first.label == second.label, overlap, a, b));
+            let shared = overlap(&first.bbox, &second.bbox);
+            if shared >= 0.4 {
+                pairs.push((first.label == second.label, shared, a, b));
             }
         }
     }
     pairs.sort_by(|x, y| y.0.cmp(&x.0).then(y.1.total_cmp(&x.1)));
     let (mut taken, mut given) = (vec![false; before.len()], vec![false; after.len()]);
     let mut changes = Vec::new();
-    for (same, overlap, a, b) in pairs {
+    for (same, shared, a, b) in pairs {
         if taken[a] || given[b] {
             continue;
         }
@@ -197,7 +207,7 @@ fn changes(before: &[Object], after: &[Object], least: Least) -> Vec<Change> {
         let (first, second) = (before[a].clone(), after[b].clone());
         if !same {
             changes.push(Change::Class(first, second));
-        } else if overlap < least.iou {
+        } else if shared < least.iou {
             changes.push(Change::Moved(first, second));
         } else if (first.score - second.score).abs() > least.score {
             changes.push(Change::Score(first, second));
@@ -215,6 +225,17 @@ mod tests {
 
     fn object(label: &str, score: f64, x: f32) -> Object {
         Object { label: label.into(), class: 0, score, bbox: BBox::new(x, 0.0, x + 100.0, 100.0) }
+    }
+
+    #[test]
+    fn what_is_no_object_counts_too() {
+        let row = |error: f64| {
+            let text = format!("{{\"source\":\"a\",\"seq\":1,\"pts_ms\":0.0,\"wall\":\"x\",\"error\":{error}}}\n");
+            super::super::rows::read(text.as_bytes(), "x").unwrap()
+        };
+        let diff = Diff::of(&row(0.1), &row(0.4), Least::default());
+        assert_eq!(diff.frames[0].2, [Change::Other("error".into(), "0.1".into(), "0.4".into())]);
+        assert!(Diff::of(&row(0.1), &row(0.12), Least::default()).is_empty());
     }
 
     #[test]

@@ -37,8 +37,10 @@ pub struct Labelled {
     pub place: Place,
     /// Area in pixels, where it is not that of the box.
     pub area: Option<f64>,
-    /// A crowd, or marked as difficult: not missed if it is not found.
-    pub ignore: bool,
+    /// A crowd: any number of detections in it are neither right nor wrong.
+    pub crowd: bool,
+    /// Marked as difficult: not missed if it is not found.
+    pub difficult: bool,
 }
 
 /// A class by name, or by its number in the order of the model's labels.
@@ -72,6 +74,9 @@ impl Place {
         }
     }
 }
+
+/// The form that has a text file a picture.
+const YOLO: &str = "YOLO";
 
 /// The name without its ending: what a picture and its labels have in common.
 #[must_use]
@@ -125,9 +130,16 @@ impl Labels {
 
     /// What is known of a picture.
     #[must_use]
-    pub fn picture(&self, name: &str) -> Option<&Picture> {
-        self.pictures.get(&stem(name))
+    pub fn picture(&self, name: &str) -> Option<Picture> {
+        let known = self.pictures.get(&stem(name)).cloned();
+        // YOLO writes no file for a picture in which nothing is.
+        known.or_else(|| (self.form == YOLO).then(Picture::default))
     }
+}
+
+/// Pictures and labels are brought together by names, which must tell pictures apart.
+fn twice(name: &str, path: &Path) -> Error {
+    Error::Data(format!("{}: two pictures are called `{name}`; give every picture a name of its own", path.display()))
 }
 
 #[derive(Deserialize)]
@@ -167,7 +179,11 @@ fn coco(path: &Path) -> Result<Labels> {
     let names: BTreeMap<u64, &str> = file.categories.iter().map(|c| (c.id, c.name.as_str())).collect();
     let images: BTreeMap<u64, String> = file.images.iter().map(|image| (image.id, stem(&image.file_name))).collect();
     let mut labels = Labels { form: "COCO", ..Labels::default() };
-    images.values().for_each(|name| _ = labels.pictures.insert(name.clone(), Picture::default()));
+    for name in images.values() {
+        if labels.pictures.insert(name.clone(), Picture::default()).is_some() {
+            return Err(twice(name, path));
+        }
+    }
     for (index, a) in file.annotations.iter().enumerate() {
         let at = |what: String| Error::Data(format!("{}: annotations[{index}]: {what}", path.display()));
         let name = names.get(&a.category_id).ok_or_else(|| at(format!("no category has the id {}", a.category_id)))?;
@@ -177,7 +193,8 @@ fn coco(path: &Path) -> Result<Labels> {
             class: ClassName::Name((*name).to_owned()),
             place: Place::Pixels([x, y, x + w, y + h]),
             area: a.area,
-            ignore: a.iscrowd != 0,
+            crowd: a.iscrowd != 0,
+            difficult: false,
         });
     }
     Ok(labels)
@@ -217,7 +234,8 @@ fn voc(files: &[PathBuf], _: &Path) -> Result<Labels> {
             // Pixels from 1 on, the last one included.
             place: Place::Pixels([o.bndbox.xmin - 1.0, o.bndbox.ymin - 1.0, o.bndbox.xmax, o.bndbox.ymax]),
             area: None,
-            ignore: o.difficult != 0,
+            crowd: false,
+            difficult: o.difficult != 0,
         };
         let picture = Picture { boxes: file.objects.into_iter().map(object).collect(), ..Picture::default() };
         // The name inside is often that of another ending, or of before a renaming: the file's own counts.
@@ -232,10 +250,10 @@ fn voc(files: &[PathBuf], _: &Path) -> Result<Labels> {
 }
 
 fn yolo(files: &[PathBuf], folder: &Path) -> Result<Labels> {
-    let mut labels = Labels { form: "YOLO", ..Labels::default() };
+    let mut labels = Labels { form: YOLO, ..Labels::default() };
     let lists = [folder.join("classes.txt"), folder.join("../classes.txt")];
     if let Some(list) = lists.iter().find(|list| list.is_file()) {
-        labels.names = read_text(list)?.lines().map(|line| line.trim().to_owned()).filter(|l| !l.is_empty()).collect();
+        labels.names = read_text(list)?.trim_end().lines().map(|line| line.trim().to_owned()).collect();
     }
     for path in files.iter().filter(|path| path.file_name().is_none_or(|name| name != "classes.txt")) {
         let mut picture = Picture::default();
@@ -247,13 +265,16 @@ fn yolo(files: &[PathBuf], folder: &Path) -> Result<Labels> {
                 ))
             };
             let numbers: Option<Vec<f64>> = line.split_whitespace().map(|word| word.parse().ok()).collect();
-            let numbers = numbers.filter(|n| n.len() >= 5 && n[1..5].iter().all(|v| v.is_finite())).ok_or_else(bad)?;
+            // A sixth is a score; more are a polygon.
+            let sound = |n: &Vec<f64>| matches!(n.len(), 5 | 6) && n[1..5].iter().all(|v| (-0.01..=1.01).contains(v));
+            let numbers = numbers.filter(sound).ok_or_else(bad)?;
             let class = line.split_whitespace().next().and_then(|word| word.parse().ok()).ok_or_else(bad)?;
             picture.boxes.push(Labelled {
                 class: ClassName::Number(class),
                 place: Place::Parts([numbers[1], numbers[2], numbers[3], numbers[4]]),
                 area: None,
-                ignore: false,
+                crowd: false,
+                difficult: false,
             });
         }
         labels.pictures.insert(stem(&path.to_string_lossy()), picture);
@@ -274,7 +295,9 @@ fn classes(folders: &[PathBuf]) -> Result<Labels> {
         for entry in std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))?.flatten() {
             let name = stem(&entry.file_name().to_string_lossy());
             let picture = Picture { class: Some(class.clone()), ..Picture::default() };
-            labels.pictures.insert(name, picture);
+            if labels.pictures.insert(name.clone(), picture).is_some() {
+                return Err(twice(&name, folder));
+            }
         }
     }
     Ok(labels)
@@ -295,8 +318,8 @@ mod tests {
         Labels::read(if files[0].0.ends_with(".json") { &path } else { folder.path() })
     }
 
-    fn only(labels: &Labels) -> &Labelled {
-        &labels.picture("x/a.jpg").unwrap().boxes[0]
+    fn only(labels: &Labels) -> Labelled {
+        labels.picture("x/a.jpg").unwrap().boxes[0].clone()
     }
 
     #[test]
@@ -325,6 +348,9 @@ mod tests {
     fn bad_labels_name_their_place() {
         let told = |files: &[(&str, &str)]| read(files).unwrap_err().to_string();
         assert!(told(&[("a.txt", "0 0.5 0.5 0.1 0.1\nx 1 2\n")]).contains("a.txt:2: found `x 1 2`"));
+        assert!(told(&[("a.txt", "0 0.1 0.1 0.2 0.1 0.2 0.2 0.1 0.2\n")]).contains("a.txt:1"), "a polygon");
+        assert!(told(&[("a.txt", "0 320 200 40 40\n")]).contains("each 0 to 1"), "pixels");
+        assert!(told(&[("a/1.jpg", ""), ("b/1.jpg", "")]).contains("two pictures are called `1`"));
         assert!(told(&[("l.json", "{\"images\": 3}")]).contains("l.json:1:12"));
         assert!(told(&[("a.xml", "<annotation><object></object></annotation>")]).contains("a.xml"));
         assert!(told(&[("readme.md", "")]).contains("no labels there"));

@@ -25,11 +25,15 @@ pub struct Tally {
     keep: usize,
     frames: u64,
     unlabelled: u64,
+    /// Pictures that were measured, by name.
+    seen: BTreeSet<String>,
     numbers: BTreeMap<String, u64>,
     real: Vec<coco::Real>,
     found: Vec<coco::Found>,
     counts: BTreeMap<u64, Counts>,
     has_boxes: bool,
+    /// Whether a class map had pixels that nobody labelled.
+    has_unlabelled: bool,
     confusion: Option<(Confusion, Vec<String>)>,
     top: TopK,
     worst: Vec<Worst>,
@@ -86,6 +90,8 @@ pub struct Measured {
     pub frames: u64,
     /// Frames that had no labels.
     pub unlabelled: u64,
+    /// Labelled pictures that never came.
+    pub unseen: u64,
     /// Boxes, if there were any.
     pub detection: Option<Detection>,
     /// Class maps, if there were any: names and the confusion matrix.
@@ -138,11 +144,17 @@ impl Tally {
             };
             let names = packet.truth_labels.as_deref().unwrap_or_default();
             let object = |d: &crate::types::Detection| Truth {
-                label: name(names, d.class),
+                // Truth without names is in the order of the model's.
+                label: names
+                    .get(usize::from(d.class))
+                    .filter(|name| !name.is_empty())
+                    .cloned()
+                    .unwrap_or_else(|| name(packet.labels.as_deref().unwrap_or_default(), d.class)),
                 class: d.class,
                 corners: [d.bbox.x1, d.bbox.y1, d.bbox.x2, d.bbox.y2].map(f64::from),
                 area: None,
-                ignore: false,
+                crowd: false,
+                difficult: false,
             };
             let real = known.iter().map(object).collect();
             self.frames += 1;
@@ -153,11 +165,12 @@ impl Tally {
             let message = "frames have no names, so no label is theirs; labels are for `images`";
             return Err(Error::Config(message.into()));
         }
-        let Some(picture) = labels.picture(&frame.name).cloned() else {
+        let Some(picture) = labels.picture(&frame.name) else {
             self.unlabelled += 1;
             return Ok(());
         };
         self.frames += 1;
+        self.seen.insert(stem(&frame.name));
         if let (Some(class), Some(answers)) = (&picture.class, &packet.classes) {
             let names = packet.class_labels.as_deref().unwrap_or_default();
             let answers: Vec<String> = answers.iter().map(|answer| name(names, answer.class)).collect();
@@ -182,7 +195,8 @@ impl Tally {
         };
         let class = model.iter().position(|known| *known == label).unwrap_or_default() as u16;
         let corners = labelled.place.corners(packet.frame.image.size);
-        Truth { label, class, corners, area: labelled.area, ignore: labelled.ignore }
+        let Labelled { area, crowd, difficult, .. } = *labelled;
+        Truth { label, class, corners, area, crowd, difficult }
     }
 
     fn boxes(&mut self, packet: &Packet, mut real: Vec<Truth>) {
@@ -201,7 +215,8 @@ impl Tally {
             let [x1, y1, x2, y2] = object.corners;
             let (class, bbox) = (self.number(&object.label), [x1, y1, x2 - x1, y2 - y1]);
             let area = object.area.unwrap_or(bbox[2] * bbox[3]);
-            self.real.push(coco::Real { image, class, bbox, area, crowd: object.ignore });
+            let (crowd, ignore) = (object.crowd, object.difficult);
+            self.real.push(coco::Real { image, class, bbox, area, crowd, ignore });
         }
         for object in &found {
             let class = self.number(&object.label);
@@ -230,20 +245,20 @@ impl Tally {
         for object in found.iter() {
             let overlap = |r: &Truth| {
                 let [x1, y1, x2, y2] = r.corners;
-                iou(&xywh(&object.bbox), &[x1, y1, x2 - x1, y2 - y1], r.ignore)
+                iou(&xywh(&object.bbox), &[x1, y1, x2 - x1, y2 - y1], r.crowd)
             };
             let fits = |at: &usize| {
-                real[*at].label == object.label && (!taken[*at] || real[*at].ignore) && overlap(&real[*at]) >= 0.5
+                real[*at].label == object.label && (!taken[*at] || real[*at].crowd) && overlap(&real[*at]) >= 0.5
             };
             // What counts before what does not.
             let best = (0..real.len()).filter(fits).max_by(|a, b| {
-                real[*b].ignore.cmp(&real[*a].ignore).then(overlap(&real[*a]).total_cmp(&overlap(&real[*b])))
+                real[*b].ignored().cmp(&real[*a].ignored()).then(overlap(&real[*a]).total_cmp(&overlap(&real[*b])))
             });
             let mut counts = Counts::default();
             match best {
                 Some(at) => {
                     taken[at] = true;
-                    counts.right = u64::from(!real[at].ignore);
+                    counts.right = u64::from(!real[at].ignored());
                 }
                 None => {
                     counts.wrong = 1;
@@ -253,7 +268,7 @@ impl Tally {
             let class = self.number(&object.label);
             self.counts.entry(class).or_default().add(counts);
         }
-        for (object, _) in real.iter().zip(taken).filter(|(object, taken)| !taken && !object.ignore) {
+        for (object, _) in real.iter().zip(taken).filter(|(object, taken)| !taken && !object.ignored()) {
             missed.push(object.object());
             let class = self.number(&object.label);
             self.counts.entry(class).or_default().missed += 1;
@@ -270,11 +285,10 @@ impl Tally {
             return Err(Error::Data(message));
         }
         let names = packet.mask_labels.as_deref().unwrap_or_default();
-        let (confusion, _) = self.confusion.get_or_insert_with(|| {
-            let most = names.len().max(usize::from(*real.iter().filter(|v| **v != UNLABELLED).max().unwrap_or(&0)) + 1);
-            (Confusion::new(most.max(2)), names.to_vec())
-        });
+        // Any class may come in a later picture.
+        let (confusion, _) = self.confusion.get_or_insert_with(|| (Confusion::new(256), names.to_vec()));
         confusion.add(&real, &found.classes, Some(UNLABELLED));
+        self.has_unlabelled |= real.contains(&UNLABELLED);
         let pairs = real.iter().zip(&found.classes).filter(|(real, _)| **real != UNLABELLED);
         let (all, off) = pairs.fold((0u64, 0u64), |(all, off), (a, b)| (all + 1, off + u64::from(a != b)));
         let badness = off as f64 / all.max(1) as f64;
@@ -326,7 +340,7 @@ impl Tally {
                 names.keys().filter_map(|class| Some((*class, voc_ap(*class, &self.real, &self.found)?))).collect();
             let mut total = Counts::default();
             self.counts.values().for_each(|counts| total.add(*counts));
-            let least_score = self.found.iter().map(|found| found.score).fold(1.0, f64::min);
+            let least_score = self.found.iter().map(|found| found.score).fold(f64::INFINITY, f64::min);
             Detection { coco, names, voc, counts: self.counts.clone(), total, least_score }
         });
         if detection.is_none() && self.confusion.is_none() && self.top.count == 0 {
@@ -334,11 +348,25 @@ impl Tally {
                 "the pipeline finds nothing that the labels tell of: boxes, class maps or classes".into(),
             ));
         }
+        let unseen = |labels: &Labels| labels.pictures.keys().filter(|name| !self.seen.contains(*name)).count();
+        let unseen = self.labels.as_ref().map_or(0, unseen) as u64;
+        if let Some(nobody) = self.classes.iter().find(|class| !self.numbers.contains_key(*class)) {
+            return Err(Error::Config(format!("no `{nobody}` is there or was found; `classes` names others")));
+        }
+        let segmentation = match self.confusion {
+            Some((confusion, names)) if confusion.trimmed(0).counts().len() == 1 && self.has_unlabelled => {
+                let message = "all labelled pixels are 0, all others 255, which means: not labelled; write class numbers into the maps, 1 for the first after the background";
+                let _ = names;
+                return Err(Error::Data(message.into()));
+            }
+            other => other.map(|(confusion, names)| (confusion.trimmed(names.len()), names)),
+        };
         Ok(Measured {
             frames: self.frames,
             unlabelled: self.unlabelled,
+            unseen,
             detection,
-            segmentation: self.confusion,
+            segmentation,
             classification: (self.top.count > 0).then_some(self.top),
             worst: self.worst,
         })
@@ -351,10 +379,15 @@ struct Truth {
     class: u16,
     corners: [f64; 4],
     area: Option<f64>,
-    ignore: bool,
+    crowd: bool,
+    difficult: bool,
 }
 
 impl Truth {
+    const fn ignored(&self) -> bool {
+        self.crowd || self.difficult
+    }
+
     fn object(&self) -> Object {
         let [x1, y1, x2, y2] = self.corners.map(|v| v as f32);
         Object { label: self.label.clone(), class: self.class, score: 1.0, bbox: BBox::new(x1, y1, x2, y2) }
@@ -384,7 +417,7 @@ fn voc_ap(class: u64, real: &[coco::Real], found: &[coco::Found]) -> Option<(f64
     let real: Vec<voc::Real> = real
         .iter()
         .filter(|r| r.class == class)
-        .map(|r| voc::Real { image: r.image, bbox: corners(r.bbox), difficult: r.crowd })
+        .map(|r| voc::Real { image: r.image, bbox: corners(r.bbox), difficult: r.crowd || r.ignore })
         .collect();
     let found: Vec<voc::Found> = found
         .iter()

@@ -70,13 +70,16 @@ impl Measured {
         if self.unlabelled > 0 {
             let _ = write!(text, ", {} more without labels", self.unlabelled);
         }
+        if self.unseen > 0 {
+            let _ = write!(text, "; {} labelled pictures were not played, and count for nothing", self.unseen);
+        }
         text.push('\n');
         if let Some(detection) = &self.detection {
             for ((name, value), meaning) in detection.coco.summary.named().into_iter().zip(MEANING) {
                 let _ = writeln!(text, "  {name:6} {}  {meaning}", shown(value));
             }
             text += &table(&CLASS_HEAD, &detection.rows());
-            if detection.least_score > 0.1 {
+            if (0.1..=1.0).contains(&detection.least_score) {
                 let _ = writeln!(
                     text,
                     "The pipeline gives nothing below a score of {:.2}: AP is that of what it gives; for the model's own, lower `min_score` to 0.05 or less.",
@@ -115,7 +118,7 @@ impl Measured {
     /// For programs.
     #[must_use]
     pub fn json(&self) -> Value {
-        let mut all = json!({ "frames": self.frames, "unlabelled": self.unlabelled });
+        let mut all = json!({ "frames": self.frames, "unlabelled": self.unlabelled, "unseen": self.unseen });
         if let Some(detection) = &self.detection {
             let summary: serde_json::Map<String, Value> = detection
                 .coco

@@ -1,6 +1,7 @@
 //! The rows of `jsonl`, read back.
 
 use crate::error::{Error, Result};
+use crate::ops::iou::iou;
 use crate::types::BBox;
 use serde_json::Value;
 use std::path::Path;
@@ -47,12 +48,19 @@ impl Row {
     }
 }
 
-fn object(value: &Value) -> Option<Object> {
+/// An object of a row, as far as it is one.
+pub(super) fn object(value: &Value) -> Option<Object> {
     let number = |at: usize| value["box"][at].as_f64().map(|v| v as f32);
     let class = u16::try_from(value["class"].as_u64()?).ok()?;
     let label = value["label"].as_str().map_or_else(|| class.to_string(), str::to_owned);
     let bbox = BBox::new(number(0)?, number(1)?, number(2)?, number(3)?);
     Some(Object { label, class, score: value["score"].as_f64()?, bbox })
+}
+
+/// How much of two boxes is in both (IoU); all of it if they are the same, also if they have no area.
+#[must_use]
+pub fn overlap(a: &BBox, b: &BBox) -> f32 {
+    if a == b { 1.0 } else { iou(a, b) }
 }
 
 /// Reads rows. A last line without its end was cut by a kill, and is left out.
@@ -61,6 +69,9 @@ fn object(value: &Value) -> Option<Object> {
 /// [`Error::Data`] with the line.
 pub fn read(bytes: &[u8], shown: &str) -> Result<Vec<Row>> {
     let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(&[][..], |end| &bytes[..end]);
+    if whole.is_empty() && !bytes.is_empty() {
+        return Err(Error::Data(format!("{shown}: no whole row of `jsonl` in it")));
+    }
     let mut rows = Vec::new();
     for (index, line) in whole.split(|byte| *byte == b'\n').enumerate() {
         let at = |message: String| Error::Data(format!("{shown}:{}: {message}", index + 1));

@@ -17,8 +17,8 @@ impl Confusion {
         Self { classes, counts: vec![0; classes * classes] }
     }
 
-    /// Counts the pixels of a picture. Those whose real class is `ignore`, or no class, are left out; a found class
-    /// that is none counts as wrong for every class: as none at all.
+    /// Counts the pixels of a picture. Those whose real class is `ignore` are left out, and those where either class is
+    /// beyond the matrix.
     pub fn add(&mut self, real: &[u8], found: &[u8], ignore: Option<u8>) {
         for (&real, &found) in real.iter().zip(found) {
             if Some(real) != ignore && usize::from(real) < self.classes && usize::from(found) < self.classes {
@@ -31,6 +31,15 @@ impl Confusion {
     #[must_use]
     pub fn counts(&self) -> &[u64] {
         &self.counts
+    }
+
+    /// The matrix without the classes beyond the last that is there or found; of at least so many classes.
+    #[must_use]
+    pub fn trimmed(&self, least: usize) -> Self {
+        let used = |class: &usize| self.real(*class) + self.found(*class) > 0.0;
+        let classes = (0..self.classes).rev().find(used).map_or(0, |last| last + 1).max(least).min(self.classes);
+        let row = |real: usize| self.counts[real * self.classes..][..classes].iter().copied();
+        Self { classes, counts: (0..classes).flat_map(row).collect() }
     }
 
     fn hit(&self, class: usize) -> f64 {

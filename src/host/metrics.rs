@@ -37,6 +37,8 @@ pub struct LineMetrics {
     pub expected: AtomicU64,
     /// Processor time of the line's own thread, in microseconds; known at its end.
     pub cpu_micros: AtomicU64,
+    /// How late a source gave its last frame, in microseconds, where frames are to come at a pace.
+    pub late_micros: AtomicU64,
     /// Allocations of the line's own thread while it worked on packets.
     pub allocations: AtomicU64,
     dropped: [AtomicU64; 4],
@@ -60,6 +62,7 @@ impl LineMetrics {
             health: OnceLock::new(),
             expected: AtomicU64::new(0),
             cpu_micros: AtomicU64::new(0),
+            late_micros: AtomicU64::new(0),
             allocations: AtomicU64::new(0),
             dropped: Default::default(),
             latency: histogram(),
@@ -104,6 +107,12 @@ impl LineMetrics {
     pub fn wait_quantile_ms(&self, part: f64) -> f64 {
         let waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
         waits.value_at_quantile(part) as f64 / 1000.0
+    }
+
+    /// Packets that were worked on: those that `every:` and the like left out are not.
+    #[must_use]
+    pub fn worked(&self) -> u64 {
+        self.latency.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// How long the line worked in all.

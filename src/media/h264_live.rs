@@ -117,9 +117,15 @@ impl LiveDecoder {
 }
 
 impl LiveDecoder {
-    /// The picture of this very time, for recordings, which know what was shown; forgets those before it.
-    pub fn take(&mut self, time: Duration) -> Option<Pixels<'_>> {
+    /// Whether the picture of this very time is there; forgets those before it. For recordings, which know what was
+    /// shown.
+    pub fn has(&mut self, time: Duration) -> bool {
         self.waiting.retain(|(other, _)| *other >= time);
+        self.waiting.iter().any(|(other, _)| *other == time)
+    }
+
+    /// The picture of this very time, if it is there.
+    pub fn take(&mut self, time: Duration) -> Option<Pixels<'_>> {
         let at = self.waiting.iter().position(|(other, _)| *other == time)?;
         let frame = &*self.current.insert(self.waiting.remove(at).1);
         Some(Pixels::Yuv(planes(frame, &mut self.narrow), self.how))

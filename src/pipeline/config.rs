@@ -168,16 +168,21 @@ fn name_lines(lines: &mut [Line], faults: &mut Vec<Fault>) {
     let mut taken: Vec<String> = Vec::new();
     for line in lines.iter_mut() {
         if line.id.is_empty() {
-            let same = taken
-                .iter()
-                .filter(|id| *id == line.word || id.strip_prefix(line.word).is_some_and(|rest| rest.starts_with('-')))
-                .count();
-            line.id = if same == 0 { line.word.to_owned() } else { format!("{}-{}", line.word, same + 1) };
+            line.id = default_id(line.word, &taken);
         }
         if taken.contains(&line.id) {
             faults.push(Fault::new(line.place, format!("two lines are called `{}`; give one another `id`", line.id)));
         }
         taken.push(line.id.clone());
+    }
+}
+
+/// The id of a line that has none of its own, below lines of these ids.
+pub(super) fn default_id(word: &str, taken: &[String]) -> String {
+    let same = |id: &&String| *id == word || id.strip_prefix(word).is_some_and(|rest| rest.starts_with('-'));
+    match taken.iter().filter(same).count() {
+        0 => word.to_owned(),
+        more => format!("{word}-{}", more + 1),
     }
 }
 

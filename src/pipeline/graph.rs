@@ -2,7 +2,7 @@
 
 use super::config::{Line, Part, Pipeline, WhenFull};
 use crate::error::{Error, Result};
-use crate::stage::Env;
+use crate::stage::{Env, Outputs};
 use crate::types::{Products, Size};
 use crate::yaml::{Fault, nearest};
 use std::path::{Path, PathBuf};
@@ -313,22 +313,30 @@ impl Builder<'_> {
         let whole = |path: PathBuf| path.canonicalize().or_else(|_| std::path::absolute(&path)).unwrap_or(path);
         let mut used: Vec<(PathBuf, &str)> = Vec::new();
         for line in &self.pipeline.lines {
-            let path = match &line.part {
-                Part::Source(source) => source.reads(self.env).map(whole),
-                Part::Sink(sink) => sink.writes().map(|path| if path == Path::new("-") { path } else { whole(path) }),
-                Part::Stage(_) => None,
+            let paths = match &line.part {
+                Part::Source(source) => source.reads(self.env).into_iter().map(whole).collect(),
+                // Where it writes, not where its YAML says.
+                Part::Sink(sink) => match (sink.writes(), &self.env.outputs) {
+                    (Some(path), Outputs::Named) if path == Path::new("-") => vec![path],
+                    (Some(path), outputs @ (Outputs::Named | Outputs::Folder(_))) => {
+                        vec![whole(outputs.path(&path.to_string_lossy()))]
+                    }
+                    (_, Outputs::Rows(_)) | (None, _) => Vec::new(),
+                },
+                Part::Stage(_) => Vec::new(),
             };
-            let Some(path) = path else { continue };
-            if matches!(line.part, Part::Sink(_)) {
-                // The null device takes what anyone writes.
-                let other = used.iter().find(|(known, _)| *known == path && path != Path::new("/dev/null"));
-                if let Some((_, other)) = other {
-                    let message =
-                        format!("`{}` writes to the file that `{other}` uses too; give it another `path`", line.id);
-                    self.faults.push(Fault::new(line.place, message));
+            for path in paths {
+                if matches!(line.part, Part::Sink(_)) {
+                    // The null device takes what anyone writes.
+                    let other = used.iter().find(|(known, _)| *known == path && path != Path::new("/dev/null"));
+                    if let Some((_, other)) = other {
+                        let message =
+                            format!("`{}` writes to the file that `{other}` uses too; give it another `path`", line.id);
+                        self.faults.push(Fault::new(line.place, message));
+                    }
                 }
+                used.push((path, &line.id));
             }
-            used.push((path, &line.id));
         }
     }
 

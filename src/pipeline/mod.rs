@@ -13,7 +13,7 @@ mod setting;
 pub use config::{Every, Line, Part, Pipeline, QueueSetting, WhenFull};
 pub use graph::{Graph, Node};
 pub use playback::{Origin, Playback, Sinks};
-pub use recorder::{Recorder, Recording};
+pub use recorder::{RecordSettings, Recorder};
 pub use run::{Options, Outcome, Pace, Run, run};
 pub use schema::{card_reference, reference, schema};
 pub use setting::{Setting, shown};

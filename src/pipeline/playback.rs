@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::host::ManualClock;
 use crate::media::flight::{Begin, Entry, Flight};
 use crate::sinks::SINKS;
-use crate::sources::{Faults, Faulty, Recording, Video};
+use crate::sources::{Faults, Faulty, Recording, Start, Video};
 use crate::stage::{Env, SinkConfig, SourceConfig};
 use crate::yaml::{Node, nearest, one_of};
 use std::collections::{HashMap, HashSet};
@@ -20,6 +20,8 @@ pub struct Origin {
     pub source: Option<String>,
     /// A flight's folder, or a video.
     pub path: PathBuf,
+    /// Id that the source had when the flight was recorded, if it was another.
+    pub recorded: Option<String>,
 }
 
 /// How a pipeline is played.
@@ -103,24 +105,30 @@ impl Playback {
                 }
             };
             if targets.is_empty() {
-                let message = format!("{}: say for which source: --from {}={0}", path.display(), ids[0]);
+                let first = ids.first().map_or("", String::as_str);
+                let message = format!("{}: say for which source: --from {first}={0}", path.display());
                 return Err(Error::Config(message));
             }
+            let mut names = HashMap::new();
             for target in targets {
                 let line = &mut pipeline.lines[sources[target]];
-                let place = self.source(&path, flight.as_ref(), &line.id)?;
+                let (place, recorded) = self.source(&path, flight.as_ref(), origin, &line.id)?;
+                names.insert(recorded, line.id.clone());
                 line.part = Part::Source(place);
                 replaced.push(target);
             }
             if let Some(flight) = &flight {
                 compare(&flight.begin, pipeline, env, notes);
                 if self.drops {
-                    options.drops = drops(flight, pipeline, notes)?;
+                    drops(flight, &names, pipeline, &mut options.drops, notes)?;
                 }
-            } else if self.drops {
-                return Err(Error::Config(format!("{}: a video knows of no drops", path.display())));
+            } else if self.drops || self.run.is_some() {
+                let what = if self.drops { "drops" } else { "runs" };
+                return Err(Error::Config(format!("{}: a video knows of no {what}", path.display())));
             }
         }
+        let mut known = HashSet::new();
+        notes.retain(|note| known.insert(note.clone()));
         if let Some(missing) = (0..ids.len()).find(|at| !replaced.contains(at)) {
             let line = &pipeline.lines[sources[missing]];
             let live = matches!(&line.part, Part::Source(source) if source.is_live());
@@ -134,14 +142,36 @@ impl Playback {
         Ok(())
     }
 
-    fn source(&self, path: &Path, flight: Option<&Flight>, id: &str) -> Result<Box<dyn SourceConfig>> {
-        let path = std::path::absolute(path).map_err(|e| Error::io(path, e))?.to_string_lossy().into_owned();
+    /// What takes a source's place, and the id it had when it was recorded.
+    fn source(
+        &self,
+        path: &Path,
+        flight: Option<&Flight>,
+        origin: &Origin,
+        id: &str,
+    ) -> Result<(Box<dyn SourceConfig>, String)> {
+        let text = std::path::absolute(path).map_err(|e| Error::io(path, e))?.to_string_lossy().into_owned();
         let Some(flight) = flight else {
-            return Ok(Box::new(Video { path, frames: None, truth: None, start: Default::default() }));
+            let video = Video { path: text, frames: None, truth: None, start: Start::default() };
+            return Ok((Box::new(video), id.to_owned()));
         };
+        let ids: Vec<&str> = flight.begin.sources.iter().map(|source| source.id.as_str()).collect();
         // The only source of a flight plays the only one of the pipeline, whatever they are called.
-        let source = knows(&flight.begin, id).then(|| id.to_owned());
-        Ok(Box::new(Recording { path, source, run: self.run, frames: None }))
+        let source = match (&origin.recorded, ids.as_slice()) {
+            (Some(recorded), _) if ids.contains(&recorded.as_str()) => recorded.clone(),
+            (None, _) if ids.contains(&id) => id.to_owned(),
+            (None, [only]) => (*only).to_owned(),
+            (wanted, _) => {
+                let wanted = wanted.as_deref().unwrap_or(id);
+                return Err(Error::Config(format!(
+                    "{}: no source `{wanted}` in it, but {}; say which: --from {id}={0}#SOURCE",
+                    path.display(),
+                    one_of(ids)
+                )));
+            }
+        };
+        let recording = Recording::new(text, source.clone(), self.run);
+        Ok((Box::new(recording), source))
     }
 
     fn break_sources(&self, pipeline: &mut Pipeline) -> Result<()> {
@@ -170,7 +200,7 @@ impl Playback {
 }
 
 impl Sinks {
-    /// Takes sinks away; returns the ids of those taken, and the id of the line whose packets the rows are of.
+    /// Takes sinks away; returns the ids of those taken.
     ///
     /// # Errors
     /// [`Error::Config`] if there is no such sink.
@@ -248,23 +278,34 @@ fn compare(begin: &Begin, pipeline: &Pipeline, env: &Env, notes: &mut Vec<String
             begin.cpu
         ));
     }
-    notes.dedup();
 }
 
+/// What lines left out, under the ids that the sources have now.
 fn drops(
     flight: &Flight,
+    names: &HashMap<String, String>,
     pipeline: &Pipeline,
+    found: &mut HashMap<String, HashMap<String, HashSet<u64>>>,
     notes: &mut Vec<String>,
-) -> Result<HashMap<String, HashMap<String, HashSet<u64>>>> {
-    let mut found: HashMap<String, HashMap<String, HashSet<u64>>> = HashMap::new();
-    let (mut entries, mut payload) = (flight.entries(), Vec::new());
+) -> Result<()> {
+    let (mut entries, mut payload, mut unknown) = (flight.entries(), Vec::new(), 0u64);
     while let Some(entry) = entries.next_entry(&mut payload)? {
-        if let Entry::Drop { line, source, seq, .. } = entry {
-            found.entry(line).or_default().entry(source).or_default().insert(seq);
+        match entry {
+            Entry::Drop { line, source, seq, .. } => {
+                let Some(source) = names.get(&source) else { continue };
+                found.entry(line).or_default().entry(source.clone()).or_default().insert(seq);
+            }
+            Entry::Missed { drops, .. } => unknown = unknown.saturating_add(drops),
+            _ => {}
         }
     }
     for id in found.keys().filter(|id| !pipeline.lines.iter().any(|line| line.id == **id)) {
         notes.push(format!("`{id}` left out frames when this was recorded, and is not in this pipeline"));
     }
-    Ok(found)
+    if unknown > 0 {
+        notes.push(format!(
+            "{unknown} frames that lines left out are not noted in the recording: rows may be more than then"
+        ));
+    }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::config::{Part, Pipeline};
 use crate::error::{Error, Result};
-use crate::host::{Clock, DropReason, State, cpu_class};
+use crate::host::{Clock, DropReason, State, Stop, cpu_class, redact_addresses};
 use crate::media::flight::{
     self, Begin, Entry, FlightWriter, FormEntry, FrameEntry, Keep, SourceEntry, TruthEntry, UnitEntry, nanos,
 };
@@ -11,16 +11,16 @@ use crate::stage::{Env, Tap, Unit};
 use crate::types::{CodedForm, Detection, Frame, Packet, Products};
 use crate::yaml::{Node, Value};
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 /// How a recording is made.
 #[derive(Clone, Debug)]
-pub struct Recording {
+pub struct RecordSettings {
     /// The folder.
     pub folder: PathBuf,
     /// How much is kept.
@@ -31,19 +31,64 @@ pub struct Recording {
 
 /// What of a run waits to be written, in bytes; with more of it, live frames are missed.
 const MOST_WAITING: usize = 64 << 20;
+/// What an entry without pixels counts for.
+const SMALL: usize = 512;
 /// How long a disk that failed is left alone.
 const REST: Duration = Duration::from_secs(30);
+/// How often the log tells that the recorder is too slow.
+const TELL: Duration = Duration::from_secs(10);
 
 /// Takes what a run sees to a thread that writes it.
 pub struct Recorder {
     sender: Sender<(Item, Duration)>,
     waiting: Arc<AtomicUsize>,
-    /// Live frames that did not fit, by source.
-    missed: Mutex<BTreeMap<Arc<str>, u64>>,
+    gaps: Mutex<Gaps>,
     counts: Arc<Counts>,
     clock: Arc<dyn Clock>,
+    stop: Stop,
     thread: Mutex<Option<JoinHandle<()>>>,
     run: u64,
+}
+
+/// What is not in the recording and was not told of yet.
+#[derive(Default)]
+struct Gaps {
+    /// By source: frames.
+    frames: BTreeMap<Arc<str>, u64>,
+    /// Sources whose next access unit follows a missing one.
+    units: BTreeSet<Arc<str>>,
+    /// Notes of what lines left out.
+    drops: u64,
+    told: Option<Duration>,
+}
+
+impl Gaps {
+    /// Counts what an item was.
+    fn add(&mut self, item: &Item) {
+        match item {
+            Item::Frame(frame, _) => *self.frames.entry(Arc::clone(&frame.source)).or_default() += 1,
+            Item::Coded(entry, _) => *self.frames.entry(Arc::from(entry.source.as_str())).or_default() += 1,
+            Item::Unit(source, ..) => _ = self.units.insert(Arc::clone(source)),
+            Item::Plain(Entry::Drop { .. }) => self.drops += 1,
+            Item::Plain(_) | Item::End => {}
+        }
+    }
+
+    /// The entries that tell of it.
+    fn entries(&mut self) -> Vec<Entry> {
+        let frames = std::mem::take(&mut self.frames).into_iter();
+        let mut all: Vec<Entry> =
+            frames.map(|(source, frames)| Entry::Missed { source: source.to_string(), frames, drops: 0 }).collect();
+        let drops = std::mem::take(&mut self.drops);
+        if drops > 0 {
+            all.push(Entry::Missed { source: String::new(), frames: 0, drops });
+        }
+        all
+    }
+
+    fn missed(&self) -> u64 {
+        self.frames.values().sum()
+    }
 }
 
 /// What became of it.
@@ -54,20 +99,39 @@ struct Counts {
     bytes: AtomicU64,
 }
 
+/// What a scene knew of a frame.
+type Truth = (Arc<Vec<Detection>>, Option<Arc<[String]>>);
+
 enum Item {
-    Frame(Arc<Frame>, Option<(Arc<Vec<Detection>>, Option<Arc<[String]>>)>),
-    Unit(UnitEntry, Vec<u8>),
+    /// A frame whose pixels are to be coded.
+    Frame(Arc<Frame>, Option<Truth>),
+    /// A frame that came coded; the pixels need not wait.
+    Coded(FrameEntry, Vec<u8>),
+    Unit(Arc<str>, UnitEntry, Vec<u8>),
     Plain(Entry),
     End,
 }
 
 impl Item {
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Frame(frame, _) => frame.image.data.len() + frame.coded.bytes.len(),
-            Self::Unit(_, data) => data.len(),
-            Self::Plain(_) | Self::End => 0,
+    fn of(packet: &Packet) -> Self {
+        let frame = &packet.frame;
+        let truth = packet.truth.as_ref().map(|truth| (Arc::clone(truth), packet.truth_labels.clone()));
+        match frame.coded.form {
+            CodedForm::Unknown => Self::Frame(Arc::clone(frame), truth),
+            CodedForm::Jpeg => Self::Coded(describe(frame, truth.as_ref(), FormEntry::Jpeg), frame.coded.bytes.clone()),
+            CodedForm::Unit(time) => {
+                Self::Coded(describe(frame, truth.as_ref(), FormEntry::Unit(nanos(time))), Vec::new())
+            }
         }
+    }
+
+    fn bytes(&self) -> usize {
+        SMALL
+            + match self {
+                Self::Frame(frame, _) => frame.image.data.len(),
+                Self::Coded(_, data) | Self::Unit(_, _, data) => data.len(),
+                Self::Plain(_) | Self::End => 0,
+            }
     }
 }
 
@@ -94,8 +158,6 @@ fn begin(pipeline: &Pipeline, env: &Env) -> Result<Begin> {
     }
     models.sort();
     models.dedup();
-    let mut secrets = pipeline.document.secrets.clone();
-    passwords(&pipeline.document.root, &mut secrets);
     let file = Path::new(&pipeline.document.file).file_name().unwrap_or_default();
     Ok(Begin {
         format: flight::FORMAT,
@@ -103,24 +165,36 @@ fn begin(pipeline: &Pipeline, env: &Env) -> Result<Begin> {
         run: 0,
         began: humantime::format_rfc3339_seconds(env.clock.wall()).to_string(),
         file: file.to_string_lossy().into_owned(),
-        pipeline: env.secrets.with(secrets).redact(&pipeline.document.text),
+        pipeline: without_secrets(&pipeline.document.root, false).to_string(),
         sources,
         models,
         cpu: cpu_class(),
     })
 }
 
-/// Passwords that stand in the YAML as they are.
-fn passwords(node: &Node, found: &mut Vec<String>) {
+/// The YAML as JSON, without what came out of `${…}`, passwords, and what addresses hold beside host and path. Made of
+/// the values, not of the text, where one value can be written in many ways.
+fn without_secrets(node: &Node, hide: bool) -> serde_json::Value {
     match &node.value {
-        Value::List(list) => list.iter().for_each(|node| passwords(node, found)),
-        Value::Map(entries) => {
-            for (key, value) in entries {
-                found.extend(value.text().filter(|_| key.text() == Some("password")).map(str::to_owned));
-                passwords(value, found);
-            }
+        _ if node.secret || hide => "${…}".into(),
+        Value::Null => serde_json::Value::Null,
+        Value::Bool(value) => (*value).into(),
+        Value::Int(value) => (*value).into(),
+        Value::Float(value) => (*value).into(),
+        Value::Text(text) => {
+            let plain = redact_addresses(text);
+            let end = if plain.contains("://") { plain.find('?') } else { None };
+            end.map_or(plain.clone(), |end| format!("{}?…", &plain[..end])).into()
         }
-        _ => {}
+        Value::List(list) => list.iter().map(|item| without_secrets(item, false)).collect(),
+        Value::Map(entries) => {
+            let entry = |(key, value): &(Node, Node)| {
+                let key = key.text().unwrap_or_default().to_owned();
+                let hide = key == "password";
+                (key, without_secrets(value, hide))
+            };
+            entries.iter().map(entry).collect::<serde_json::Map<_, _>>().into()
+        }
     }
 }
 
@@ -129,7 +203,7 @@ impl Recorder {
     ///
     /// # Errors
     /// As [`FlightWriter::create`].
-    pub fn start(pipeline: &Pipeline, env: &Env, how: &Recording) -> Result<Arc<Self>> {
+    pub fn start(pipeline: &Pipeline, env: &Env, how: &RecordSettings) -> Result<Arc<Self>> {
         let writer = FlightWriter::create(&how.folder, begin(pipeline, env)?, how.keep)?;
         let run = writer.run();
         let (sender, receiver) = unbounded();
@@ -141,54 +215,82 @@ impl Recorder {
             waiting: Arc::clone(&waiting),
             counts: Arc::clone(&counts),
             broken: None,
-            unwritten: BTreeMap::new(),
+            gaps: Gaps::default(),
+            streams: BTreeSet::new(),
             payload: Vec::new(),
-            sizes: 0,
         };
         let thread = std::thread::Builder::new().name("recorder".into()).spawn(move || work.run(&receiver));
         let thread = thread.map_err(|e| Error::io("thread of the recorder", e))?;
         Ok(Arc::new(Self {
             sender,
             waiting,
-            missed: Mutex::default(),
+            gaps: Mutex::default(),
             counts,
             clock: Arc::clone(&env.clock),
+            stop: env.stop.clone(),
             thread: Mutex::new(Some(thread)),
             run,
         }))
     }
 
-    fn send(&self, item: Item) {
-        self.waiting.fetch_add(item.bytes(), Relaxed);
-        // A writer that is gone has said why.
-        let _ = self.sender.send((item, self.clock.now()));
+    fn gaps(&self) -> MutexGuard<'_, Gaps> {
+        self.gaps.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether there is room; if not, a live frame or unit is counted as missed.
-    fn has_room(&self, source: &Arc<str>, bytes: usize) -> bool {
-        let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.waiting.load(Relaxed) + bytes > MOST_WAITING {
-            *missed.entry(Arc::clone(source)).or_default() += 1;
-            return false;
+    /// Whether there is room. Something larger than all the room gets it alone.
+    fn has_room(&self, bytes: usize) -> bool {
+        let waiting = self.waiting.load(Relaxed);
+        waiting == 0 || waiting + bytes <= MOST_WAITING
+    }
+
+    /// Whether nobody writes any more: the thread is gone.
+    fn is_over(&self) -> bool {
+        self.thread.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Hands an item over, or counts it as missing.
+    fn send(&self, mut item: Item) {
+        let bytes = item.bytes();
+        let mut gaps = self.gaps();
+        if !self.has_room(bytes) && !matches!(item, Item::End) {
+            gaps.add(&item);
+            return;
         }
-        if let Some(frames) = missed.remove(source) {
-            drop(missed);
-            self.counts.missed.fetch_add(frames, Relaxed);
-            tracing::warn!(line = &**source, "the recorder is too slow: {frames} frames are not in the recording");
-            self.send(Item::Plain(Entry::Missed { source: source.to_string(), frames }));
+        let missed = gaps.missed();
+        let now = self.clock.now();
+        if missed > 0 {
+            self.counts.missed.fetch_add(missed, Relaxed);
+            if gaps.told.is_none_or(|told| now.saturating_sub(told) > TELL) {
+                gaps.told = Some(now);
+                tracing::warn!("the recorder is too slow: {missed} frames are not in the recording");
+            }
         }
-        true
+        if let Item::Unit(source, unit, _) = &mut item {
+            unit.lost |= gaps.units.remove(source);
+        }
+        // Under the lock, so that what is told of stays in order.
+        for entry in gaps.entries() {
+            self.pass(Item::Plain(entry), now);
+        }
+        self.pass(item, now);
+    }
+
+    fn pass(&self, item: Item, now: Duration) {
+        let bytes = item.bytes();
+        self.waiting.fetch_add(bytes, Relaxed);
+        if self.sender.send((item, now)).is_err() {
+            self.waiting.fetch_sub(bytes, Relaxed);
+        }
     }
 
     /// Writes what waits and ends the recording. Returns a sentence about it.
     pub fn finish(&self) -> String {
         self.send(Item::End);
-        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            // A panic there was caught by nobody and has been printed.
-            let _ = thread.join();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            return format!("recording run {} failed: a fault of ocelli; what was written before is whole", self.run);
         }
-        let left: u64 = self.missed.lock().unwrap_or_else(PoisonError::into_inner).values().sum();
-        let missed = self.counts.missed.load(Relaxed) + left;
+        let missed = self.counts.missed.load(Relaxed);
         let missed = if missed > 0 { format!(", {missed} missed") } else { String::new() };
         let (frames, bytes) = (self.counts.frames.load(Relaxed), self.counts.bytes.load(Relaxed));
         format!("recorded run {}: {frames} frames{missed}, {:.1} MB", self.run, bytes as f64 / 1e6)
@@ -197,39 +299,24 @@ impl Recorder {
 
 impl Tap for Recorder {
     fn frame(&self, packet: &Packet, live: bool) {
-        let frame = &packet.frame;
-        let bytes = frame.image.data.len();
-        if live {
-            if !self.has_room(&frame.source, bytes) {
-                return;
-            }
-        } else {
-            // A recording waits for nobody, so it may wait for us.
-            while self.waiting.load(Relaxed) + bytes > MOST_WAITING {
-                std::thread::sleep(Duration::from_millis(1));
-            }
+        let item = Item::of(packet);
+        // A recording waits for nobody, so it may wait for us.
+        while !live && !self.has_room(item.bytes()) && !self.stop.is_requested() && !self.is_over() {
+            std::thread::sleep(Duration::from_millis(1));
         }
-        let truth = packet.truth.as_ref().map(|truth| (Arc::clone(truth), packet.truth_labels.clone()));
-        self.send(Item::Frame(Arc::clone(frame), truth));
+        self.send(item);
     }
 
     fn unit(&self, source: &Arc<str>, unit: &Unit<'_>) {
-        // What a missed unit costs is found out when it is replayed: its decoder waits for the next key picture.
-        let lost = unit.lost || self.missed.lock().unwrap_or_else(PoisonError::into_inner).contains_key(source);
-        if self.has_room(source, unit.data.len()) {
-            let entry = UnitEntry { source: source.to_string(), time_ns: nanos(unit.time), key: unit.key, lost };
-            self.send(Item::Unit(entry, unit.data.to_vec()));
-        }
+        let (time_ns, key, lost) = (nanos(unit.time), unit.key, unit.lost);
+        let entry = UnitEntry { source: source.to_string(), time_ns, key, lost };
+        self.send(Item::Unit(Arc::clone(source), entry, unit.data.to_vec()));
     }
 
     fn state(&self, source: &Arc<str>, state: State, reason: &str) {
         let (state, reason) = (state.word().to_owned(), reason.to_owned());
-        self.send(Item::Plain(Entry::State {
-            source: source.to_string(),
-            at_ns: nanos(self.clock.now()),
-            state,
-            reason,
-        }));
+        let at_ns = nanos(self.clock.now());
+        self.send(Item::Plain(Entry::State { source: source.to_string(), at_ns, state, reason }));
     }
 
     fn dropped(&self, line: &str, source: &Arc<str>, seq: u64, reason: DropReason) {
@@ -252,47 +339,42 @@ struct Work {
     counts: Arc<Counts>,
     /// Since when the disk fails.
     broken: Option<Duration>,
-    /// Frames that came while it did, by source.
-    unwritten: BTreeMap<Arc<str>, u64>,
+    /// What came while it did.
+    gaps: Gaps,
+    /// Sources of H.264: what a disk that fails takes from them, the pictures after it need.
+    streams: BTreeSet<Arc<str>>,
     payload: Vec<u8>,
-    /// Bytes written.
-    sizes: u64,
 }
 
 impl Work {
     fn run(mut self, receiver: &Receiver<(Item, Duration)>) {
-        while let Ok((item, at)) = receiver.recv() {
+        while let Ok((mut item, at)) = receiver.recv() {
             let bytes = item.bytes();
             let ended = matches!(item, Item::End);
-            let done = if self.broken.is_some_and(|since| at.saturating_sub(since) < REST) {
+            let rests = self.broken.is_some_and(|since| at.saturating_sub(since) < REST) && !ended;
+            let done = if rests {
                 self.leave_out(&item);
                 Ok(())
-            } else if ended {
-                self.writer.finish(at)
             } else {
-                let done = self.write(&item, at);
-                if done.is_err() {
-                    self.leave_out(&item);
-                }
+                let done = self.write(&mut item, at);
                 // Nothing waits: what is in the buffer should outlive us.
                 done.and_then(|()| if receiver.is_empty() { self.writer.flush(at) } else { Ok(()) })
             };
             self.waiting.fetch_sub(bytes, Relaxed);
             match done {
                 Err(error) => {
-                    tracing::warn!(
-                        "the recording stops, the run goes on: {error}; trying again in {} s",
-                        REST.as_secs()
-                    );
+                    self.leave_out(&item);
+                    // Also what stood in the buffer is gone.
+                    self.gaps.units.extend(self.streams.iter().cloned());
+                    if self.broken.is_none() || ended {
+                        let again = if ended { String::new() } else { format!("; trying every {} s", REST.as_secs()) };
+                        tracing::warn!("the recording stops, the run goes on: {error}{again}");
+                    }
                     self.broken = Some(at);
                 }
-                Ok(()) if self.broken.is_some_and(|since| at.saturating_sub(since) >= REST) => {
-                    tracing::info!("the recording goes on");
-                    self.broken = None;
-                }
+                Ok(()) if !rests && self.broken.take().is_some() => tracing::info!("the recording goes on"),
                 Ok(()) => {}
             }
-            self.counts.bytes.store(self.sizes, Relaxed);
             if ended {
                 return;
             }
@@ -300,70 +382,79 @@ impl Work {
     }
 
     fn leave_out(&mut self, item: &Item) {
-        if let Item::Frame(frame, _) = item {
-            *self.unwritten.entry(Arc::clone(&frame.source)).or_default() += 1;
-            self.counts.missed.fetch_add(1, Relaxed);
-        }
+        self.gaps.add(item);
+        self.counts.missed.fetch_add(u64::from(matches!(item, Item::Frame(..) | Item::Coded(..))), Relaxed);
     }
 
-    fn write(&mut self, item: &Item, at: Duration) -> Result<()> {
-        while let Some((source, frames)) = self.unwritten.pop_first() {
-            let entry = Entry::Missed { source: source.to_string(), frames };
-            if let Err(error) = self.writer.push(&entry, &[], at) {
-                self.unwritten.insert(source, frames);
-                return Err(error);
-            }
+    fn write(&mut self, item: &mut Item, at: Duration) -> Result<()> {
+        for entry in self.gaps.entries() {
+            self.push(&entry, &[], at)?;
         }
         match item {
             Item::Frame(frame, truth) => {
                 let form = self.encode(frame)?;
-                let payload = if form == FormEntry::Jpeg { &frame.coded.bytes } else { &self.payload };
-                let entry = Entry::Frame(describe(frame, truth.as_ref(), form));
-                self.writer.push(&entry, payload, at)?;
+                let payload = std::mem::take(&mut self.payload);
+                let done = self.push(&Entry::Frame(describe(frame, truth.as_ref(), form)), &payload, at);
+                self.payload = payload;
+                done?;
                 self.counts.frames.fetch_add(1, Relaxed);
-                self.sizes += payload.len() as u64;
+                Ok(())
             }
-            Item::Unit(unit, data) => {
-                self.writer.push(&Entry::Unit(unit.clone()), data, at)?;
-                self.sizes += data.len() as u64;
+            Item::Coded(entry, data) => {
+                self.push(&Entry::Frame(entry.clone()), data, at)?;
+                self.counts.frames.fetch_add(1, Relaxed);
+                Ok(())
             }
-            Item::Plain(entry) => self.writer.push(entry, &[], at)?,
-            Item::End => {}
+            Item::Unit(source, unit, data) => {
+                unit.lost |= self.gaps.units.remove(source);
+                self.streams.insert(Arc::clone(source));
+                self.push(&Entry::Unit(unit.clone()), data, at)
+            }
+            Item::Plain(entry) => self.push(entry, &[], at),
+            Item::End => self.writer.finish(at),
         }
+    }
+
+    fn push(&mut self, entry: &Entry, payload: &[u8], at: Duration) -> Result<()> {
+        self.writer.push(entry, payload, at)?;
+        self.counts.bytes.fetch_add(payload.len() as u64, Relaxed);
         Ok(())
     }
 
-    /// Puts the pixels into `payload`, unless they came coded.
+    /// Puts the pixels into `payload`.
     fn encode(&mut self, frame: &Frame) -> Result<FormEntry> {
         self.payload.clear();
-        match (frame.coded.form, self.jpeg) {
-            (CodedForm::Jpeg, _) => Ok(FormEntry::Jpeg),
-            (CodedForm::Unit(time), _) => Ok(FormEntry::Unit(nanos(time))),
-            (CodedForm::Unknown, Some(quality)) => {
-                jpeg::encode(&frame.image, quality, &mut self.payload).map(|()| FormEntry::Remade)
-            }
-            (CodedForm::Unknown, None) => png::encode_fast(&frame.image, &mut self.payload).map(|()| FormEntry::Png),
+        match self.jpeg {
+            Some(quality) => jpeg::encode(&frame.image, quality, &mut self.payload).map(|()| FormEntry::Remade),
+            None => png::encode_fast(&frame.image, &mut self.payload).map(|()| FormEntry::Png),
         }
     }
 }
 
-fn describe(
-    frame: &Frame,
-    truth: Option<&(Arc<Vec<Detection>>, Option<Arc<[String]>>)>,
-    form: FormEntry,
-) -> FrameEntry {
-    let wall = frame.wall.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| nanos(time).cast_signed());
+fn describe(frame: &Frame, truth: Option<&Truth>, form: FormEntry) -> FrameEntry {
+    let signed = |time: Duration| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
+    let wall_ns = frame.wall.duration_since(SystemTime::UNIX_EPOCH).map_or_else(|e| -signed(e.duration()), signed);
     let truth = truth.map(|(truth, labels)| TruthEntry {
         labels: labels.as_deref().unwrap_or_default().to_vec(),
         boxes: truth.iter().map(|d| (d.class, [d.bbox.x1, d.bbox.y1, d.bbox.x2, d.bbox.y2])).collect(),
     });
-    FrameEntry {
-        source: frame.source.to_string(),
-        seq: frame.seq,
-        pts_ns: nanos(frame.pts),
-        wall_ns: wall,
-        name: frame.name.clone(),
-        form,
-        truth,
+    let (source, name) = (frame.source.to_string(), frame.name.clone());
+    FrameEntry { source, seq: frame.seq, pts_ns: nanos(frame.pts), wall_ns, name, form, truth }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::yaml::Document;
+
+    #[test]
+    fn secrets_are_hidden_however_they_are_written() {
+        let text = "pipeline:\n- rtsp: { url: 'rtsp://me:one@cam/x?pwd=two', user: me, password: \"th\\\"ree\" }\n- exec: { command: [curl, '${X}'] }\n";
+        let document = Document::parse("t.yaml", text.into(), |_| Ok("four".into())).unwrap();
+        let shown = without_secrets(&document.root, false).to_string();
+        assert_eq!(
+            shown,
+            r#"{"pipeline":[{"rtsp":{"password":"${…}","url":"rtsp://…@cam/x?…","user":"me"}},{"exec":{"command":["curl","${…}"]}}]}"#
+        );
     }
 }

@@ -10,7 +10,7 @@ use crate::types::Packet;
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -89,6 +89,8 @@ struct Worker {
     delay: Delay,
     pace: Option<Pace>,
     frames: Option<u64>,
+    /// The `pts` that the pace begins with: that of the first frame of all sources.
+    first_pts: Arc<OnceLock<Duration>>,
     virtual_clock: Option<Arc<ManualClock>>,
 }
 
@@ -168,6 +170,7 @@ impl Run {
             incoming.push(Inbox::new(receivers, rule, gone, Arc::clone(&metrics.lines[index])));
         }
         let mut threads = Vec::new();
+        let first_pts = Arc::<OnceLock<Duration>>::default();
         let started = Instant::now();
         let parts = pipeline.lines.iter().zip(jobs).zip(incoming.into_iter().zip(outgoing));
         for (index, ((line, job), (inbox, edges))) in parts.enumerate().collect::<Vec<_>>().into_iter().rev() {
@@ -183,6 +186,7 @@ impl Run {
                 delay: Delay::new(options, line, index),
                 pace: options.pace,
                 frames: options.frames,
+                first_pts: Arc::clone(&first_pts),
                 virtual_clock: options.clock.clone(),
             };
             let gate = Gate::new(line, worker.live, options);
@@ -216,6 +220,10 @@ impl Run {
         };
         Outcome { metrics: self.metrics, elapsed: self.started.elapsed(), result }
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn merge_rule(graph: &Graph, index: usize) -> Merge {
@@ -322,11 +330,14 @@ impl Worker {
             }
             let due = match self.pace {
                 None => Duration::ZERO,
-                Some(Pace::Real) => pts,
+                Some(Pace::Real) => pts.saturating_sub(*self.first_pts.get_or_init(|| pts)),
                 Some(Pace::Rate(rate)) => Duration::from_secs_f64(count as f64 / rate),
             };
             while began.elapsed() < due && !self.stop.is_requested() {
                 std::thread::sleep(due.saturating_sub(began.elapsed()).min(Duration::from_millis(100)));
+            }
+            if self.pace.is_some() {
+                self.metrics.late_micros.store(micros(began.elapsed().saturating_sub(due)), Relaxed);
             }
             count += 1;
             if let Some(tap) = &self.reader.tap {

@@ -1,6 +1,6 @@
 //! Changes of single settings: `detect.min_score=0.4`, and rows of them for sweeps.
 
-use super::config::COMMON;
+use super::config::{COMMON, default_id};
 use crate::error::{Error, Result};
 use crate::yaml::{self, Document, Node, Value, nearest, one_of};
 
@@ -33,9 +33,10 @@ impl Setting {
         if path.is_empty() || path.iter().any(String::is_empty) {
             return Err(shape());
         }
-        let values = match value.split_once("..") {
-            Some((from, rest)) => range(from, rest).ok_or_else(shape)?,
-            None if value.starts_with(['[', '{', '"', '\'']) => vec![parse(value)?],
+        let quoted = value.starts_with(['[', '{', '"', '\'']);
+        let values = match range(value)?.filter(|_| !quoted) {
+            Some(values) => values,
+            None if quoted => vec![parse(value)?],
             None => value.split(',').map(|one| parse(one.trim())).collect::<Result<_, _>>()?,
         };
         Ok(Self { line, path, values })
@@ -53,7 +54,7 @@ impl Setting {
     /// [`Error::Config`] if there is no such line.
     pub fn apply(&self, document: &mut Document, value: &Node) -> Result<()> {
         let mut lines = lines(&mut document.root);
-        let names: Vec<String> = lines.iter().map(|line| name_of(line)).collect();
+        let names = names(&lines);
         let Some(at) = names.iter().position(|name| *name == self.line) else {
             let known = names.iter().map(String::as_str);
             let hint = nearest(&self.line, known.clone())
@@ -105,40 +106,55 @@ fn lines(root: &mut Node) -> Vec<&mut Node> {
     }
 }
 
-/// The line's `id`, or its word.
-fn name_of(line: &Node) -> String {
-    let Value::Map(entries) = &line.value else { return line.text().unwrap_or_default().to_owned() };
+/// The ids of lines, as the pipeline itself gives them.
+fn names(lines: &[&mut Node]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for line in lines {
+        let (id, word) = name_of(line);
+        names.push(if id.is_empty() { default_id(&word, &names) } else { id });
+    }
+    names
+}
+
+/// The line's `id`, if it has one, and its word.
+fn name_of(line: &Node) -> (String, String) {
+    let Value::Map(entries) = &line.value else { return (String::new(), line.text().unwrap_or_default().to_owned()) };
     let id = entries.iter().find(|(key, _)| key.text() == Some("id")).and_then(|(_, id)| id.text());
     let word = entries.iter().find_map(|(key, _)| key.text().filter(|word| !COMMON.contains(word)));
-    id.or(word).unwrap_or_default().to_owned()
+    (id.unwrap_or_default().to_owned(), word.unwrap_or_default().to_owned())
 }
 
 fn parse(text: &str) -> Result<Node, String> {
     yaml::parse(text).map_err(|fault| format!("`{text}`: {}", fault.message))
 }
 
-/// `0.3` and `0.7:0.05`.
-fn range(from: &str, rest: &str) -> Option<Vec<Node>> {
-    let (to, step) = rest.split_once(':')?;
+/// `0.3..0.7:0.05`; `None` if the text is no range of numbers.
+fn range(text: &str) -> Result<Option<Vec<Node>>, String> {
+    let parts = text.split_once("..").map(|(from, rest)| (from, rest.split_once(':').unwrap_or((rest, ""))));
+    let Some((from, (to, step))) = parts else { return Ok(None) };
     let number = |text: &str| text.trim().parse::<f64>().ok().filter(|v| v.is_finite());
-    let (start, end, step_size) = (number(from)?, number(to)?, number(step)?);
+    let (Some(start), Some(end)) = (number(from), number(to)) else { return Ok(None) };
+    let step_size = number(step).ok_or_else(|| format!("`{text}`: how far apart? write {from}..{to}:STEP"))?;
     let count = (end - start) / step_size;
     if !(0.0..MOST as f64).contains(&count) {
-        return None;
+        return Err(format!("`{text}`: the step must lead from one end to the other in less than {MOST} values"));
     }
-    let whole = [from, to, step].iter().all(|text| text.trim().parse::<i64>().is_ok());
-    let digits = [from, step].iter().map(|text| text.split_once('.').map_or(0, |(_, d)| d.trim().len())).max()?;
+    let texts = [from, to, step].map(str::trim);
+    let whole = texts.iter().all(|text| text.parse::<i64>().is_ok());
+    // As a person would write it: 0.35, not 0.35000000000000003.
+    let decimals = |text: &str| text.split_once('.').map_or(0, |(_, digits)| digits.len());
+    let plain = texts.iter().all(|text| !text.contains(['e', 'E']));
+    let digits = plain.then(|| decimals(texts[0]).max(decimals(texts[2])));
     let value = |index: usize| {
         let value = start + index as f64 * step_size;
-        // As a person would write it: 0.35, not 0.35000000000000003.
-        if whole {
-            Value::Int(value as i64)
-        } else {
-            Value::Float(format!("{value:.digits$}").parse().unwrap_or(value))
+        match digits {
+            _ if whole => Value::Int(value as i64),
+            Some(digits) => Value::Float(format!("{value:.digits$}").parse().unwrap_or(value)),
+            None => Value::Float(value),
         }
     };
     // Both ends are meant, whatever the rounding of the step.
-    Some((0..=(count + 1e-9) as usize).map(|index| Node { value: value(index), ..Node::null() }).collect())
+    Ok(Some((0..=(count + 1e-9) as usize).map(|index| Node { value: value(index), ..Node::null() }).collect()))
 }
 
 /// A value for people.
@@ -169,24 +185,28 @@ mod tests {
         assert_eq!(values("a.b=1..5:2"), ["1", "3", "5"]);
         assert_eq!(values("nms.iou=0.4,0.6"), ["0.4", "0.6"]);
         assert_eq!(values("detect.classes=[person, car]"), ["[person, car]"]);
-        for bad in ["x", "x=1", "x.=1", "a.b=0..1", "a.b=1..0:0.1", "a.b=0..1:0"] {
+        assert_eq!(values("a.b=0..2e-3:1e-3"), ["0", "0.001", "0.002"]);
+        assert_eq!(values("video.path=../a.mp4"), ["../a.mp4"]);
+        assert_eq!(values("jsonl.path=\"0..1\""), ["0..1"]);
+        for bad in ["x", "x=1", "x.=1", "a.b=0..1", "a.b=1..0:0.1", "a.b=0..1:0", "a.b=0..1:1e-9"] {
             assert!(Setting::parse(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn a_setting_reaches_its_line_whatever_its_form() {
-        let text = "pipeline:\n- { id: cam, scene: { frames: 3 } }\n- nms\n- { jsonl: { empty: true }, every: 2 }\n";
+        let text =
+            "pipeline:\n- { id: cam, scene: { frames: 3 } }\n- nms\n- nms\n- { jsonl: { empty: true }, every: 2 }\n";
         let mut document = Document::parse("t.yaml", text.into(), |_| Err(String::new())).unwrap();
         for (change, bad) in
-            [("cam.frames=9", false), ("nms.iou=0.3", false), ("jsonl.every=5", false), ("jsnol.every=5", true)]
+            [("cam.frames=9", false), ("nms-2.iou=0.3", false), ("jsonl.every=5", false), ("jsnol.every=5", true)]
         {
             let setting = Setting::parse(change).unwrap();
             let done = setting.apply(&mut document, &setting.values[0]);
             assert_eq!(done.is_err(), bad, "{change}");
         }
         let pipeline = Pipeline::of(document).unwrap_or_else(|e| panic!("{e}"));
-        assert!(matches!(pipeline.lines[1].part, Part::Stage(_)));
-        assert_eq!(format!("{:?}", pipeline.lines[2].every), "Some(Packets(5))");
+        assert!(matches!(pipeline.lines[2].part, Part::Stage(_)));
+        assert_eq!(format!("{:?}", pipeline.lines[3].every), "Some(Packets(5))");
     }
 }

@@ -24,7 +24,7 @@ pub struct Jsonl {
     /// Also write frames in which nothing was found.
     #[serde(default = "yes")]
     pub empty: bool,
-    /// Also write what is really there; only a `scene` knows.
+    /// Also write what is really there, where the source knows: a `scene`, a recording of one, a `video` with `truth`.
     #[serde(default)]
     pub truth: bool,
 }

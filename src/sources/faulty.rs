@@ -141,6 +141,14 @@ impl Faults {
         }
     }
 
+    /// A frame for which a fault was meant, and which is not among so many.
+    #[must_use]
+    pub fn after(&self, count: u64) -> Option<u64> {
+        let all = [&self.drop, &self.corrupt, &self.slow, &self.freeze, &self.unplug, &self.time_jump];
+        let at = |when: &When| if let When::At(frames) = when { frames.iter().max().copied() } else { None };
+        all.into_iter().filter_map(at).max().filter(|frame| *frame >= count)
+    }
+
     fn damage(&self, frame: u64, image: &mut Image) {
         let stride = image.stride();
         let rows = image.size.height as usize;
@@ -179,7 +187,7 @@ impl SourceConfig for Faulty {
         self.inner.frame_size(env)
     }
 
-    fn reads(&self, env: &Env) -> Option<PathBuf> {
+    fn reads(&self, env: &Env) -> Vec<PathBuf> {
         self.inner.reads(env)
     }
 
@@ -211,6 +219,7 @@ impl SourceConfig for Faulty {
             frames: Pool::new(),
             as_live: self.as_live,
             gone_until: None,
+            told: false,
         }))
     }
 }
@@ -328,33 +337,42 @@ struct FaultyRecording {
     as_live: bool,
     /// Media time before which frames are lost.
     gone_until: Option<Duration>,
+    /// Whether it was told of faults that never came.
+    told: bool,
 }
 
 impl Source for FaultyRecording {
     fn next(&mut self) -> Result<Option<Packet>> {
         loop {
-            let Some(mut packet) = self.inner.next()? else { return Ok(None) };
+            let Some(mut packet) = self.inner.next()? else {
+                if let Some(late) = self.faults.after(self.count).filter(|_| !std::mem::replace(&mut self.told, true)) {
+                    tracing::warn!("`faulty` of frame {late} never came: there were {} frames", self.count);
+                }
+                return Ok(None);
+            };
             let (faults, frame) = (&self.faults, self.count);
             self.count += 1;
             let happens = |when, kind| faults.happens(when, kind, frame);
+            if happens(&faults.time_jump, 1) {
+                self.jumped += faults.jump_by.0;
+            }
             if self.as_live {
+                let pts = packet.frame.pts;
+                let was_gone = self.gone_until.is_some_and(|until| pts < until);
                 let outages = [
                     (happens(&faults.unplug, 2), faults.unplug_for),
                     (happens(&faults.freeze, 3), faults.freeze_for),
                     (happens(&faults.slow, 4), faults.slow_by),
                 ];
-                let pts = packet.frame.pts;
-                for (_, time) in outages.iter().filter(|(happens, _)| *happens) {
+                for (_, time) in outages.iter().filter(|(happens, _)| *happens && !was_gone) {
                     self.gone_until = self.gone_until.max(Some(pts + time.0));
                 }
-                if self.gone_until.is_some_and(|until| pts < until) {
+                // An unplugged camera loses this frame, too; a slow or frozen one gives it late.
+                if was_gone || outages[0].0 {
                     continue;
                 }
             } else if happens(&faults.unplug, 2) {
                 return Err(Error::Device(format!("frame {frame}: unplugged by `faulty`")));
-            }
-            if happens(&faults.time_jump, 1) {
-                self.jumped += faults.jump_by.0;
             }
             let waits = [(happens(&faults.freeze, 3), faults.freeze_for), (happens(&faults.slow, 4), faults.slow_by)];
             for (_, time) in waits.iter().filter(|(happens, _)| *happens && !self.as_live) {

@@ -5,7 +5,7 @@ use crate::media::flight::{Flight, SourceEntry, SourceFrames, TruthEntry};
 use crate::stage::{Env, Source, SourceConfig};
 use crate::types::{BBox, Detection, Frame, Image, Packet, Pool, Products, Size};
 use serde::Deserialize;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 /// The frames of a source as `ocelli record` kept them: the same pixels, numbers and times. `ocelli replay` puts it in
@@ -26,32 +26,46 @@ pub struct Recording {
     /// Stop after so many frames.
     #[serde(default)]
     pub frames: Option<u64>,
+    /// What the folder holds: looked at once.
+    #[serde(skip)]
+    known: OnceLock<Known>,
+}
+
+#[derive(Clone, Debug)]
+struct Known {
+    flight: Flight,
+    source: SourceEntry,
+    size: Option<Size>,
 }
 
 impl Recording {
-    fn flight(&self, env: &Env) -> Result<(Flight, String)> {
+    /// A source of a flight.
+    #[must_use]
+    pub const fn new(path: String, source: String, run: Option<u64>) -> Self {
+        Self { path, source: Some(source), run, frames: None, known: OnceLock::new() }
+    }
+
+    fn known(&self, env: &Env) -> Result<&Known> {
+        if let Some(known) = self.known.get() {
+            return Ok(known);
+        }
         let path = env.input_path(&self.path);
         let flight = Flight::open(&path, self.run)?;
-        let ids: Vec<&str> = flight.begin.sources.iter().map(|source| source.id.as_str()).collect();
-        let id = match &self.source {
-            Some(id) if ids.contains(&id.as_str()) => id.clone(),
-            None if ids.len() == 1 => ids[0].to_owned(),
-            wanted => {
-                let wanted =
-                    wanted.as_ref().map_or("a `source` must be named".to_owned(), |id| format!("no source `{id}`"));
-                let known = crate::yaml::one_of(ids);
-                return Err(Error::Config(format!("{}: {wanted}; there is {known}", path.display())));
-            }
+        let sources = &flight.begin.sources;
+        let source = match &self.source {
+            Some(id) => sources.iter().find(|source| source.id == *id),
+            None => sources.first().filter(|_| sources.len() == 1),
         };
-        Ok((flight, id))
-    }
-}
-
-impl Recording {
-    /// The source that was recorded.
-    fn was(&self, env: &Env) -> Option<SourceEntry> {
-        let (flight, id) = self.flight(env).ok()?;
-        flight.begin.sources.into_iter().find(|source| source.id == id)
+        let Some(source) = source.cloned() else {
+            let known = crate::yaml::one_of(sources.iter().map(|source| source.id.as_str()));
+            let wanted = self.source.as_ref();
+            let wanted = wanted.map_or("a `source` must be named".to_owned(), |id| format!("no source `{id}`"));
+            return Err(Error::Config(format!("{}: {wanted}; there is {known}", path.display())));
+        };
+        let mut image = Image::default();
+        let first = flight.frames(&source.id).next_frame(&mut image);
+        let size = first.ok().flatten().map(|_| image.size);
+        Ok(self.known.get_or_init(|| Known { flight, source, size }))
     }
 }
 
@@ -61,29 +75,31 @@ impl SourceConfig for Recording {
     }
 
     fn forgives(&self, env: &Env) -> bool {
-        self.was(env).is_some_and(|source| source.live)
+        self.known(env).is_ok_and(|known| known.source.live)
     }
 
     fn gives(&self, env: &Env) -> Products {
-        if self.was(env).is_some_and(|source| source.truth) { Products::TRUTH } else { Products::empty() }
+        let truth = self.known(env).is_ok_and(|known| known.source.truth);
+        if truth { Products::TRUTH } else { Products::empty() }
     }
 
     fn frame_size(&self, env: &Env) -> Option<Size> {
-        let (flight, id) = self.flight(env).ok()?;
-        let mut image = Image::default();
-        flight.frames(&id).next_frame(&mut image).ok()?.map(|_| image.size)
+        self.known(env).ok()?.size
     }
 
     fn check(&self, env: &Env) -> Result<()> {
-        self.flight(env).map(|_| ())
+        self.known(env).map(|_| ())
     }
 
     fn open(&self, env: &Env, id: &Arc<str>) -> Result<Box<dyn Source>> {
-        let (flight, source) = self.flight(env)?;
+        let Known { flight, source, .. } = self.known(env)?;
         Ok(Box::new(Playing {
             frames_left: self.frames.unwrap_or(u64::MAX),
             shown: env.input_path(&self.path).display().to_string(),
-            reader: flight.frames(&source),
+            reader: flight.frames(&source.id),
+            run: flight.begin.run,
+            runs: flight.runs.clone(),
+            count: 0,
             id: Arc::clone(id),
             frames: Pool::new(),
             labels: None,
@@ -99,6 +115,9 @@ struct Playing {
     id: Arc<str>,
     frames: Pool<Frame>,
     labels: Option<Arc<[String]>>,
+    run: u64,
+    runs: Vec<u64>,
+    count: u64,
     told: bool,
 }
 
@@ -139,11 +158,21 @@ impl Source for Playing {
         let frame = frame.map_err(|e| e.at(&self.shown))?;
         let Some(entry) = read else {
             let left_out = self.reader.left_out();
-            if left_out > 0 && !std::mem::replace(&mut self.told, true) {
-                tracing::warn!(line = &*self.id, "{left_out} frames before the first key picture were left out");
+            if !std::mem::replace(&mut self.told, true) {
+                if left_out > 0 {
+                    tracing::warn!(line = &*self.id, "{left_out} frames whose key picture is not there were left out");
+                }
+                if self.count == 0 {
+                    let runs: Vec<String> = self.runs.iter().map(u64::to_string).collect();
+                    let message =
+                        format!("run {} holds no picture of it; there are runs {}", self.run, runs.join(", "));
+                    // Not of the kind that costs a frame and goes on.
+                    return Err(Error::Config(message).at(&self.shown));
+                }
             }
             return Ok(None);
         };
+        self.count += 1;
         let mut packet = Packet::new(frame);
         if let Some(truth) = &entry.truth {
             packet.truth_labels = Some(self.labels(truth));

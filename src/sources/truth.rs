@@ -36,7 +36,7 @@ impl Truth {
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
         let (mut frames, mut labels) = (HashMap::new(), Vec::new());
-        for (index, line) in text.lines().enumerate() {
+        for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let row: Row = serde_json::from_str(line).map_err(|e| {
                 let message = format!("{}:{}: no row with a `seq` and a `truth`: {e}", path.display(), index + 1);
                 Error::Data(message)

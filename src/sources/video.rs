@@ -43,8 +43,8 @@ impl SourceConfig for Video {
         video::open(&env.input_path(&self.path)).ok().map(|reader| reader.size())
     }
 
-    fn reads(&self, env: &Env) -> Option<PathBuf> {
-        Some(env.input_path(&self.path))
+    fn reads(&self, env: &Env) -> Vec<PathBuf> {
+        std::iter::once(&self.path).chain(&self.truth).map(|path| env.input_path(path)).collect()
     }
 
     fn check(&self, env: &Env) -> Result<()> {

@@ -21,7 +21,7 @@ pub struct Annotate {
     /// Write scores in per cent.
     #[serde(default = "yes")]
     pub scores: bool,
-    /// Also draw what is really there, thin and white; only a `scene` knows.
+    /// Also draw what is really there, thin and white, where the source knows.
     #[serde(default)]
     pub truth: bool,
     /// How much of the picture the colours of a segmentation or a heatmap hide, 0–1.

@@ -63,7 +63,7 @@ pub struct Packet {
     pub error: Option<f32>,
     /// The picture with boxes drawn on it, or made by a model.
     pub canvas: Option<Arc<Image>>,
-    /// What is really there; only a rendered `scene` knows.
+    /// What is really there; only a rendered `scene` and what was kept of one know.
     pub truth: Option<Arc<Vec<Detection>>>,
     /// Names of the classes of `truth`.
     pub truth_labels: Option<Arc<[String]>>,

@@ -3,7 +3,7 @@
 use super::pipe;
 use ocelli::host::Stop;
 use ocelli::media::flight::Keep;
-use ocelli::pipeline::{Graph, Options, Origin, Pipeline, Playback, Recorder, Recording, Run, Sinks};
+use ocelli::pipeline::{Graph, Options, Origin, Pipeline, Playback, RecordSettings, Recorder, Run, Sinks};
 use ocelli::sinks::Collect;
 use ocelli::stage::{Env, Outputs, Tap};
 use sha2::{Digest, Sha256};
@@ -57,7 +57,7 @@ pub fn record_until(text: &str, folder: &Path, of: Of, slow: &[(&str, u64)], ove
     let (pipeline, env, rows) = prepare(text, of);
     let stop = Stop::default();
     let env = Env { stop: stop.clone(), ..env };
-    let how = Recording { folder: folder.to_path_buf(), keep: KEEP, jpeg: None };
+    let how = RecordSettings { folder: folder.to_path_buf(), keep: KEEP, jpeg: None };
     let recorder = Recorder::start(&pipeline, &env, &how).unwrap();
     let tap: Arc<dyn Tap> = recorder.clone();
     let env = Env { tap: Some(tap), ..env };
@@ -96,7 +96,7 @@ pub struct How {
 /// Plays a recording; returns what it gave.
 pub fn replay_of(text: &str, folder: &Path, of: Of, how: How) -> Vec<u8> {
     let (mut pipeline, mut env, rows) = prepare(text, of);
-    let from = vec![Origin { source: None, path: folder.to_path_buf() }];
+    let from = vec![Origin { source: None, path: folder.to_path_buf(), recorded: None }];
     let playback = Playback { from, drops: how.drops, threads: how.threads, ..Playback::default() };
     let (options, notes) = playback.apply(&mut pipeline, &mut env).unwrap();
     assert!(notes.is_empty(), "{notes:?}");

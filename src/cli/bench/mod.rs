@@ -5,7 +5,7 @@ mod report;
 
 use super::play::{Plan, Play, PlayArgs, write_file};
 use super::{Global, progress, say};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::pipeline::{Options, Pace, Sinks};
 use crate::stage::Outputs;
 use clap::Args;
@@ -67,7 +67,7 @@ impl BenchArgs {
         }
         bar.finish_and_clear();
         let Some(play) = play else { return Ok(()) };
-        let bench = rounds.bench(&self.file, &play, self.rate)?;
+        let bench = rounds.bench(&self.file, &play, &self.play, self.rate)?;
         if let Some(path) = &self.json {
             write_file(path, bench.json()?.as_bytes())?;
         }
@@ -84,14 +84,11 @@ impl BenchArgs {
             outputs: Outputs::Folder(folder.to_path_buf()),
         };
         let mut play = Play::prepare(global, plan)?;
-        if play.graph.nodes.iter().any(|node| node.live) {
-            let message =
-                "a live source sets the pace itself; give --from FOLDER-OR-CLIP (`ocelli record` makes a folder)";
-            return Err(Error::Config(message.into()).at(self.file.display()));
-        }
         play.options = Options { pace: self.rate.map(Pace::Rate), ..play.options };
+        let run = play.start()?;
+        // From here on: what loading models took is not asked for.
         let cpu = machine::process_cpu();
-        let outcome = play.run()?;
+        let outcome = run.wait();
         let spent = machine::process_cpu().saturating_sub(cpu);
         if let Err(error) = outcome.result {
             return Err(error.at(self.file.display()));

@@ -64,6 +64,8 @@ pub struct Expect {
     pub counts: BTreeMap<String, Bounds>,
     /// The run ends with an error that says this.
     pub error: Option<String>,
+    /// Packets on which a line failed, over all lines; none if not given.
+    pub failed: Option<Bounds>,
     /// Most memory of the whole program, as `300MB`.
     pub memory: Option<Bytes>,
     /// Most allocations a frame of a line's own thread, on average.
@@ -190,6 +192,15 @@ impl TestFile {
             return say(format!("`accuracy`: there is no metric `{unknown}`, but {}", yaml::one_of(METRICS)));
         }
         let e = &test.expect;
+        let useless = [
+            ("`tolerance` is for `golden`", e.tolerance != Tolerance::default() && e.golden.is_none()),
+            ("`labels` are for `accuracy`", test.labels.is_some() && e.accuracy.is_empty()),
+            ("`faulty_source` is for `faults`", test.faulty_source.is_some() && test.faults.is_none()),
+            ("`run` and `drops` are for `from`", (test.run.is_some() || test.drops) && test.from.0.is_empty()),
+        ];
+        if let Some((what, _)) = useless.iter().find(|(_, useless)| *useless) {
+            return say(format!("{what}, which is missing"));
+        }
         let nothing = e.golden.is_none() && e.rows.is_none() && e.counts.is_empty() && e.error.is_none();
         if nothing && e.memory.is_none() && e.allocations.is_empty() && e.accuracy.is_empty() && test.repeat == 0 {
             return say("`expect` expects nothing, so the test cannot fail".into());

@@ -5,6 +5,11 @@ use crate::error::{Error, Result};
 use quick_xml::Writer;
 use quick_xml::events::{BytesText, Event};
 
+/// Text without what XML 1.0 does not allow.
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
+}
+
 /// All verdicts as one suite.
 pub fn report(verdicts: &[Verdict]) -> Result<String> {
     let mut writer = Writer::new_with_indent(Vec::new(), b' ', 2);
@@ -24,12 +29,13 @@ pub fn report(verdicts: &[Verdict]) -> Result<String> {
                 case.with_attributes([("classname", "ocelli"), ("name", verdict.name.as_str()), ("time", &time)]);
             case.write_inner_content(|writer| {
                 for failure in &verdict.failures {
+                    let failure = &plain(failure);
                     let first = failure.lines().next().unwrap_or_default();
                     let element = writer.create_element("failure").with_attribute(("message", first));
                     element.write_text_content(BytesText::new(failure))?;
                 }
                 if let Some(error) = &verdict.error {
-                    let text = error.to_string();
+                    let text = plain(&error.to_string());
                     let element = writer.create_element("error").with_attribute(("message", text.as_str()));
                     element.write_text_content(BytesText::new(&text))?;
                 }
@@ -59,13 +65,14 @@ mod tests {
         };
         let all = [
             verdict("fine", vec![], None),
-            verdict("a<b", vec!["expected \"1\" & found <2>\nmore".into()], None),
+            verdict("a<b", vec!["expected \"1\" & found <2>\u{1b}[0m\nmore".into()], None),
             verdict("bad", vec![], Some(Error::Config("no file".into()))),
         ];
         let text = report(&all).unwrap();
         assert!(text.contains("tests=\"3\" failures=\"1\" errors=\"1\" time=\"4.500\""), "{text}");
         assert!(
-            text.contains("&lt;2&gt;")
+            !text.contains('\u{1b}')
+                && text.contains("&lt;2&gt;")
                 && text.contains("name=\"a&lt;b\"")
                 && text.contains("<error message=\"no file\">"),
             "{text}"

@@ -48,12 +48,16 @@ pub enum Entry {
         /// `queue` or `deadline`.
         reason: String,
     },
-    /// The recorder was too slow for so many frames of a source: they are not here.
+    /// The recorder was too slow, or the disk failed: what is not here.
     Missed {
-        /// Its id.
+        /// The source's id; empty for what is of no source.
         source: String,
-        /// How many.
+        /// Frames of the source.
+        #[serde(default)]
         frames: u64,
+        /// Notes of frames that lines left out.
+        #[serde(default)]
+        drops: u64,
     },
     /// The run ended in order.
     End,
@@ -72,7 +76,7 @@ pub struct Begin {
     pub began: String,
     /// File name of the pipeline.
     pub file: String,
-    /// Its text, without secrets.
+    /// What it says, as JSON, without secrets.
     pub pipeline: String,
     /// The sources.
     pub sources: Vec<SourceEntry>,
@@ -187,9 +191,11 @@ pub fn write(
     scratch.resize(FRONT as usize, 0);
     serde_json::to_writer(&mut *scratch, entry)?;
     let head = scratch.len() - FRONT as usize;
-    let too_long = |_| std::io::Error::new(ErrorKind::InvalidData, "an entry of over 4 GiB");
-    let length = u32::try_from(4 + head + payload.len()).map_err(too_long)?;
-    scratch[8..12].copy_from_slice(&u32::try_from(head).map_err(too_long)?.to_le_bytes());
+    // What a reader would not believe is not written.
+    let fits = |size: usize, most: u32| u32::try_from(size).ok().filter(|size| *size <= most);
+    let sizes = fits(4 + head + payload.len(), LONGEST).zip(fits(head, LONGEST_HEAD));
+    let (length, head) = sizes.ok_or_else(|| std::io::Error::new(ErrorKind::InvalidData, "an entry of over 600 MB"))?;
+    scratch[8..12].copy_from_slice(&head.to_le_bytes());
     let mut crc = crc32fast::Hasher::new();
     crc.update(&scratch[8..]);
     crc.update(payload);
@@ -200,44 +206,61 @@ pub fn write(
     Ok(u64::from(length) + 8)
 }
 
-/// Reads the next entry, and its payload into `payload`; `None` where the file ends or is cut: everything from a torn
-/// entry on is as if it were not there, because nothing tells where the next one would begin.
+/// What a reader finds.
+#[derive(Debug, PartialEq)]
+pub enum Next {
+    /// An entry.
+    Entry(Entry),
+    /// The end, between two entries.
+    End,
+    /// Something that is no whole entry. Nothing tells where the next one would begin.
+    Torn,
+}
+
+/// Reads the next entry, and its payload into `payload`.
 ///
 /// # Errors
 /// [`Error::Io`] if the file cannot be read; [`Error::Data`] for a whole entry that this version cannot understand.
-pub fn read(input: &mut impl Read, payload: &mut Vec<u8>) -> Result<Option<Entry>> {
+pub fn read(input: &mut impl Read, payload: &mut Vec<u8>) -> Result<Next> {
+    let io = |e| Error::io("recording", e);
     let mut front = [0; FRONT as usize];
-    if !fill(input, &mut front)? {
-        return Ok(None);
+    let got = fill(input, &mut front).map_err(io)?;
+    if got < front.len() {
+        return Ok(if got == 0 { Next::End } else { Next::Torn });
     }
     let number = |at: usize| u32::from_le_bytes([front[at], front[at + 1], front[at + 2], front[at + 3]]);
     let (length, crc, head) = (number(0), number(4), number(8));
     if length > LONGEST || head > LONGEST_HEAD || length < 4 || head > length - 4 {
-        return Ok(None);
+        return Ok(Next::Torn);
     }
     // Read in pieces: a length that lies must not cost memory.
     payload.clear();
     let wanted = u64::from(length - 4);
-    let got = input.by_ref().take(wanted).read_to_end(payload).map_err(|e| Error::io("recording", e))?;
+    let got = input.by_ref().take(wanted).read_to_end(payload).map_err(io)?;
     let mut sum = crc32fast::Hasher::new();
     sum.update(&front[8..]);
     sum.update(payload);
     if got as u64 != wanted || sum.finalize() != crc {
-        return Ok(None);
+        return Ok(Next::Torn);
     }
     let entry = serde_json::from_slice(&payload[..head as usize]);
     let entry = entry.map_err(|e| Error::Data(format!("an entry that this version does not know ({e})")))?;
     payload.drain(..head as usize);
-    Ok(Some(entry))
+    Ok(Next::Entry(entry))
 }
 
-/// Fills the buffer; `false` if the input ends before.
-fn fill(input: &mut impl Read, buffer: &mut [u8]) -> Result<bool> {
-    match input.read_exact(buffer) {
-        Ok(()) => Ok(true),
-        Err(e) if e.kind() == ErrorKind::UnexpectedEof => Ok(false),
-        Err(e) => Err(Error::io("recording", e)),
+/// Fills the buffer as far as the input goes.
+fn fill(input: &mut impl Read, buffer: &mut [u8]) -> Result<usize, std::io::Error> {
+    let mut got = 0;
+    while got < buffer.len() {
+        match input.read(&mut buffer[got..]) {
+            Ok(0) => break,
+            Ok(count) => got += count,
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
     }
+    Ok(got)
 }
 
 #[cfg(test)]
@@ -249,7 +272,7 @@ mod tests {
         let frame = FrameEntry { source: "cam".into(), seq: 7, form: FormEntry::Unit(12), ..FrameEntry::default() };
         let all = [
             (Entry::Frame(frame), vec![1, 2, 3]),
-            (Entry::Missed { source: "cam".into(), frames: 2 }, vec![]),
+            (Entry::Missed { source: "cam".into(), frames: 2, drops: 0 }, vec![]),
             (Entry::End, vec![]),
         ];
         let (mut file, mut scratch, mut ends) = (Vec::new(), Vec::new(), vec![0]);
@@ -259,17 +282,22 @@ mod tests {
         }
         for cut in 0..=file.len() {
             let (mut input, mut payload, mut count) = (&file[..cut], Vec::new(), 0);
-            while let Some(entry) = read(&mut input, &mut payload).unwrap() {
-                assert_eq!((&entry, &payload), (&all[count].0, &all[count].1));
+            let end = loop {
+                match read(&mut input, &mut payload).unwrap() {
+                    Next::Entry(entry) => assert_eq!((&entry, &payload), (&all[count].0, &all[count].1)),
+                    end => break end,
+                }
                 count += 1;
-            }
+            };
+            assert_eq!(end == Next::End, ends.contains(&cut), "cut at {cut}");
             assert_eq!(count, ends.iter().filter(|end| **end > 0 && **end <= cut).count(), "cut at {cut}");
         }
         // A changed byte anywhere costs its entry, never a panic.
         for at in 0..ends[1] {
             let mut damaged = file.clone();
             damaged[at] ^= 0x20;
-            assert_eq!(read(&mut &damaged[..], &mut Vec::new()).unwrap_or(None), None, "byte {at}");
+            let found = read(&mut &damaged[..], &mut Vec::new());
+            assert!(!matches!(found, Ok(Next::Entry(_))), "byte {at}: {found:?}");
         }
     }
 }

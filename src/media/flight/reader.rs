@@ -1,15 +1,17 @@
 //! Reads a flight: all entries in order, or the frames of one source with their pixels.
 
-use super::{Begin, Entry, FormEntry, FrameEntry, UnitEntry, entry, files};
+use super::{Begin, Entry, FormEntry, FrameEntry, Next, UnitEntry, entry, files};
 use crate::error::{Error, Result};
 use crate::media::{jpeg, png};
 use crate::types::Image;
+use std::collections::VecDeque;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Access units that wait for the frame that needs them; more than this, and those before the last key picture go.
+/// Bytes of access units that wait for the frame that needs them. With more of them, those before a key picture go; with
+/// twice as many, all.
 const MOST_WAITING: usize = 32 << 20;
 
 /// One run of a flight.
@@ -37,16 +39,17 @@ impl Flight {
         let all = files(folder).map_err(|e| Error::io(folder, e))?;
         let mut begun: Vec<(Begin, PathBuf)> = Vec::new();
         for (_, path) in all {
-            let mut input = BufReader::new(File::open(&path).map_err(|e| Error::io(&path, e))?);
-            match entry::read(&mut input, &mut Vec::new()).map_err(|e| e.at(path.display()))? {
-                Some(Entry::Begin(begin)) if begin.format <= super::FORMAT => begun.push((begin, path)),
-                Some(Entry::Begin(begin)) => {
-                    let message =
-                        format!("recorded by ocelli {}, in a form that this version cannot read", begin.ocelli);
-                    return Err(Error::Data(message).at(path.display()));
-                }
-                // Cut before its first entry was whole.
-                _ => {}
+            let mut input = match open(&path) {
+                Ok(input) => input,
+                // The ring has turned since.
+                Err(e) if e.kind() == ErrorKind::NotFound => continue,
+                Err(e) => return Err(Error::io(&path, e)),
+            };
+            // One that was cut before its first entry was whole begins nothing.
+            if let Next::Entry(Entry::Begin(begin)) =
+                entry::read(&mut input, &mut Vec::new()).map_err(|e| e.at(path.display()))?
+            {
+                begun.push((begin, path));
             }
         }
         let mut runs: Vec<u64> = begun.iter().map(|(begin, _)| begin.run).collect();
@@ -60,13 +63,20 @@ impl Flight {
             let list: Vec<String> = runs.iter().map(u64::to_string).collect();
             return Err(Error::Config(format!("{}: no run {wanted}; there are {}", folder.display(), list.join(", "))));
         };
+        if begin.format > super::FORMAT {
+            let message = format!(
+                "run {wanted} was recorded by ocelli {}, in a form that this version cannot read",
+                begin.ocelli
+            );
+            return Err(Error::Data(message).at(folder.display()));
+        }
         Ok(Self { begin, runs, files: begun.into_iter().map(|(_, path)| path).collect() })
     }
 
     /// All its entries, in the order in which they came.
     #[must_use]
     pub fn entries(&self) -> Entries {
-        Entries { files: self.files.clone().into_iter(), input: None }
+        Entries { files: self.files.clone().into_iter(), input: None, torn: false }
     }
 
     /// The frames of a source.
@@ -76,31 +86,25 @@ impl Flight {
             entries: self.entries(),
             source: source.to_owned(),
             payload: Vec::new(),
-            units: Vec::new(),
+            units: VecDeque::new(),
             waiting: 0,
             left_out: 0,
             #[cfg(feature = "h264")]
             decoder: crate::media::h264_live::LiveDecoder::default(),
         }
     }
+}
 
-    /// Number of frames of a source. Reads all of the flight.
-    ///
-    /// # Errors
-    /// As [`Entries::next_entry`].
-    pub fn count(&self, source: &str) -> Result<u64> {
-        let (mut entries, mut payload, mut count) = (self.entries(), Vec::new(), 0);
-        while let Some(entry) = entries.next_entry(&mut payload)? {
-            count += u64::from(matches!(entry, Entry::Frame(frame) if frame.source == source));
-        }
-        Ok(count)
-    }
+fn open(path: &Path) -> std::io::Result<BufReader<File>> {
+    Ok(BufReader::with_capacity(1 << 18, File::open(path)?))
 }
 
 /// The entries of a run. A file that was cut is read up to the cut.
 pub struct Entries {
     files: std::vec::IntoIter<PathBuf>,
     input: Option<(PathBuf, BufReader<File>)>,
+    /// Something is missing between the last entry and the one before.
+    torn: bool,
 }
 
 impl Entries {
@@ -111,15 +115,25 @@ impl Entries {
     pub fn next_entry(&mut self, payload: &mut Vec<u8>) -> Result<Option<Entry>> {
         loop {
             if let Some((path, input)) = &mut self.input {
-                if let Some(entry) = entry::read(input, payload).map_err(|e| e.at(path.display()))? {
-                    return Ok(Some(entry));
+                match entry::read(input, payload).map_err(|e| e.at(path.display()))? {
+                    Next::Entry(entry) => return Ok(Some(entry)),
+                    Next::End => {}
+                    Next::Torn => self.torn = true,
                 }
                 self.input = None;
             }
             let Some(path) = self.files.next() else { return Ok(None) };
-            let file = File::open(&path).map_err(|e| Error::io(&path, e))?;
-            self.input = Some((path, BufReader::with_capacity(1 << 18, file)));
+            match open(&path) {
+                Ok(input) => self.input = Some((path, input)),
+                Err(e) if e.kind() == ErrorKind::NotFound => self.torn = true,
+                Err(e) => return Err(Error::io(&path, e)),
+            }
         }
+    }
+
+    /// Whether something was missing before the last entry: a torn file. Asked once, it is told once.
+    fn was_torn(&mut self) -> bool {
+        std::mem::take(&mut self.torn)
     }
 }
 
@@ -128,8 +142,8 @@ pub struct SourceFrames {
     entries: Entries,
     source: String,
     payload: Vec<u8>,
-    /// Access units since the last frame.
-    units: Vec<(UnitEntry, Vec<u8>)>,
+    /// Access units that were not decoded yet.
+    units: VecDeque<(UnitEntry, Vec<u8>)>,
     waiting: usize,
     left_out: u64,
     #[cfg(feature = "h264")]
@@ -143,6 +157,9 @@ impl SourceFrames {
     /// [`Error::Data`] if a whole entry holds no picture, [`Error::Io`].
     pub fn next_frame(&mut self, image: &mut Image) -> Result<Option<FrameEntry>> {
         while let Some(entry) = self.entries.next_entry(&mut self.payload)? {
+            if self.entries.was_torn() {
+                self.forget();
+            }
             if entry.source() != Some(&self.source) {
                 continue;
             }
@@ -160,19 +177,27 @@ impl SourceFrames {
         Ok(None)
     }
 
-    /// Frames whose pictures cannot be decoded, because the flight holds no key picture before them.
+    /// Frames whose pictures cannot be decoded, because the flight lacks what they hang on: the key picture before them.
     #[must_use]
     pub const fn left_out(&self) -> u64 {
         self.left_out
     }
 
     fn keep(&mut self, unit: UnitEntry) {
-        if unit.key && self.waiting > MOST_WAITING {
-            self.units.clear();
-            self.waiting = 0;
+        let most = if unit.key { MOST_WAITING } else { 2 * MOST_WAITING };
+        if self.waiting > most {
+            self.forget();
         }
         self.waiting += self.payload.len();
-        self.units.push((unit, std::mem::take(&mut self.payload)));
+        self.units.push_back((unit, std::mem::take(&mut self.payload)));
+    }
+
+    /// Something is missing: nothing can be decoded before the next key picture.
+    fn forget(&mut self) {
+        self.units.clear();
+        self.waiting = 0;
+        #[cfg(feature = "h264")]
+        self.decoder.lost();
     }
 
     fn pixels(&mut self, frame: &FrameEntry, image: &mut Image) -> Result<bool> {
@@ -183,18 +208,23 @@ impl SourceFrames {
         }
     }
 
+    /// Decodes until the picture is there. What comes after it waits: a later unit that is damaged, or the first of
+    /// another connection, must not take the picture away.
     #[cfg(feature = "h264")]
     fn unit_pixels(&mut self, time: Duration, image: &mut Image) -> Result<bool> {
-        for (unit, data) in self.units.drain(..) {
+        while !self.decoder.has(time) {
+            let Some((unit, data)) = self.units.pop_front() else { return Ok(false) };
+            self.waiting -= data.len();
             if unit.lost {
                 self.decoder.lost();
             }
             // What was damaged when it came is damaged now, too: no frame was made of it.
             let _ = self.decoder.push(&data, Duration::from_nanos(unit.time_ns), unit.key);
         }
-        self.waiting = 0;
-        let Some(pixels) = self.decoder.take(time) else { return Ok(false) };
-        pixels.to_rgb(image).map(|()| true)
+        match self.decoder.take(time) {
+            Some(pixels) => pixels.to_rgb(image).map(|()| true),
+            None => Ok(false),
+        }
     }
 
     #[cfg(not(feature = "h264"))]

@@ -1,19 +1,19 @@
 //! Writes a flight: files that grow, are begun anew, and vanish when they are too old or too many.
 
-use super::{Begin, EXTENSION, Entry, entry, files};
+use super::{Begin, Entry, entry, files, name};
 use crate::error::{Error, Result};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// How much is kept. The oldest file goes first, also those of earlier runs.
 #[derive(Clone, Copy, Debug)]
 pub struct Keep {
     /// All files together.
     pub bytes: u64,
-    /// Age of the oldest, if bounded.
+    /// Age of the oldest, if bounded; of files of earlier runs by the time of day at which they were last written.
     pub time: Option<Duration>,
 }
 
@@ -21,6 +21,8 @@ pub struct Keep {
 const FILES: u64 = 8;
 /// No file grows larger.
 const LARGEST: u64 = 64 << 20;
+/// How often it is looked for files that are too old.
+const LOOK: Duration = Duration::from_secs(60);
 
 /// A flight being written.
 pub struct FlightWriter {
@@ -32,11 +34,28 @@ pub struct FlightWriter {
     bytes: u64,
     began: Duration,
     has_units: bool,
-    /// Earlier files: number, bytes, and the clock at their end if they are of this run.
-    old: VecDeque<(u64, u64, Option<Duration>)>,
+    old: VecDeque<Old>,
+    /// When it was looked for files that are too old.
+    looked: Duration,
     scratch: Vec<u8>,
     /// Held while the flight is written.
     _lock: File,
+}
+
+/// An earlier file.
+struct Old {
+    number: u64,
+    bytes: u64,
+    ended: Ended,
+}
+
+/// When a file was last written.
+#[derive(Clone, Copy)]
+enum Ended {
+    /// By this run's clock.
+    Clock(Duration),
+    /// By the time of day: a file of an earlier run.
+    Wall(SystemTime),
 }
 
 impl FlightWriter {
@@ -58,10 +77,11 @@ impl FlightWriter {
         })?;
         let mut old = VecDeque::new();
         for (number, path) in files(folder).map_err(io)? {
-            let bytes = std::fs::metadata(&path).map_err(|e| Error::io(&path, e))?.len();
-            old.push_back((number, bytes, None));
+            let about = std::fs::metadata(&path).map_err(|e| Error::io(&path, e))?;
+            let ended = Ended::Wall(about.modified().unwrap_or(SystemTime::UNIX_EPOCH));
+            old.push_back(Old { number, bytes: about.len(), ended });
         }
-        let number = old.back().map_or(0, |(number, ..)| number + 1);
+        let number = old.back().map_or(0, |last: &Old| last.number.saturating_add(1));
         let mut writer = Self {
             folder: folder.to_path_buf(),
             begin: Begin { run: number, ..begin },
@@ -72,6 +92,7 @@ impl FlightWriter {
             began: Duration::ZERO,
             has_units: false,
             old,
+            looked: Duration::ZERO,
             scratch: Vec::new(),
             _lock: lock,
         };
@@ -80,44 +101,71 @@ impl FlightWriter {
     }
 
     fn path(&self, number: u64) -> PathBuf {
-        self.folder.join(format!("{number:08}.{EXTENSION}"))
+        self.folder.join(name(number))
     }
 
     /// Begins the file of the current number.
     fn open(&mut self, at: Duration) -> Result<()> {
+        self.trim(at)?;
         let path = self.path(self.number);
-        let file = File::create_new(&path).map_err(|e| Error::io(&path, e))?;
-        let mut out = BufWriter::with_capacity(1 << 16, file);
-        let begin = Entry::Begin(self.begin.clone());
-        self.bytes = entry::write(&mut out, &begin, &[], &mut self.scratch).map_err(|e| Error::io(&path, e))?;
-        (self.out, self.began) = (Some(out), at);
-        self.trim(at);
-        Ok(())
+        let begun = File::create_new(&path).and_then(|file| {
+            let mut out = BufWriter::with_capacity(1 << 16, file);
+            let begin = Entry::Begin(self.begin.clone());
+            let bytes = entry::write(&mut out, &begin, &[], &mut self.scratch)?;
+            Ok((out, bytes))
+        });
+        match begun {
+            Ok((out, bytes)) => {
+                (self.out, self.bytes, self.began) = (Some(out), bytes, at);
+                Ok(())
+            }
+            Err(e) => Err(self.broken(e, at)),
+        }
     }
 
     /// Ends the current file, if one is open.
     fn close(&mut self, at: Duration) -> Result<()> {
         let Some(mut out) = self.out.take() else { return Ok(()) };
-        self.old.push_back((self.number, self.bytes, Some(at)));
-        let path = self.path(self.number);
-        self.number += 1;
-        out.flush().map_err(|e| Error::io(&path, e))?;
+        let flushed = out.flush().and_then(|()| out.get_ref().sync_data());
         // What was written a while ago outlives a loss of power, too.
-        out.get_ref().sync_data().map_err(|e| Error::io(&path, e))
+        if let Err(e) = flushed {
+            self.out = Some(out);
+            return Err(self.broken(e, at));
+        }
+        self.old.push_back(Old { number: self.number, bytes: self.bytes, ended: Ended::Clock(at) });
+        self.number = self.number.saturating_add(1);
+        Ok(())
     }
 
-    /// Removes what is too much.
-    fn trim(&mut self, at: Duration) {
-        let mut sum = self.bytes.max(self.largest()) + self.old.iter().map(|(_, bytes, _)| bytes).sum::<u64>();
-        while let Some((number, bytes, ended)) = self.old.front().copied() {
-            let age = at.saturating_sub(ended.unwrap_or_default());
+    /// Removes what is too much. Room is kept for the file about to be written.
+    fn trim(&mut self, at: Duration) -> Result<()> {
+        self.looked = at;
+        let now = SystemTime::now();
+        let mut sum = 2 * self.largest() + self.old.iter().map(|old| old.bytes).sum::<u64>();
+        while let Some(oldest) = self.old.front() {
+            let age = match oldest.ended {
+                Ended::Clock(ended) => at.saturating_sub(ended),
+                Ended::Wall(ended) => now.duration_since(ended).unwrap_or_default(),
+            };
             if sum <= self.keep.bytes && self.keep.time.is_none_or(|most| age <= most) {
-                return;
+                return Ok(());
             }
+            sum -= oldest.bytes;
+            self.remove_oldest()?;
+        }
+        Ok(())
+    }
+
+    fn remove_oldest(&mut self) -> Result<()> {
+        let Some(oldest) = self.old.front() else { return Ok(()) };
+        let path = self.path(oldest.number);
+        match std::fs::remove_file(&path) {
             // One that somebody else removed is gone, too.
-            let _ = std::fs::remove_file(self.path(number));
-            self.old.pop_front();
-            sum -= bytes;
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(&path, e)),
+            _ => {
+                self.old.pop_front();
+                Ok(())
+            }
         }
     }
 
@@ -130,7 +178,7 @@ impl FlightWriter {
         let age = at.saturating_sub(self.began);
         let old = self.keep.time.is_some_and(|most| age * FILES as u32 > most);
         let fitting = !self.has_units || matches!(entry, Entry::Unit(unit) if unit.key);
-        (fitting && (old || self.bytes >= self.largest())) || self.bytes >= 2 * self.largest().max(1 << 16)
+        (fitting && (old || self.bytes >= self.largest())) || self.bytes >= 2 * self.largest()
     }
 
     /// Writes an entry at a time of the clock. After an error the flight goes on in a new file with the next entry.
@@ -141,6 +189,9 @@ impl FlightWriter {
         self.has_units |= matches!(entry, Entry::Unit(_));
         if self.is_due(entry, at) {
             self.close(at)?;
+        }
+        if self.keep.time.is_some() && at.saturating_sub(self.looked) > LOOK {
+            self.trim(at)?;
         }
         if self.out.is_none() {
             self.open(at)?;
@@ -155,15 +206,26 @@ impl FlightWriter {
         }
     }
 
-    /// Gives up the current file: what stands in it stays.
+    /// Gives up the current file: what stands in it stays. On a full disk the ring gives up its oldest file, so that
+    /// the next try has room.
     fn broken(&mut self, e: std::io::Error, at: Duration) -> Error {
+        let path = self.path(self.number);
         if let Some(out) = self.out.take() {
             // Without trying once more to write what could not be written.
             let _ = out.into_parts();
-            self.old.push_back((self.number, self.bytes, Some(at)));
         }
-        let path = self.path(self.number);
-        self.number += 1;
+        match std::fs::metadata(&path) {
+            Ok(about) if about.len() > 0 => {
+                self.old.push_back(Old { number: self.number, bytes: about.len(), ended: Ended::Clock(at) });
+            }
+            // Nothing of it was written.
+            Ok(_) => _ = std::fs::remove_file(&path),
+            Err(_) => {}
+        }
+        if e.kind() == std::io::ErrorKind::StorageFull && self.old.len() > 1 {
+            let _ = self.remove_oldest();
+        }
+        self.number = self.number.saturating_add(1);
         Error::io(path, e)
     }
 
@@ -221,7 +283,7 @@ mod tests {
             }
             writer.finish(Duration::from_secs(3)).unwrap();
             let sum: u64 = files(folder.path()).unwrap().iter().map(|(_, p)| std::fs::metadata(p).unwrap().len()).sum();
-            assert!(sum < 90_000 && (run == 0 || sum > 50_000), "{sum} bytes");
+            assert!(sum <= 80_000 && (run == 0 || sum > 50_000), "{sum} bytes");
         }
         let flight = Flight::open(folder.path(), None).unwrap();
         let (mut entries, mut payload, mut found) = (flight.entries(), Vec::new(), Vec::new());
