@@ -16,8 +16,16 @@ use std::sync::{Arc, Mutex};
 
 const SECONDS: u64 = 15;
 
+/// What is recorded beside the run.
+#[derive(Clone, Copy)]
+enum How {
+    Nothing,
+    Pixels,
+    Jpeg(u8),
+}
+
 /// Ages in milliseconds of results, and what the recorder said.
-fn ages(how: Option<Option<u8>>) -> (Vec<f64>, String) {
+fn ages(how: How) -> (Vec<f64>, String) {
     let text = format!(
         "pipeline:\n- scene: {{ live: true, fps: 30, size: [640, 480], frames: {} }}\n- resize: {{ for: scene }}\n- detect: {{ model: scene }}\n- nms\n- jsonl\n",
         SECONDS * 30
@@ -41,10 +49,15 @@ fn ages(how: Option<Option<u8>>) -> (Vec<f64>, String) {
         outputs: Outputs::Named,
     };
     let folder = std::env::temp_dir().join(format!("ocelli-bench-record-{}", std::process::id()));
-    let recorder = how.map(|jpeg| {
+    let start = |jpeg| {
         let keep = Keep { bytes: 2 << 30, time: None };
         Recorder::start(&pipeline, &env, &RecordSettings { folder: folder.clone(), keep, jpeg }).unwrap()
-    });
+    };
+    let recorder = match how {
+        How::Nothing => None,
+        How::Pixels => Some(start(None)),
+        How::Jpeg(quality) => Some(start(Some(quality))),
+    };
     let env = Env { tap: recorder.clone().map(|recorder| recorder as Arc<dyn Tap>), ..env };
     let graph = Graph::check(&pipeline, &env).unwrap();
     Run::start(&pipeline, &graph, &env).unwrap().wait().result.unwrap();
@@ -57,7 +70,12 @@ fn ages(how: Option<Option<u8>>) -> (Vec<f64>, String) {
 
 fn main() {
     println!("recording          results   median ms   p95 ms");
-    let arms = [("nothing", None), ("every pixel", Some(None)), ("JPEG 90", Some(Some(90))), ("nothing (again)", None)];
+    let arms = [
+        ("nothing", How::Nothing),
+        ("every pixel", How::Pixels),
+        ("JPEG 90", How::Jpeg(90)),
+        ("nothing (again)", How::Nothing),
+    ];
     for (name, how) in arms {
         let (ages, said) = ages(how);
         let at = |part: f64| ages[((ages.len() - 1) as f64 * part) as usize];

@@ -3,7 +3,8 @@
 
 mod support;
 
-use ocelli::media::flight::{Entry, Flight, FlightWriter, Next, read};
+use ocelli::media::flight::{Begin, Entry, Flight, FlightWriter, Next, read};
+use ocelli::types::Image;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -50,7 +51,7 @@ fn a_minute_with_faults_replays_to_the_byte() {
 - nms
 - { jsonl: {}, every: 2 }
 ";
-    let live = record(text, folder.path(), Duration::from_secs(60), &[("detect", 40)]);
+    let live = record(text, folder.path(), Duration::from_mins(1), &[("detect", 40)]);
     let (processed, load) = (lines(&live), Load::new());
     let first = replay(text, folder.path(), How::default());
     let all = lines(&first);
@@ -103,7 +104,7 @@ fn a_recording_cut_at_any_byte_replays_up_to_the_cut() {
             assert!(most == 0, "cut at {end}: gone again");
             continue;
         };
-        let (mut reader, mut image, mut count) = (flight.frames("scene"), Default::default(), 0);
+        let (mut reader, mut image, mut count) = (flight.frames("scene"), Image::default(), 0);
         while let Some(frame) = reader.next_frame(&mut image).unwrap_or_else(|e| panic!("cut at {end}: {e}")) {
             assert_eq!(frame.seq, count);
             count += 1;
@@ -117,7 +118,8 @@ fn a_recording_cut_at_any_byte_replays_up_to_the_cut() {
     assert_eq!(most, 12);
     // The whole way, through a pipeline, at every place where a frame has just become whole, and a byte before.
     for (index, end) in frames.iter().enumerate() {
-        for (cut_at, rows) in [(*end, index + 1), (*end - 1, index)] {
+        // With no frame at all there is nothing to play, and a message says so.
+        for (cut_at, rows) in [(*end, index + 1), (*end - 1, index)].into_iter().filter(|(_, rows)| *rows > 0) {
             std::fs::write(&path, &bytes[..cut_at]).unwrap();
             let replayed = replay(SMALL, cut.path(), How::default());
             assert_eq!(lines(&replayed), lines(&whole)[..rows], "cut at {cut_at}");
@@ -134,7 +136,7 @@ fn a_damaged_recording_gives_a_prefix() {
     let bytes = std::fs::read(&path).unwrap();
     let play = || {
         let Ok(flight) = Flight::open(folder.path(), None) else { return Vec::new() };
-        let (mut reader, mut image, mut frames) = (flight.frames("scene"), Default::default(), Vec::new());
+        let (mut reader, mut image, mut frames) = (flight.frames("scene"), Image::default(), Vec::new());
         while let Ok(Some(frame)) = reader.next_frame(&mut image) {
             frames.push((frame.seq, frame.pts_ns, image.clone()));
         }
@@ -310,7 +312,7 @@ fn what_does_not_fit_is_told() {
         assert!(found == Some(code) && said.contains(part), "{args:?}: {found:?} {said}");
     }
     // A second recorder in one folder would tear the first one's files.
-    let held = FlightWriter::create(&folder.path().join("f"), Default::default(), KEEP).unwrap();
+    let held = FlightWriter::create(&folder.path().join("f"), Begin::default(), KEEP).unwrap();
     let flights = folder.path().join("f").display().to_string();
     let (code, said) = says(&["record", "pipelines/live/street.yaml", "--to", &flights]);
     assert!(code == Some(2) && said.contains("another ocelli records into this folder"), "{said}");

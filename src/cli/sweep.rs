@@ -209,6 +209,6 @@ fn combine(settings: &[Setting]) -> Vec<Vec<Node>> {
     settings.iter().rev().fold(vec![Vec::new()], |all, setting| {
         let with =
             |value: &Node| all.iter().map(move |rest| [vec![value.clone()], rest.clone()].concat()).collect::<Vec<_>>();
-        setting.values.iter().flat_map(|value| with(value)).collect()
+        setting.values.iter().flat_map(with).collect()
     })
 }

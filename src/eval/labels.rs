@@ -112,13 +112,15 @@ impl Labels {
             let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
             entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect::<Vec<_>>()
         };
-        type Reader = fn(&[PathBuf], &Path) -> Result<Labels>;
-        let forms: [(&str, Reader); 3] = [("xml", voc), ("txt", yolo), ("png", masks)];
-        for (ending, read) in forms {
-            let found = files(path, ending)?;
-            if !found.is_empty() {
-                return read(&found, path);
-            }
+        let found = |ending| files(path, ending).map(|found| (!found.is_empty()).then_some(found));
+        if let Some(found) = found("xml")? {
+            return voc(&found);
+        }
+        if let Some(found) = found("txt")? {
+            return yolo(&found, path);
+        }
+        if let Some(found) = found("png")? {
+            return Ok(masks(&found));
         }
         let folders = folders();
         if folders.is_empty() {
@@ -224,7 +226,7 @@ struct VocBox {
     ymax: f64,
 }
 
-fn voc(files: &[PathBuf], _: &Path) -> Result<Labels> {
+fn voc(files: &[PathBuf]) -> Result<Labels> {
     let mut labels = Labels { form: "Pascal VOC", ..Labels::default() };
     for path in files {
         let file: VocFile = quick_xml::de::from_str(&read_text(path)?)
@@ -282,10 +284,10 @@ fn yolo(files: &[PathBuf], folder: &Path) -> Result<Labels> {
     Ok(labels)
 }
 
-fn masks(files: &[PathBuf], _: &Path) -> Result<Labels> {
+fn masks(files: &[PathBuf]) -> Labels {
     let picture = |path: &PathBuf| Picture { mask: Some(path.clone()), ..Picture::default() };
     let pictures = files.iter().map(|path| (stem(&path.to_string_lossy()), picture(path))).collect();
-    Ok(Labels { pictures, names: Vec::new(), form: "class maps" })
+    Labels { pictures, names: Vec::new(), form: "class maps" }
 }
 
 fn classes(folders: &[PathBuf]) -> Result<Labels> {
@@ -315,7 +317,7 @@ mod tests {
             std::fs::write(path, text).unwrap();
         }
         let path = folder.path().join(files[0].0);
-        Labels::read(if files[0].0.ends_with(".json") { &path } else { folder.path() })
+        Labels::read(if files[0].0 == "l.json" { &path } else { folder.path() })
     }
 
     fn only(labels: &Labels) -> Labelled {

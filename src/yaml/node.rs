@@ -79,6 +79,9 @@ impl Node {
 }
 
 /// Parses one YAML document within tight limits of depth, size and aliases.
+///
+/// # Errors
+/// A [`Fault`] where it is no sound YAML.
 pub fn parse(text: &str) -> Result<Node, Fault> {
     let budget = serde_yaml::budget! {
         max_depth: 40,

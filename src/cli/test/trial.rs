@@ -6,12 +6,14 @@ use crate::cli::diff::{page, side_by_side};
 use crate::cli::eval::measure;
 use crate::cli::play::{Plan, Play, write_file};
 use crate::error::{Error, Result};
+use crate::eval::classification::TopK;
 use crate::eval::diff::{Diff, Least};
 use crate::eval::golden::{self, Difference};
 use crate::eval::labels::Labels;
 use crate::eval::measure::{Measured, Tally};
 use crate::eval::pictures::{Frames, fetch};
 use crate::eval::rows::{self, Name, Row};
+use crate::eval::segmentation::Confusion;
 use crate::media::png;
 use crate::pipeline::{Options, Origin, Outcome, Part, Playback, Sinks};
 use crate::stage::Outputs;
@@ -341,10 +343,10 @@ fn judge_accuracy(
             "AP50" => detection.and_then(|d| d.coco.summary.ap50),
             "precision" => detection.and_then(|d| d.total.precision()),
             "recall" => detection.and_then(|d| d.total.recall()),
-            "miou" => segmentation.and_then(|c| c.mean_iou()),
-            "pixel_accuracy" => segmentation.and_then(|c| c.pixel_accuracy()),
-            "top1" => top.and_then(|t| t.top1()),
-            _ => top.and_then(|t| t.top5()),
+            "miou" => segmentation.and_then(Confusion::mean_iou),
+            "pixel_accuracy" => segmentation.and_then(Confusion::pixel_accuracy),
+            "top1" => top.and_then(TopK::top1),
+            _ => top.and_then(TopK::top5),
         };
         match value {
             Some(value) if value >= *least => summary.push_str(&format!(", {metric} {value:.3}")),

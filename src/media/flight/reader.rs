@@ -228,6 +228,7 @@ impl SourceFrames {
     }
 
     #[cfg(not(feature = "h264"))]
+    #[expect(clippy::unused_self, reason = "the same call with H.264")]
     fn unit_pixels(&mut self, _: Duration, _: &mut Image) -> Result<bool> {
         Err(Error::Config("the recording is H.264, and this build has no `h264`; build with `--features h264`".into()))
     }

@@ -22,7 +22,7 @@ const FILES: u64 = 8;
 /// No file grows larger.
 const LARGEST: u64 = 64 << 20;
 /// How often it is looked for files that are too old.
-const LOOK: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_mins(1);
 
 /// A flight being written.
 pub struct FlightWriter {
@@ -305,7 +305,7 @@ mod tests {
         for second in 0..60 {
             writer.push(&state(second), &[], Duration::from_secs(second)).unwrap();
         }
-        writer.finish(Duration::from_secs(60)).unwrap();
+        writer.finish(Duration::from_mins(1)).unwrap();
         let left = files(folder.path()).unwrap().len();
         assert!((4..=6).contains(&left), "{left} files");
     }
