@@ -78,7 +78,9 @@ for m in $(cat /modules/list); do
     insmod /modules/$m $options || echo "FAILED $m"
 done
 run() { # name, seconds
-    timeout -s INT $2 ocelli run /$1.yaml >/tmp/$1.jsonl 2>/tmp/$1.log
+    verb="run /$1.yaml"
+    case $1 in yuyv | mjpeg) verb="record /$1.yaml --to /tmp/flight-$1" ;; esac
+    timeout -s INT $2 ocelli $verb >/tmp/$1.jsonl 2>/tmp/$1.log
     echo "RESULT $1 exit=$? frames=$(cat /tmp/$1.jsonl /out/$1.jsonl 2>/dev/null | wc -l)"
     sed "s/^/LOG $1 /" /tmp/$1.log
     [ -f /tmp/$1.png ] && { echo "PICTURE $1 BEGIN"; base64 /tmp/$1.png; echo "PICTURE END"; }
@@ -94,6 +96,12 @@ run unplug 9
 echo "BEFORE $(grep -c . /tmp/unplug.jsonl)"
 ( sleep 3; v4l2-ctl -d /dev/video0 -c inject_fatal_streaming_error=1 2>&1 ) &
 run fatal 9
+# What was recorded of the camera plays to the very rows; JPEGs were kept as they came.
+for name in yuyv mjpeg; do
+    ocelli replay /$name.yaml --from /tmp/flight-$name --drops -q >/tmp/replay.jsonl 2>/tmp/replay.log
+    cmp -s /tmp/$name.jsonl /tmp/replay.jsonl && echo "REPLAY $name same rows=$(wc -l </tmp/replay.jsonl)" || sed "s/^/LOG replay /" /tmp/replay.log
+done
+echo "JPEGS $(cat /tmp/flight-mjpeg/*.flight | grep -a -o '"form":"jpeg"' | wc -l)"
 echo "== done"
 poweroff -f
 INIT
@@ -131,4 +139,8 @@ for name in unplug fatal; do
     grep -q "^LOG $name .*back after" "$work/console.log" || fail "$name: it did not come back"
 done
 grep -q '^LOG mjpeg .*stalled' "$work/console.log" || fail "mjpeg: the stall was not seen"
+for name in yuyv mjpeg; do
+    grep -q "^REPLAY $name same" "$work/console.log" || fail "$name: its replay gave other rows"
+done
+[ "$(sed -n 's/^JPEGS //p' "$work/console.log")" = "$(frames mjpeg)" ] || fail "mjpeg: JPEGs were not recorded as they came"
 echo "camera check passed in $(($(date +%s) - started)) s"
