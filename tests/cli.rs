@@ -182,7 +182,7 @@ fn the_graph_can_be_drawn() {
     let svg = text(&ocelli(&["check", "--svg", "pipelines/quickstart.yaml"]).stdout);
     assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n") && svg.contains(">detect<"));
     let dot = text(&ocelli(&["check", "--dot", "pipelines/quickstart.yaml"]).stdout);
-    assert!(dot.starts_with("digraph") && dot.contains("n2 -> n3 [label=\"frame 640x360, input, detections\"]"));
+    assert!(dot.starts_with("digraph") && dot.contains("n2 -> n3 [label=\"frame 640x360, input, detections, truth\"]"));
     let table = text(&ocelli(&["check", "pipelines/quickstart.yaml"]).stdout);
     assert!(table.contains("MiB") && table.contains("block 2"));
 }

@@ -1,5 +1,11 @@
 //! Measures what a pipeline gives, packet by packet, against labels or against what a scene knows.
 
+mod results;
+#[cfg(test)]
+mod tests;
+
+pub use results::{Counts, Detection, Measured, Worst};
+
 use super::classification::TopK;
 use super::coco::{self, iou};
 use super::labels::{ClassName, Labelled, Labels, Picture, stem};
@@ -9,7 +15,7 @@ use super::segmentation::Confusion;
 use super::voc;
 use crate::error::{Error, Result};
 use crate::media::png;
-use crate::types::{BBox, Image, Packet};
+use crate::types::{BBox, Packet};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Value of class maps for pixels that nobody labelled.
@@ -37,86 +43,6 @@ pub struct Tally {
     confusion: Option<(Confusion, Vec<String>)>,
     top: TopK,
     worst: Vec<Worst>,
-}
-
-/// What became of the objects of a class at IoU 0.5, all scores.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Found where one is.
-    pub right: u64,
-    /// Found where none is.
-    pub wrong: u64,
-    /// There, and not found.
-    pub missed: u64,
-}
-
-impl Counts {
-    /// The part of what was found that is right.
-    #[must_use]
-    pub fn precision(&self) -> Option<f64> {
-        let all = self.right + self.wrong;
-        (all > 0).then(|| self.right as f64 / all as f64)
-    }
-
-    /// The part of what is there that was found.
-    #[must_use]
-    pub fn recall(&self) -> Option<f64> {
-        let all = self.right + self.missed;
-        (all > 0).then(|| self.right as f64 / all as f64)
-    }
-
-    fn add(&mut self, other: Self) {
-        self.right += other.right;
-        self.wrong += other.wrong;
-        self.missed += other.missed;
-    }
-}
-
-/// A picture in which much went wrong.
-#[derive(Clone, Debug)]
-pub struct Worst {
-    /// Wrong and missed objects, or the part of pixels that are wrong.
-    pub badness: f64,
-    /// Which frame, and what is wrong.
-    pub title: String,
-    /// What is there, beside what was found.
-    pub picture: Image,
-}
-
-/// All that was measured.
-#[derive(Clone, Debug, Default)]
-pub struct Measured {
-    /// Frames that were measured.
-    pub frames: u64,
-    /// Frames that had no labels.
-    pub unlabelled: u64,
-    /// Labelled pictures that never came.
-    pub unseen: u64,
-    /// Boxes, if there were any.
-    pub detection: Option<Detection>,
-    /// Class maps, if there were any: names and the confusion matrix.
-    pub segmentation: Option<(Confusion, Vec<String>)>,
-    /// Classes of whole pictures, if there were any.
-    pub classification: Option<TopK>,
-    /// The worst pictures, worst first.
-    pub worst: Vec<Worst>,
-}
-
-/// How good boxes are.
-#[derive(Clone, Debug, Default)]
-pub struct Detection {
-    /// COCO's numbers; classes by number.
-    pub coco: coco::Scores,
-    /// Names of classes by number.
-    pub names: BTreeMap<u64, String>,
-    /// VOC's average precision at IoU 0.5 by class: 11 points, and area.
-    pub voc: BTreeMap<u64, (f64, f64)>,
-    /// By class.
-    pub counts: BTreeMap<u64, Counts>,
-    /// All classes together.
-    pub total: Counts,
-    /// The least score that was seen: below it the pipeline's own threshold cuts the curve.
-    pub least_score: f64,
 }
 
 impl Tally {

@@ -1,0 +1,107 @@
+//! Cases small enough to count by hand.
+
+use super::super::labels::{ClassName, Labelled, Labels, Picture, Place};
+use super::*;
+use crate::types::{Detection as Object, Frame, Image, Mask, PixelFormat, Size};
+use std::sync::Arc;
+
+const SIZE: Size = Size::new(100, 100);
+
+fn packet(name: &str, found: &[(u16, f32, [f32; 4])]) -> Packet {
+    let image = Image::new(SIZE, PixelFormat::Rgb8);
+    let mut packet = Packet::new(Arc::new(Frame { name: name.into(), image, ..Frame::default() }));
+    let object = |(class, score, [x1, y1, x2, y2]): &(u16, f32, [f32; 4])| {
+        Object::new(BBox::new(*x1, *y1, *x2, *y2), *class, *score)
+    };
+    packet.detections = Some(Arc::new(found.iter().map(object).collect()));
+    packet.labels = Some(vec!["cat".to_owned(), "dog".to_owned()].into());
+    packet
+}
+
+fn label(class: &str, corners: [f64; 4], crowd: bool, difficult: bool) -> Labelled {
+    Labelled { class: ClassName::Name(class.into()), place: Place::Pixels(corners), area: None, crowd, difficult }
+}
+
+fn labels(boxes: Vec<Labelled>) -> Labels {
+    let picture = Picture { boxes, ..Picture::default() };
+    Labels { pictures: [("a".to_owned(), picture)].into(), names: Vec::new(), form: "by hand" }
+}
+
+fn counts(labels: Labels, found: &[(u16, f32, [f32; 4])]) -> Counts {
+    let mut tally = Tally::new(Some(labels), &[], 4);
+    tally.add(&packet("a.jpg", found)).unwrap();
+    tally.finish().unwrap().detection.unwrap().total
+}
+
+#[test]
+fn each_object_is_found_once_and_the_rest_is_wrong_or_missed() {
+    let real = || {
+        vec![label("cat", [10.0, 10.0, 50.0, 50.0], false, false), label("dog", [60.0, 60.0, 90.0, 90.0], false, false)]
+    };
+    let cat = (0, 0.9, [10.0, 10.0, 50.0, 50.0]);
+    assert_eq!(counts(labels(real()), &[cat]), Counts { right: 1, wrong: 0, missed: 1 });
+    // Twice the same, and a cat where the dog is.
+    let found = [cat, (0, 0.8, [11.0, 10.0, 50.0, 50.0]), (0, 0.7, [60.0, 60.0, 90.0, 90.0])];
+    assert_eq!(counts(labels(real()), &found), Counts { right: 1, wrong: 2, missed: 1 });
+}
+
+#[test]
+fn difficult_objects_and_crowds_count_for_nothing() {
+    let large = [0.0, 0.0, 100.0, 100.0];
+    let small = [(0, 0.9, [5.0, 5.0, 15.0, 15.0]), (0, 0.8, [50.0, 50.0, 60.0, 60.0])];
+    // A crowd excuses all that is inside; a difficult object only what covers it.
+    assert_eq!(counts(labels(vec![label("cat", large, true, false)]), &small), Counts::default());
+    let wrong = Counts { right: 0, wrong: 2, missed: 0 };
+    assert_eq!(counts(labels(vec![label("cat", large, false, true)]), &small), wrong);
+    let whole = [(0, 0.9, [0.0, 0.0, 100.0, 95.0])];
+    assert_eq!(counts(labels(vec![label("cat", large, false, true)]), &whole), Counts::default());
+}
+
+#[test]
+fn what_was_not_played_or_is_not_labelled_is_told() {
+    let mut all = labels(vec![label("cat", [10.0, 10.0, 50.0, 50.0], false, false)]);
+    all.pictures.insert("never".into(), Picture::default());
+    let mut tally = Tally::new(Some(all), &[], 0);
+    tally.add(&packet("a.png", &[])).unwrap();
+    tally.add(&packet("other.png", &[])).unwrap();
+    let measured = tally.finish().unwrap();
+    assert_eq!((measured.frames, measured.unlabelled, measured.unseen), (1, 1, 1));
+    let nothing = Tally::new(None, &[], 0);
+    assert!(nothing.finish().unwrap_err().to_string().contains("give --labels"));
+    let mut nobody = Tally::new(Some(labels(Vec::new())), &["bird".into()], 0);
+    nobody.add(&packet("a.png", &[(0, 0.9, [0.0, 0.0, 9.0, 9.0])])).unwrap();
+    assert!(nobody.finish().unwrap_err().to_string().contains("no `bird`"));
+}
+
+fn masks(real: &[&[u8]], found: &[&[u8]]) -> Result<Measured> {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut pictures, size) = (BTreeMap::new(), Size::new(2, 2));
+    for (index, values) in real.iter().enumerate() {
+        let path = folder.path().join(format!("{index}.png"));
+        let image = Image { size, format: PixelFormat::Gray8, data: values.to_vec() };
+        png::encode(&image, std::fs::File::create(&path).unwrap()).unwrap();
+        pictures.insert(index.to_string(), Picture { mask: Some(path), ..Picture::default() });
+    }
+    let mut tally = Tally::new(Some(Labels { pictures, names: Vec::new(), form: "by hand" }), &[], 2);
+    for (index, classes) in found.iter().enumerate() {
+        let mut packet = packet(&format!("{index}.jpg"), &[]);
+        packet.detections = None;
+        packet.mask = Some(Arc::new(Mask { size, classes: classes.to_vec() }));
+        packet.mask_labels = Some(vec!["nothing".to_owned(), "road".to_owned()].into());
+        tally.add(&packet)?;
+    }
+    tally.finish()
+}
+
+#[test]
+fn classes_of_later_pictures_count_and_unlabelled_pixels_do_not() {
+    // The second picture has a class that neither the first nor the model's names know.
+    let measured = masks(&[&[0, 0, 1, 255], &[7, 7, 1, 1]], &[&[0, 1, 1, 1], &[0, 1, 1, 1]]).unwrap();
+    let (confusion, _) = measured.segmentation.unwrap();
+    // 7 labelled pixels, of which 4 are right.
+    assert!((confusion.pixel_accuracy().unwrap() - 4.0 / 7.0).abs() < 1e-12);
+    assert_eq!(confusion.iou().len(), 8);
+    assert_eq!(confusion.iou()[7], Some(0.0));
+    let error = masks(&[&[0, 255, 255, 0]], &[&[0, 1, 1, 0]]).unwrap_err().to_string();
+    assert!(error.contains("write class numbers"), "{error}");
+}

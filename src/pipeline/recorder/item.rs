@@ -1,0 +1,98 @@
+//! What goes to the recorder's thread, and what is left out of it.
+
+use crate::media::flight::{Entry, FormEntry, FrameEntry, TruthEntry, UnitEntry, nanos};
+use crate::types::{CodedForm, Detection, Frame, Packet};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// What an entry without pixels counts for, in bytes.
+const SMALL: usize = 512;
+
+/// What a scene knew of a frame.
+pub(super) type Truth = (Arc<Vec<Detection>>, Option<Arc<[String]>>);
+
+pub(super) enum Item {
+    /// A frame whose pixels are to be coded.
+    Frame(Arc<Frame>, Option<Truth>),
+    /// A frame that came coded; the pixels need not wait.
+    Coded(FrameEntry, Vec<u8>),
+    Unit(Arc<str>, UnitEntry, Vec<u8>),
+    Plain(Entry),
+    End,
+}
+
+impl Item {
+    pub(super) fn of(packet: &Packet) -> Self {
+        let frame = &packet.frame;
+        let truth = packet.truth.as_ref().map(|truth| (Arc::clone(truth), packet.truth_labels.clone()));
+        match frame.coded.form {
+            CodedForm::Unknown => Self::Frame(Arc::clone(frame), truth),
+            CodedForm::Jpeg => Self::Coded(describe(frame, truth.as_ref(), FormEntry::Jpeg), frame.coded.bytes.clone()),
+            CodedForm::Unit(time) => {
+                Self::Coded(describe(frame, truth.as_ref(), FormEntry::Unit(nanos(time))), Vec::new())
+            }
+        }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        SMALL
+            + match self {
+                Self::Frame(frame, _) => frame.image.data.len(),
+                Self::Coded(_, data) | Self::Unit(_, _, data) => data.len(),
+                Self::Plain(_) | Self::End => 0,
+            }
+    }
+}
+
+/// What is not in the recording and was not told of yet.
+#[derive(Default)]
+pub(super) struct Gaps {
+    /// By source: frames.
+    pub(super) frames: BTreeMap<Arc<str>, u64>,
+    /// Sources whose next access unit follows a missing one.
+    pub(super) units: BTreeSet<Arc<str>>,
+    /// Notes of what lines left out.
+    drops: u64,
+    pub(super) told: Option<Duration>,
+}
+
+impl Gaps {
+    /// Counts what an item was.
+    pub(super) fn add(&mut self, item: &Item) {
+        match item {
+            Item::Frame(frame, _) => *self.frames.entry(Arc::clone(&frame.source)).or_default() += 1,
+            Item::Coded(entry, _) => *self.frames.entry(Arc::from(entry.source.as_str())).or_default() += 1,
+            Item::Unit(source, ..) => _ = self.units.insert(Arc::clone(source)),
+            Item::Plain(Entry::Drop { .. }) => self.drops += 1,
+            Item::Plain(_) | Item::End => {}
+        }
+    }
+
+    /// The entries that tell of it.
+    pub(super) fn entries(&mut self) -> Vec<Entry> {
+        let frames = std::mem::take(&mut self.frames).into_iter();
+        let mut all: Vec<Entry> =
+            frames.map(|(source, frames)| Entry::Missed { source: source.to_string(), frames, drops: 0 }).collect();
+        let drops = std::mem::take(&mut self.drops);
+        if drops > 0 {
+            all.push(Entry::Missed { source: String::new(), frames: 0, drops });
+        }
+        all
+    }
+
+    pub(super) fn missed(&self) -> u64 {
+        self.frames.values().sum()
+    }
+}
+
+pub(super) fn describe(frame: &Frame, truth: Option<&Truth>, form: FormEntry) -> FrameEntry {
+    let signed = |time: Duration| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
+    let wall_ns = frame.wall.duration_since(SystemTime::UNIX_EPOCH).map_or_else(|e| -signed(e.duration()), signed);
+    let truth = truth.map(|(truth, labels)| TruthEntry {
+        labels: labels.as_deref().unwrap_or_default().to_vec(),
+        boxes: truth.iter().map(|d| (d.class, [d.bbox.x1, d.bbox.y1, d.bbox.x2, d.bbox.y2])).collect(),
+    });
+    let (source, name) = (frame.source.to_string(), frame.name.clone());
+    FrameEntry { source, seq: frame.seq, pts_ns: nanos(frame.pts), wall_ns, name, form, truth }
+}

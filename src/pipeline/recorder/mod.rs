@@ -1,0 +1,191 @@
+//! The flight recorder: writes what a run sees, beside the run, and never makes a live one wait.
+
+mod begin;
+mod item;
+mod work;
+
+use super::config::Pipeline;
+use crate::error::{Error, Result};
+use crate::host::{Clock, DropReason, State, Stop};
+use crate::media::flight::{Entry, FlightWriter, Keep, UnitEntry, nanos};
+use crate::stage::{Env, Tap, Unit};
+use crate::types::Packet;
+use begin::begin;
+use crossbeam_channel::{Sender, unbounded};
+use item::{Gaps, Item};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use work::Work;
+
+/// How a recording is made.
+#[derive(Clone, Debug)]
+pub struct RecordSettings {
+    /// The folder.
+    pub folder: PathBuf,
+    /// How much is kept.
+    pub keep: Keep,
+    /// Quality of JPEGs made of frames that did not come as JPEG or H.264; without it they are kept pixel by pixel.
+    pub jpeg: Option<u8>,
+}
+
+/// What of a run waits to be written, in bytes; with more of it, live frames are missed.
+const MOST_WAITING: usize = 64 << 20;
+/// How often the log tells that the recorder is too slow.
+const TELL: Duration = Duration::from_secs(10);
+
+/// Takes what a run sees to a thread that writes it.
+pub struct Recorder {
+    sender: Sender<(Item, Duration)>,
+    waiting: Arc<AtomicUsize>,
+    gaps: Mutex<Gaps>,
+    counts: Arc<Counts>,
+    clock: Arc<dyn Clock>,
+    stop: Stop,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    run: u64,
+}
+
+/// What became of it.
+#[derive(Debug, Default)]
+struct Counts {
+    frames: AtomicU64,
+    missed: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Recorder {
+    /// Begins a recording of a run.
+    ///
+    /// # Errors
+    /// As [`FlightWriter::create`].
+    pub fn start(pipeline: &Pipeline, env: &Env, how: &RecordSettings) -> Result<Arc<Self>> {
+        let writer = FlightWriter::create(&how.folder, begin(pipeline, env)?, how.keep)?;
+        let run = writer.run();
+        let (sender, receiver) = unbounded();
+        let waiting = Arc::<AtomicUsize>::default();
+        let counts = Arc::<Counts>::default();
+        let work = Work {
+            writer,
+            jpeg: how.jpeg,
+            waiting: Arc::clone(&waiting),
+            counts: Arc::clone(&counts),
+            broken: None,
+            gaps: Gaps::default(),
+            streams: BTreeSet::new(),
+            payload: Vec::new(),
+        };
+        let thread = std::thread::Builder::new().name("recorder".into()).spawn(move || work.run(&receiver));
+        let thread = thread.map_err(|e| Error::io("thread of the recorder", e))?;
+        Ok(Arc::new(Self {
+            sender,
+            waiting,
+            gaps: Mutex::default(),
+            counts,
+            clock: Arc::clone(&env.clock),
+            stop: env.stop.clone(),
+            thread: Mutex::new(Some(thread)),
+            run,
+        }))
+    }
+
+    fn gaps(&self) -> MutexGuard<'_, Gaps> {
+        self.gaps.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there is room. Something larger than all the room gets it alone.
+    fn has_room(&self, bytes: usize) -> bool {
+        let waiting = self.waiting.load(Relaxed);
+        waiting == 0 || waiting + bytes <= MOST_WAITING
+    }
+
+    /// Whether nobody writes any more: the thread is gone.
+    fn is_over(&self) -> bool {
+        self.thread.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Hands an item over, or counts it as missing.
+    fn send(&self, mut item: Item) {
+        let bytes = item.bytes();
+        let mut gaps = self.gaps();
+        if !self.has_room(bytes) && !matches!(item, Item::End) {
+            gaps.add(&item);
+            return;
+        }
+        let missed = gaps.missed();
+        let now = self.clock.now();
+        if missed > 0 {
+            self.counts.missed.fetch_add(missed, Relaxed);
+            if gaps.told.is_none_or(|told| now.saturating_sub(told) > TELL) {
+                gaps.told = Some(now);
+                tracing::warn!("the recorder is too slow: {missed} frames are not in the recording");
+            }
+        }
+        if let Item::Unit(source, unit, _) = &mut item {
+            unit.lost |= gaps.units.remove(source);
+        }
+        // Under the lock, so that what is told of stays in order.
+        for entry in gaps.entries() {
+            self.pass(Item::Plain(entry), now);
+        }
+        self.pass(item, now);
+    }
+
+    fn pass(&self, item: Item, now: Duration) {
+        let bytes = item.bytes();
+        self.waiting.fetch_add(bytes, Relaxed);
+        if self.sender.send((item, now)).is_err() {
+            self.waiting.fetch_sub(bytes, Relaxed);
+        }
+    }
+
+    /// Writes what waits and ends the recording. Returns a sentence about it.
+    pub fn finish(&self) -> String {
+        self.send(Item::End);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            return format!("recording run {} failed: a fault of ocelli; what was written before is whole", self.run);
+        }
+        let missed = self.counts.missed.load(Relaxed);
+        let missed = if missed > 0 { format!(", {missed} missed") } else { String::new() };
+        let (frames, bytes) = (self.counts.frames.load(Relaxed), self.counts.bytes.load(Relaxed));
+        format!("recorded run {}: {frames} frames{missed}, {:.1} MB", self.run, bytes as f64 / 1e6)
+    }
+}
+
+impl Tap for Recorder {
+    fn frame(&self, packet: &Packet, live: bool) {
+        let item = Item::of(packet);
+        // A recording waits for nobody, so it may wait for us.
+        while !live && !self.has_room(item.bytes()) && !self.stop.is_requested() && !self.is_over() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.send(item);
+    }
+
+    fn unit(&self, source: &Arc<str>, unit: &Unit<'_>) {
+        let (time_ns, key, lost) = (nanos(unit.time), unit.key, unit.lost);
+        let entry = UnitEntry { source: source.to_string(), time_ns, key, lost };
+        self.send(Item::Unit(Arc::clone(source), entry, unit.data.to_vec()));
+    }
+
+    fn state(&self, source: &Arc<str>, state: State, reason: &str) {
+        let (state, reason) = (state.word().to_owned(), reason.to_owned());
+        let at_ns = nanos(self.clock.now());
+        self.send(Item::Plain(Entry::State { source: source.to_string(), at_ns, state, reason }));
+    }
+
+    fn dropped(&self, line: &str, source: &Arc<str>, seq: u64, reason: DropReason) {
+        let reason = match reason {
+            DropReason::Queue => "queue",
+            DropReason::Deadline => "deadline",
+            // Found again by the same rule when it is replayed.
+            DropReason::Every | DropReason::Replayed => return,
+        };
+        let (line, source, reason) = (line.to_owned(), source.to_string(), reason.to_owned());
+        self.send(Item::Plain(Entry::Drop { line, source, seq, reason }));
+    }
+}

@@ -1,0 +1,116 @@
+//! The recorder's thread.
+
+use super::Counts;
+use super::item::{Gaps, Item, describe};
+use crate::error::Result;
+use crate::media::flight::{Entry, FlightWriter, FormEntry};
+use crate::media::{jpeg, png};
+use crate::types::Frame;
+use crossbeam_channel::Receiver;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+/// How long a disk that failed is left alone.
+const REST: Duration = Duration::from_secs(30);
+
+/// What the thread has.
+pub(super) struct Work {
+    pub(super) writer: FlightWriter,
+    pub(super) jpeg: Option<u8>,
+    pub(super) waiting: Arc<AtomicUsize>,
+    pub(super) counts: Arc<Counts>,
+    /// Since when the disk fails.
+    pub(super) broken: Option<Duration>,
+    /// What came while it did.
+    pub(super) gaps: Gaps,
+    /// Sources of H.264: what a disk that fails takes from them, the pictures after it need.
+    pub(super) streams: BTreeSet<Arc<str>>,
+    pub(super) payload: Vec<u8>,
+}
+
+impl Work {
+    pub(super) fn run(mut self, receiver: &Receiver<(Item, Duration)>) {
+        while let Ok((mut item, at)) = receiver.recv() {
+            let bytes = item.bytes();
+            let ended = matches!(item, Item::End);
+            let rests = self.broken.is_some_and(|since| at.saturating_sub(since) < REST) && !ended;
+            let done = if rests {
+                self.leave_out(&item);
+                Ok(())
+            } else {
+                let done = self.write(&mut item, at);
+                // Nothing waits: what is in the buffer should outlive us.
+                done.and_then(|()| if receiver.is_empty() { self.writer.flush(at) } else { Ok(()) })
+            };
+            self.waiting.fetch_sub(bytes, Relaxed);
+            match done {
+                Err(error) => {
+                    self.leave_out(&item);
+                    // Also what stood in the buffer is gone.
+                    self.gaps.units.extend(self.streams.iter().cloned());
+                    if self.broken.is_none() || ended {
+                        let again = if ended { String::new() } else { format!("; trying every {} s", REST.as_secs()) };
+                        tracing::warn!("the recording stops, the run goes on: {error}{again}");
+                    }
+                    self.broken = Some(at);
+                }
+                Ok(()) if !rests && self.broken.take().is_some() => tracing::info!("the recording goes on"),
+                Ok(()) => {}
+            }
+            if ended {
+                return;
+            }
+        }
+    }
+
+    fn leave_out(&mut self, item: &Item) {
+        self.gaps.add(item);
+        self.counts.missed.fetch_add(u64::from(matches!(item, Item::Frame(..) | Item::Coded(..))), Relaxed);
+    }
+
+    fn write(&mut self, item: &mut Item, at: Duration) -> Result<()> {
+        for entry in self.gaps.entries() {
+            self.push(&entry, &[], at)?;
+        }
+        match item {
+            Item::Frame(frame, truth) => {
+                let form = self.encode(frame)?;
+                let payload = std::mem::take(&mut self.payload);
+                let done = self.push(&Entry::Frame(describe(frame, truth.as_ref(), form)), &payload, at);
+                self.payload = payload;
+                done?;
+                self.counts.frames.fetch_add(1, Relaxed);
+                Ok(())
+            }
+            Item::Coded(entry, data) => {
+                self.push(&Entry::Frame(entry.clone()), data, at)?;
+                self.counts.frames.fetch_add(1, Relaxed);
+                Ok(())
+            }
+            Item::Unit(source, unit, data) => {
+                unit.lost |= self.gaps.units.remove(source);
+                self.streams.insert(Arc::clone(source));
+                self.push(&Entry::Unit(unit.clone()), data, at)
+            }
+            Item::Plain(entry) => self.push(entry, &[], at),
+            Item::End => self.writer.finish(at),
+        }
+    }
+
+    fn push(&mut self, entry: &Entry, payload: &[u8], at: Duration) -> Result<()> {
+        self.writer.push(entry, payload, at)?;
+        self.counts.bytes.fetch_add(payload.len() as u64, Relaxed);
+        Ok(())
+    }
+
+    /// Puts the pixels into `payload`.
+    fn encode(&mut self, frame: &Frame) -> Result<FormEntry> {
+        self.payload.clear();
+        match self.jpeg {
+            Some(quality) => jpeg::encode(&frame.image, quality, &mut self.payload).map(|()| FormEntry::Remade),
+            None => png::encode_fast(&frame.image, &mut self.payload).map(|()| FormEntry::Png),
+        }
+    }
+}
