@@ -299,7 +299,7 @@ fn what_does_not_fit_is_told() {
         (
             &["replay", "pipelines/live/street.yaml", "--from", "examples/flight", "--run", "7"],
             2,
-            "no run 7; there are 0",
+            "no run 7; the runs are 0",
         ),
         (
             &["replay", "pipelines/live/street.yaml", "--from", "examples/flight", "--set", "detct.min_score=1"],

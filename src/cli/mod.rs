@@ -37,6 +37,8 @@ use tracing_subscriber::EnvFilter;
   ocelli run pipelines/quickstart.yaml       find objects in the bundled clip
   ocelli record door.yaml --to flights       the same as run, and keep what it sees
   ocelli replay door.yaml --from flights     what it would have found, with today's settings
+  ocelli test tests/pipelines/*.test.yaml    is everything as it was?
+  ocelli bench door.yaml --from flights      how fast is it here, and what holds it up?
   ocelli check pipelines/*.yaml              look for faults without running anything
   ocelli scene --export coco --out data      labelled pictures to train with
   ocelli devices                             cameras, and what they offer

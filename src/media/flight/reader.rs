@@ -55,13 +55,13 @@ impl Flight {
         let mut runs: Vec<u64> = begun.iter().map(|(begin, _)| begin.run).collect();
         runs.dedup();
         let Some(last) = runs.last().copied() else {
-            return Err(Error::Data(format!("{}: no recording in it", folder.display())));
+            return Err(Error::Data(format!("{}: no recording in it; `ocelli record` makes one", folder.display())));
         };
         let wanted = run.unwrap_or(last);
         begun.retain(|(begin, _)| begin.run == wanted);
         let Some((begin, _)) = begun.first().cloned() else {
             let list: Vec<String> = runs.iter().map(u64::to_string).collect();
-            return Err(Error::Config(format!("{}: no run {wanted}; there are {}", folder.display(), list.join(", "))));
+            return Err(Error::Config(format!("{}: no run {wanted}; the runs are {}", folder.display(), list.join(", "))));
         };
         if begin.format > super::FORMAT {
             let message = format!(
