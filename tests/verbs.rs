@@ -292,3 +292,17 @@ fn bench_names_the_bottleneck_and_compares() {
     assert!(says(&["bench", "pipelines/live/street.yaml"], 2).contains("--from FOLDER-OR-CLIP"));
     assert!(says(&[&bench[..], &["--compare", "README.md"]].concat(), 5).contains("no bench of ocelli"));
 }
+
+/// The words of docs/testing.md are those that the program reads: what fails is only that there is no such pipeline.
+#[test]
+fn the_manual_of_test_files_is_true() {
+    let folder = tempfile::tempdir().unwrap();
+    let manual = std::fs::read_to_string("docs/testing.md").unwrap();
+    let block = manual.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let path = write(folder.path(), "tests/door.test.yaml", block);
+    let said = says(&["test", &path], 74);
+    assert!(said.contains("door.yaml: No such file"), "{said}");
+    for word in ["repeat", "faulty_source", "allocations", "labels", "failed"] {
+        assert!(block.contains(word), "docs/testing.md lacks `{word}`");
+    }
+}

@@ -61,7 +61,11 @@ impl Flight {
         begun.retain(|(begin, _)| begin.run == wanted);
         let Some((begin, _)) = begun.first().cloned() else {
             let list: Vec<String> = runs.iter().map(u64::to_string).collect();
-            return Err(Error::Config(format!("{}: no run {wanted}; the runs are {}", folder.display(), list.join(", "))));
+            return Err(Error::Config(format!(
+                "{}: no run {wanted}; the runs are {}",
+                folder.display(),
+                list.join(", ")
+            )));
         };
         if begin.format > super::FORMAT {
             let message = format!(
