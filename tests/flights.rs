@@ -311,6 +311,10 @@ fn what_does_not_fit_is_told() {
         let (found, said) = says(args);
         assert!(found == Some(code) && said.contains(part), "{args:?}: {found:?} {said}");
     }
+    let none = folder.path().join("none.yaml").display().to_string();
+    std::fs::write(&none, "pipeline:\n- jsonl\n").unwrap();
+    let (code, said) = says(&["replay", &none, "--from", "examples/flight"]);
+    assert!(code == Some(2) && said.contains("put a source"), "{said}");
     // A second recorder in one folder would tear the first one's files.
     let held = FlightWriter::create(&folder.path().join("f"), Begin::default(), KEEP).unwrap();
     let flights = folder.path().join("f").display().to_string();

@@ -87,6 +87,10 @@ impl Playback {
     ) -> Result<()> {
         let sources: Vec<usize> = indices(pipeline, |part| matches!(part, Part::Source(_)));
         let ids: Vec<String> = sources.iter().map(|&at| pipeline.lines[at].id.clone()).collect();
+        if ids.is_empty() {
+            // The check of the graph says what is missing.
+            return Ok(());
+        }
         let mut replaced: Vec<usize> = Vec::new();
         for origin in &self.from {
             let path = env.input_path(&origin.path.to_string_lossy());
@@ -105,8 +109,7 @@ impl Playback {
                 }
             };
             if targets.is_empty() {
-                let first = ids.first().map_or("", String::as_str);
-                let message = format!("{}: say for which source: --from {first}={0}", path.display());
+                let message = format!("{}: say for which source: --from {}={0}", path.display(), ids[0]);
                 return Err(Error::Config(message));
             }
             let mut names = HashMap::new();
