@@ -249,6 +249,9 @@ fn test_tells_what_failed_and_what_is_faulty() {
         let said = says(&["test", &path, "--out", &out], 1);
         assert!(said.contains(words) && said.contains("0 passed, 1 failed"), "{name}: {said}");
     }
+    // What is measured is what ran: with the test's faults.
+    let damaged = test("damaged", "faults: { corrupt: 0.9 }\nexpect: { accuracy: { AP50: 0.8 } }\n");
+    assert!(says(&["test", &damaged, "--out", &out], 1).contains("AP50 is 0."));
     let changed = test("changed", "set: [detect.min_score=0.8]\nexpect: { golden: good.jsonl }\n");
     let said = says(&["test", &good, &changed, "--out", &out, "--junit", &junit], 1);
     assert!(said.contains("1 passed, 1 failed") && said.contains("of `nms`"), "{said}");

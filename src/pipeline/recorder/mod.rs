@@ -189,3 +189,91 @@ impl Tap for Recorder {
         self.send(Item::Plain(Entry::Drop { line, source, seq, reason }));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::{Secrets, SystemClock};
+    use crate::infer::ModelStore;
+    use crate::media::flight::Flight;
+    use crate::stage::Outputs;
+    use crate::types::{Frame, Image, PixelFormat, Size};
+    use crate::yaml::Document;
+
+    fn recorder(folder: &std::path::Path) -> Arc<Recorder> {
+        let text = "pipeline:\n- { id: cam, scene: {} }\n- jsonl\n";
+        let document = Document::parse("t.yaml", text.into(), |_| Err(String::new())).unwrap();
+        let env = Env {
+            base_dir: ".".into(),
+            models: ModelStore::new(&[], std::path::Path::new(".")),
+            clock: Arc::new(SystemClock::default()),
+            stop: Stop::default(),
+            secrets: Secrets::default(),
+            tap: None,
+            outputs: Outputs::default(),
+        };
+        let how = RecordSettings { folder: folder.into(), keep: Keep { bytes: 1 << 30, time: None }, jpeg: None };
+        Recorder::start(&Pipeline::of(document).unwrap_or_else(|e| panic!("{e}")), &env, &how).unwrap()
+    }
+
+    /// What a slow disk costs is told: frames as missed, and of units the next one says that something is missing, so
+    /// that a replay waits for a key picture. A missed frame alone costs no unit.
+    #[test]
+    fn what_does_not_fit_is_told_and_a_missing_unit_marks_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let recorder = recorder(folder.path());
+        let source: Arc<str> = Arc::from("cam");
+        let unit = |time: u64| {
+            recorder.unit(&source, &Unit { data: &[1, 2], time: Duration::from_secs(time), key: false, lost: false });
+        };
+        let frame = |seq: u64| {
+            let image = Image::new(Size::new(8, 8), PixelFormat::Rgb8);
+            let frame = Frame { source: Arc::clone(&source), seq, image, ..Frame::default() };
+            recorder.frame(&Packet::new(Arc::new(frame)), true);
+        };
+        // As if so much waited for the disk.
+        let full = |full: bool| {
+            let change = if full { AtomicUsize::fetch_add } else { AtomicUsize::fetch_sub };
+            change(&recorder.waiting, MOST_WAITING, Relaxed);
+        };
+        unit(1);
+        frame(0);
+        full(true);
+        frame(1);
+        full(false);
+        unit(2);
+        full(true);
+        unit(3);
+        frame(2);
+        recorder.dropped("line", &source, 2, DropReason::Queue);
+        full(false);
+        frame(3);
+        unit(4);
+        unit(5);
+        assert!(recorder.finish().contains("2 frames, 2 missed"));
+        let (mut entries, mut payload, mut seen) =
+            (Flight::open(folder.path(), None).unwrap().entries(), Vec::new(), Vec::new());
+        while let Some(entry) = entries.next_entry(&mut payload).unwrap() {
+            seen.push(match entry {
+                Entry::Unit(unit) => format!("unit {} {}", unit.time_ns / 1_000_000_000, unit.lost),
+                Entry::Frame(frame) => format!("frame {}", frame.seq),
+                Entry::Missed { frames, drops, .. } => format!("missed {frames} {drops}"),
+                Entry::End => "end".into(),
+                _ => continue,
+            });
+        }
+        let expected = [
+            "unit 1 false",
+            "frame 0",
+            "missed 1 0",
+            "unit 2 false",
+            "missed 1 0",
+            "missed 0 1",
+            "frame 3",
+            "unit 4 true",
+            "unit 5 false",
+            "end",
+        ];
+        assert_eq!(seen, expected);
+    }
+}
