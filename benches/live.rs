@@ -8,7 +8,8 @@ use ocelli::error::Result;
 use ocelli::host::{Clock, Secrets, Stop, SystemClock};
 use ocelli::infer::ModelStore;
 use ocelli::pipeline::{Graph, Line, Part, Pipeline, QueueSetting, Run};
-use ocelli::stage::{Env, Sink, SinkConfig, Stage, StageConfig};
+use ocelli::sinks::Collect;
+use ocelli::stage::{Env, Stage, StageConfig};
 use ocelli::types::{Packet, Products};
 use ocelli::yaml::{Document, Place};
 use std::path::Path;
@@ -38,25 +39,6 @@ impl Stage for Slow {
     }
 }
 
-#[derive(Clone)]
-struct Ages(Arc<dyn Clock>, Arc<Mutex<Vec<f64>>>);
-
-impl SinkConfig for Ages {
-    fn needs(&self) -> Products {
-        Products::empty()
-    }
-    fn open(&self, _: &Env) -> Result<Box<dyn Sink>> {
-        Ok(Box::new(self.clone()))
-    }
-}
-
-impl Sink for Ages {
-    fn write(&mut self, packet: &Packet) -> Result<()> {
-        self.1.lock().unwrap().push(self.0.now().saturating_sub(packet.born).as_secs_f64() * 1e3);
-        Ok(())
-    }
-}
-
 fn line(id: &str, part: Part, queue: Option<usize>) -> Line {
     let queue = queue.map(|capacity| QueueSetting { capacity: Some(capacity), when_full: None });
     let (from, secrets, place) = (Vec::new(), Vec::new(), Place::default());
@@ -73,7 +55,12 @@ fn ages(capacity: Option<usize>, seconds: u64) -> Vec<f64> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let seen = Arc::<Mutex<Vec<f64>>>::default();
     pipeline.lines.push(line("slow", Part::Stage(Box::new(Slow)), capacity));
-    pipeline.lines.push(line("ages", Part::Sink(Box::new(Ages(Arc::clone(&clock), Arc::clone(&seen)))), None));
+    let (into, now) = (Arc::clone(&seen), Arc::clone(&clock));
+    let collect = Collect::new(move |packet| {
+        into.lock().unwrap().push(now.now().saturating_sub(packet.born).as_secs_f64() * 1e3);
+        Ok(())
+    });
+    pipeline.lines.push(line("ages", Part::Sink(Box::new(collect)), None));
     let env = Env {
         base_dir: ".".into(),
         models: ModelStore::new(&[], Path::new(".")),

@@ -3,10 +3,9 @@
 use super::play::write_file;
 use super::{Global, say};
 use crate::error::{Error, Result};
-use crate::eval::diff::{Change, Diff, Least};
-use crate::eval::page::Page;
-use crate::eval::pictures::{Frames, beside, drawn, fetch};
-use crate::eval::rows::{self, Object, Row};
+use crate::eval::diff::{Change, Diff, Least, page};
+use crate::eval::pictures::{Frames, fetch};
+use crate::eval::rows::{self, Row};
 use crate::media::flight::Flight;
 use crate::sources::{Recording, Video};
 use crate::stage::Env;
@@ -97,59 +96,4 @@ fn frames_of(path: &Path, wanted: &BTreeSet<rows::Name>, env: &Env) -> Result<Fr
         }
     }
     Ok(frames)
-}
-
-/// The page: what changed, and the frames that changed most.
-pub fn page(
-    diff: &Diff,
-    worst: &[&(Row, Row, Vec<Change>)],
-    frames: &Frames,
-    names: &[String; 2],
-    show: usize,
-) -> Result<String> {
-    let mut page = Page::new(&format!("{} and {}", names[0], names[1]));
-    let rows: Vec<Vec<String>> = diff
-        .objects
-        .iter()
-        .map(|(label, [before, after])| vec![label.clone(), before.to_string(), after.to_string()])
-        .collect();
-    page.table(&["class", "before", "after"], &rows);
-    page.text(&diff.text(0));
-    page.heading("The frames that changed most");
-    for (row, other, changes) in worst {
-        let words: Vec<String> = changes.iter().map(Change::words).collect();
-        let caption = format!("{}\n{}", row.title(), words.join("\n"));
-        match frames.get(&row.name) {
-            Some(frame) => page.picture(&side_by_side(frame, row, other, changes, ["before", "after"]), &caption)?,
-            None => page.text(&caption),
-        }
-    }
-    page.heading("Frame by frame");
-    page.text(&diff.text(show.max(200)));
-    Ok(page.finish())
-}
-
-/// A frame as both runs saw it; what changed has a red ring.
-pub fn side_by_side(
-    frame: &crate::types::Image,
-    row: &Row,
-    other: &Row,
-    changes: &[Change],
-    names: [&str; 2],
-) -> crate::types::Image {
-    let (mut first, mut second): (Vec<Object>, Vec<Object>) = (Vec::new(), Vec::new());
-    for change in changes {
-        match change.clone() {
-            Change::Appeared(object) => second.push(object),
-            Change::Vanished(object) => first.push(object),
-            Change::Moved(a, b) | Change::Score(a, b) | Change::Class(a, b) => {
-                first.push(a);
-                second.push(b);
-            }
-            Change::Other(..) => {}
-        }
-    }
-    let left = drawn(frame, &row.objects("detections"), &first);
-    let right = drawn(frame, &other.objects("detections"), &second);
-    beside(&[(names[0], &left), (names[1], &right)])
 }

@@ -2,12 +2,11 @@
 
 use super::file::{Bounds, TestFile, beside};
 use crate::cli::Global;
-use crate::cli::diff::{page, side_by_side};
 use crate::cli::eval::measure;
 use crate::cli::play::{Plan, Play, write_file};
 use crate::error::{Error, Result};
 use crate::eval::classification::TopK;
-use crate::eval::diff::{Diff, Least};
+use crate::eval::diff::{Diff, Least, page, side_by_side};
 use crate::eval::golden::{self, Difference};
 use crate::eval::labels::Labels;
 use crate::eval::measure::{Measured, Tally};

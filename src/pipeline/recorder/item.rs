@@ -70,15 +70,21 @@ impl Gaps {
     }
 
     /// The entries that tell of it.
-    pub(super) fn entries(&mut self) -> Vec<Entry> {
-        let frames = std::mem::take(&mut self.frames).into_iter();
-        let mut all: Vec<Entry> =
-            frames.map(|(source, frames)| Entry::Missed { source: source.to_string(), frames, drops: 0 }).collect();
-        let drops = std::mem::take(&mut self.drops);
-        if drops > 0 {
-            all.push(Entry::Missed { source: String::new(), frames: 0, drops });
+    pub(super) fn entries(&self) -> Vec<Entry> {
+        let frames = self.frames.iter();
+        let mut all: Vec<Entry> = frames
+            .map(|(source, frames)| Entry::Missed { source: source.to_string(), frames: *frames, drops: 0 })
+            .collect();
+        if self.drops > 0 {
+            all.push(Entry::Missed { source: String::new(), frames: 0, drops: self.drops });
         }
         all
+    }
+
+    /// The entries were passed on.
+    pub(super) fn forget_told(&mut self) {
+        self.frames.clear();
+        self.drops = 0;
     }
 
     pub(super) fn missed(&self) -> u64 {

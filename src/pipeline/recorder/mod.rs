@@ -131,6 +131,7 @@ impl Recorder {
         for entry in gaps.entries() {
             self.pass(Item::Plain(entry), now);
         }
+        gaps.forget_told();
         self.pass(item, now);
     }
 

@@ -74,6 +74,7 @@ impl Work {
         for entry in self.gaps.entries() {
             self.push(&entry, &[], at)?;
         }
+        self.gaps.forget_told();
         match item {
             Item::Frame(frame, truth) => {
                 let form = self.encode(frame)?;

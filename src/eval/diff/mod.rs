@@ -1,5 +1,9 @@
 //! What changed between two runs, in terms of what was found.
 
+mod page;
+
+pub use page::{page, side_by_side};
+
 use super::golden::{self, Tolerance};
 use super::rows::{Name, Object, Row, overlap};
 use std::collections::{BTreeMap, BTreeSet};
@@ -231,7 +235,7 @@ mod tests {
     fn what_is_no_object_counts_too() {
         let row = |error: f64| {
             let text = format!("{{\"source\":\"a\",\"seq\":1,\"pts_ms\":0.0,\"wall\":\"x\",\"error\":{error}}}\n");
-            super::super::rows::read(text.as_bytes(), "x").unwrap()
+            crate::eval::rows::read(text.as_bytes(), "x").unwrap()
         };
         let diff = Diff::of(&row(0.1), &row(0.4), Least::default());
         assert_eq!(diff.frames[0].2, [Change::Other("error".into(), "0.1".into(), "0.4".into())]);
