@@ -4,15 +4,13 @@
 //! one run: the first stay young, the second creep to a multiple of the stage's time.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use ocelli::error::Result;
-use ocelli::host::{Clock, Secrets, Stop, SystemClock};
-use ocelli::infer::ModelStore;
-use ocelli::pipeline::{Graph, Line, Part, Pipeline, QueueSetting, Run};
-use ocelli::sinks::Collect;
-use ocelli::stage::{Env, Stage, StageConfig};
-use ocelli::types::{Packet, Products};
-use ocelli::yaml::{Document, Place};
-use std::path::Path;
+use ocelli::internals::error::Result;
+use ocelli::internals::host::{Clock, SystemClock};
+use ocelli::internals::pipeline::{Line, Parts, Pipeline, QueueSetting, Settings};
+use ocelli::internals::sinks::Collect;
+use ocelli::internals::stage::{Emitter, Env, LineEnv, Stage, StageConfig};
+use ocelli::internals::types::{Packet, Products};
+use ocelli::internals::yaml::Place;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -27,22 +25,23 @@ impl StageConfig for Slow {
     fn gives(&self) -> Products {
         Products::empty()
     }
-    fn build(&self, _: &Env) -> Result<Box<dyn Stage>> {
+    fn build(&self, _: &LineEnv) -> Result<Box<dyn Stage>> {
         Ok(Box::new(Self))
     }
 }
 
 impl Stage for Slow {
-    fn process(&mut self, packet: Packet) -> Result<Option<Packet>> {
+    fn process(&mut self, packet: Packet, out: &mut Emitter) -> Result<()> {
         std::thread::sleep(WORK);
-        Ok(Some(packet))
+        out.emit(packet);
+        Ok(())
     }
 }
 
-fn line(id: &str, part: Part, queue: Option<usize>) -> Line {
+fn line(id: &str, settings: Settings, queue: Option<usize>) -> Line {
     let queue = queue.map(|capacity| QueueSetting { capacity: Some(capacity), when_full: None });
     let (from, secrets, place) = (Vec::new(), Vec::new(), Place::default());
-    Line { id: id.into(), word: "bench", part, from, queue, every: None, deadline: None, place, secrets }
+    Line { id: id.into(), word: "bench", settings, from, queue, every: None, deadline: None, place, secrets }
 }
 
 /// Ages in milliseconds of what arrives in `seconds` from a live scene through so many slots in front of the slow stage.
@@ -51,27 +50,18 @@ fn ages(capacity: Option<usize>, seconds: u64) -> Vec<f64> {
         "pipeline:\n- {{ scene: {{ live: true, fps: 30, size: [320, 240], frames: {} }}, faulty: {{}} }}\n",
         seconds * 30
     );
-    let mut pipeline = Pipeline::of(Document::parse("bench.yaml", text, |_| Err(String::new())).unwrap()).unwrap();
+    let mut pipeline = Pipeline::parse("bench.yaml", &text, &Parts::builtin()).unwrap();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let seen = Arc::<Mutex<Vec<f64>>>::default();
-    pipeline.lines.push(line("slow", Part::Stage(Box::new(Slow)), capacity));
+    pipeline.lines.push(line("slow", Settings::Stage(Box::new(Slow)), capacity));
     let (into, now) = (Arc::clone(&seen), Arc::clone(&clock));
     let collect = Collect::new(move |packet| {
         into.lock().unwrap().push(now.now().saturating_sub(packet.born).as_secs_f64() * 1e3);
         Ok(())
     });
-    pipeline.lines.push(line("ages", Part::Sink(Box::new(collect)), None));
-    let env = Env {
-        base_dir: ".".into(),
-        models: ModelStore::new(&[], Path::new(".")),
-        clock,
-        stop: Stop::default(),
-        secrets: Secrets::default(),
-        tap: None,
-        outputs: ocelli::stage::Outputs::default(),
-    };
-    let graph = Graph::check(&pipeline, &env).unwrap();
-    Run::start(&pipeline, &graph, &env).unwrap().wait().result.unwrap();
+    pipeline.lines.push(line("ages", Settings::Sink(Box::new(collect)), None));
+    let env = Env { clock, ..Env::new(".", &[]) };
+    pipeline.check(&env).unwrap().run().unwrap().result.unwrap();
     let mut ages = seen.lock().unwrap().clone();
     ages.sort_by(f64::total_cmp);
     ages

@@ -4,8 +4,8 @@
 //! of the medians.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use ocelli::infer::{Card, Extra, Plan, Session};
-use ocelli::types::{Image, PixelFormat};
+use ocelli::internals::infer::{Card, Extra, Plan, Session};
+use ocelli::internals::types::{Image, PixelFormat};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;

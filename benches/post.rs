@@ -5,12 +5,12 @@
 //! in turns; the ratio is that of the medians.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use ocelli::infer::Arrays;
-use ocelli::models::Detector;
-use ocelli::models::yolo::{Yolo, YoloDetector, decode};
-use ocelli::ops::nms::{Nms, Scope};
-use ocelli::ops::upsample::{Axis, Scores, argmax, argmax_plain};
-use ocelli::types::{BBox, Detection, Placement, Size};
+use ocelli::internals::infer::Arrays;
+use ocelli::internals::models::Detector;
+use ocelli::internals::models::yolo::{Yolo, YoloDetector, decode};
+use ocelli::internals::ops::nms::{Nms, Scope};
+use ocelli::internals::ops::upsample::{Axis, Scores, argmax, argmax_plain};
+use ocelli::internals::types::{BBox, Detection, Placement, Size};
 use std::hint::black_box;
 use std::process::Command;
 use std::time::Instant;

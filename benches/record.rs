@@ -4,14 +4,11 @@
 //! run: nothing recorded, every pixel kept (PNG), JPEG of quality 90, and nothing again.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use ocelli::host::{Clock, Secrets, Stop, SystemClock};
-use ocelli::infer::ModelStore;
-use ocelli::media::flight::Keep;
-use ocelli::pipeline::{Graph, Pipeline, RecordSettings, Recorder, Run, Sinks};
-use ocelli::sinks::Collect;
-use ocelli::stage::{Env, Outputs, Tap};
-use ocelli::yaml::Document;
-use std::path::Path;
+use ocelli::internals::host::{Clock, SystemClock};
+use ocelli::internals::media::flight::Keep;
+use ocelli::internals::pipeline::{Parts, Pipeline, RecordSettings, Recorder, Sinks};
+use ocelli::internals::sinks::Collect;
+use ocelli::internals::stage::Env;
 use std::sync::{Arc, Mutex};
 
 const SECONDS: u64 = 15;
@@ -30,7 +27,7 @@ fn ages(how: How) -> (Vec<f64>, String) {
         "pipeline:\n- scene: {{ live: true, fps: 30, size: [640, 480], frames: {} }}\n- resize: {{ for: scene }}\n- detect: {{ model: scene }}\n- nms\n- jsonl\n",
         SECONDS * 30
     );
-    let mut pipeline = Pipeline::of(Document::parse("bench.yaml", text, |_| Err(String::new())).unwrap()).unwrap();
+    let mut pipeline = Pipeline::parse("bench.yaml", &text, &Parts::builtin()).unwrap();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let seen = Arc::<Mutex<Vec<f64>>>::default();
     let (into, now) = (Arc::clone(&seen), Arc::clone(&clock));
@@ -39,28 +36,22 @@ fn ages(how: How) -> (Vec<f64>, String) {
         Ok(())
     });
     Sinks::Instead(Box::new(collect)).apply(&mut pipeline).unwrap();
-    let env = Env {
-        base_dir: ".".into(),
-        models: ModelStore::new(&[], Path::new(".")),
-        clock,
-        stop: Stop::default(),
-        secrets: Secrets::default(),
-        tap: None,
-        outputs: Outputs::Named,
-    };
+    let checked = pipeline.check(&Env { clock, ..Env::new(".", &[]) }).unwrap();
     let folder = std::env::temp_dir().join(format!("ocelli-bench-record-{}", std::process::id()));
     let start = |jpeg| {
         let keep = Keep { bytes: 2 << 30, time: None };
-        Recorder::start(&pipeline, &env, &RecordSettings { folder: folder.clone(), keep, jpeg }).unwrap()
+        Recorder::start(&checked, &RecordSettings { folder: folder.clone(), keep, jpeg }).unwrap()
     };
     let recorder = match how {
         How::Nothing => None,
         How::Pixels => Some(start(None)),
         How::Jpeg(quality) => Some(start(Some(quality))),
     };
-    let env = Env { tap: recorder.clone().map(|recorder| recorder as Arc<dyn Tap>), ..env };
-    let graph = Graph::check(&pipeline, &env).unwrap();
-    Run::start(&pipeline, &graph, &env).unwrap().wait().result.unwrap();
+    let checked = match &recorder {
+        Some(recorder) => checked.heard_by(recorder.clone()),
+        None => checked,
+    };
+    checked.run().unwrap().result.unwrap();
     let said = recorder.map_or(String::new(), |recorder| recorder.finish());
     let _ = std::fs::remove_dir_all(&folder);
     let mut ages = seen.lock().unwrap().clone();

@@ -8,7 +8,8 @@ missing=()
 command -v g++ >/dev/null || missing+=(g++)
 command -v make >/dev/null || missing+=(make)
 command -v ffmpeg >/dev/null || missing+=(ffmpeg)
-compgen -G "/usr/lib/llvm-*/lib/libclang*.so*" >/dev/null || compgen -G "/usr/lib/*/libclang*.so*" >/dev/null || missing+=(libclang-dev)
+# libclang-cpp.so, which other packages bring, is another library.
+compgen -G "/usr/lib/llvm-*/lib/libclang[-.][0-9s]*" >/dev/null || compgen -G "/usr/lib/*/libclang[-.][0-9s]*" >/dev/null || missing+=(libclang-dev)
 if ! /usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0")' 2>/dev/null || ! compgen -G "/usr/lib/*/gstreamer-1.0/libgstx264.so" >/dev/null; then
     missing+=(python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly)
 fi

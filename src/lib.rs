@@ -1,30 +1,120 @@
-//! Ocelli turns a camera, a stream or a recording into answers on a small computer: what is where (boxes),
-//! which pixels (masks), why (activation maps), out to a file or a picture. A pipeline is one YAML file; every line of it is a thread.
+//! Ocelli turns a camera, a stream or a recording into answers on a small computer: what is where (boxes), which pixels
+//! (masks), why (activation maps), out to a file or a picture. A pipeline is one YAML text; every line of it is a thread.
 //!
-//! The modules stand on floors, and a lower floor never imports an upper one (`tests/floors.rs`):
+//! Read a pipeline, check it, start it, and take its packets:
 //!
-//! 0. [`error`], [`types`]: what flows: pictures, boxes, the packet
-//! 1. [`ops`]: pure functions on types; [`onnx`]: graphs; [`yaml`]: text to values with places
-//! 2. [`host`]: clock, stop, counters; [`media`]: containers and codecs; [`infer`]: model cards and tract
-//! 3. [`stage`]: the contract of sources, stages and sinks; [`models`]: families, tensors to answers
-//! 4. [`sources`], [`stages`], [`sinks`]: one part a file
-//! 5. [`pipeline`]: YAML to a checked graph to threads
-//! 6. [`eval`]: metrics, labels, the difference of two runs
-//! 7. [`cli`]: one verb a file
+//! ```
+//! use ocelli::{Env, Parts, Pipeline};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let text = "
+//! pipeline:
+//!   - scene: { frames: 20 }        # or video, camera, rtsp …
+//!   - resize: { for: scene }
+//!   - detect: { model: scene }
+//!   - nms
+//! ";
+//! let mut pipeline = Pipeline::parse("street.yaml", text, &Parts::builtin())?;
+//! let packets = pipeline.packets(4);
+//! let run = pipeline.check(&Env::new(".", &[]))?.start()?;
+//! let mut people = 0;
+//! for packet in packets {
+//!     let found = packet.detections.expect("`detect` gives them");
+//!     people += found.iter().filter(|object| found.by.label(object.class) == Some("person")).count();
+//! }
+//! run.wait().result?;
+//! assert!(people > 20, "several of them in each frame: {people}");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! * [`Pipeline`] → [`Checked`] → [`Run`] → [`Outcome`]: from text to threads to the end.
+//! * [`Parts`] holds the words that a pipeline may use; [`Part::stage`] adds one of your own ([`Stage`], [`StageConfig`]).
+//! * [`Packet`] is what flows: a frame and all that was found in it so far.
+//! * [`Detector`] finds objects in single pictures, without YAML.
+//!
+//! `examples/` has a program for each. Everything else is internal and may change at any time.
 
-pub mod cli;
-pub mod error;
-pub mod eval;
-pub mod host;
-pub mod infer;
-pub mod media;
-pub mod models;
-pub mod onnx;
-pub mod ops;
-pub mod pipeline;
-pub mod sinks;
-pub mod sources;
-pub mod stage;
-pub mod stages;
-pub mod types;
-pub mod yaml;
+mod cli;
+mod error;
+mod eval;
+mod host;
+mod infer;
+mod media;
+mod models;
+mod onnx;
+mod ops;
+mod pipeline;
+mod sinks;
+mod sources;
+mod stage;
+mod stages;
+mod trial;
+mod types;
+mod yaml;
+
+pub use error::{Error, Result};
+pub use host::{Board, Stop};
+pub use pipeline::{Checked, Detector, Outcome, Packets, Parts, Pipeline, Run};
+pub use stage::{Emitter, Env, LineEnv, Part, Sink, SinkConfig, Source, SourceConfig, Stage, StageConfig};
+pub use types::{
+    BBox, Class, Detection, Found, Frame, Heatmap, Image, Kind, Maker, Mask, ModelInput, Packet, PixelFormat,
+    Placement, Products, Size,
+};
+pub use yaml::Faults;
+
+/// What the program, the tests, the benches and the fuzz targets of this package use. No promise is made for any of it.
+#[doc(hidden)]
+pub mod internals {
+    pub mod cli {
+        pub use crate::cli::*;
+    }
+    pub mod error {
+        pub use crate::error::*;
+    }
+    pub mod eval {
+        pub use crate::eval::*;
+    }
+    pub mod host {
+        pub use crate::host::*;
+    }
+    pub mod infer {
+        pub use crate::infer::*;
+    }
+    pub mod media {
+        pub use crate::media::*;
+    }
+    pub mod models {
+        pub use crate::models::*;
+    }
+    pub mod onnx {
+        pub use crate::onnx::*;
+    }
+    pub mod ops {
+        pub use crate::ops::*;
+    }
+    pub mod pipeline {
+        pub use crate::pipeline::*;
+    }
+    pub mod sinks {
+        pub use crate::sinks::*;
+    }
+    pub mod sources {
+        pub use crate::sources::*;
+    }
+    pub mod stage {
+        pub use crate::stage::*;
+    }
+    pub mod stages {
+        pub use crate::stages::*;
+    }
+    pub mod trial {
+        pub use crate::trial::*;
+    }
+    pub mod types {
+        pub use crate::types::*;
+    }
+    pub mod yaml {
+        pub use crate::yaml::*;
+    }
+}

@@ -1,8 +1,10 @@
 //! The `ocelli` program: see `ocelli --help`.
 
+use ocelli::internals::{cli, host};
+
 #[global_allocator]
-static ALLOCATOR: ocelli::host::CountingAllocator = ocelli::host::CountingAllocator;
+static ALLOCATOR: host::CountingAllocator = host::CountingAllocator;
 
 fn main() -> std::process::ExitCode {
-    ocelli::cli::main()
+    cli::main()
 }

@@ -3,19 +3,24 @@
 //! A part is one file: its settings (a struct that YAML fills and whose comments become the manual), its
 //! worker, and one line in the `registry!` of its folder's `mod.rs`.
 
+mod emitter;
+mod env;
 mod link;
+pub mod live;
+mod part;
 mod tap;
 
+pub use emitter::Emitter;
+pub use env::{Env, LineEnv, Outputs};
 pub use link::{Care, Feed, Link, OnLost, Shot, Watch};
+pub use part::Part;
+pub(crate) use part::registry;
 pub use tap::{Tap, Unit};
 
 use crate::error::Result;
-use crate::host::{Clock, Health, Secrets, Stop};
-use crate::infer::ModelStore;
+use crate::infer::InputForm;
 use crate::types::{Packet, Products, Size};
-use crate::yaml::{Fault, Node};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
 
 /// Makes packets. Runs in a thread of its own.
 pub trait Source: Send {
@@ -30,20 +35,24 @@ pub trait Source: Send {
     fn count(&self) -> Option<u64> {
         None
     }
-
-    /// Whether it lives, for sources that can be lost and come back.
-    fn health(&self) -> Option<Arc<Health>> {
-        None
-    }
 }
 
 /// Works on packets, one at a time and in order. Runs in a thread of its own.
 pub trait Stage: Send {
-    /// Adds what it finds to the packet; `None` takes it out of the stream.
+    /// Takes a packet and emits it with what it adds; or none; or several, such as crops of it.
     ///
     /// # Errors
-    /// Recorded: ends the run. Live: logged and counted, and the packet is left out.
-    fn process(&mut self, packet: Packet) -> Result<Option<Packet>>;
+    /// Recorded: ends the run. Live: logged and counted, and nothing that was emitted meanwhile goes on.
+    fn process(&mut self, packet: Packet, out: &mut Emitter) -> Result<()>;
+
+    /// Called once after the last packet, and when the stage is replaced by another: emits what is still open. Not called
+    /// after a fault that ends the run.
+    ///
+    /// # Errors
+    /// As for [`Stage::process`].
+    fn finish(&mut self, _out: &mut Emitter) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Takes packets out of the program. Runs in a thread of its own.
@@ -112,11 +121,11 @@ pub trait SourceConfig: Send + Sync {
     fn care(&self) -> Care {
         Care::default()
     }
-    /// Opens it; `id` goes into each frame.
+    /// Opens it; the line's id goes into each frame.
     ///
     /// # Errors
     /// [`crate::error::Error::Device`] or [`crate::error::Error::Data`].
-    fn open(&self, env: &Env, id: &Arc<str>) -> Result<Box<dyn Source>>;
+    fn open(&self, env: &LineEnv) -> Result<Box<dyn Source>>;
 }
 
 /// The settings of a stage. `ocelli check` calls everything here except `build`.
@@ -129,18 +138,18 @@ pub trait StageConfig: Send {
     }
     /// What it adds.
     fn gives(&self) -> Products;
-    /// Size of the model input it makes, if it makes one: for finding a `resize` that does not fit its `detect`.
+    /// The model input it makes, if it makes one: for finding a `resize` that does not fit its `detect`.
     ///
     /// # Errors
     /// If the model it is for cannot be found.
-    fn makes_input(&self, _env: &Env) -> Result<Option<Size>> {
+    fn makes_input(&self, _env: &Env) -> Result<Option<InputForm>> {
         Ok(None)
     }
-    /// The model it runs and the size of the model input that needs, if it runs one.
+    /// The model it runs and the model input that takes, if it runs one.
     ///
     /// # Errors
     /// If its model cannot be found.
-    fn takes_input(&self, _env: &Env) -> Result<Option<(String, Size)>> {
+    fn takes_input(&self, _env: &Env) -> Result<Option<(String, InputForm)>> {
         Ok(None)
     }
     /// As [`SourceConfig::check`].
@@ -156,7 +165,7 @@ pub trait StageConfig: Send {
     ///
     /// # Errors
     /// What is wrong.
-    fn build(&self, env: &Env) -> Result<Box<dyn Stage>>;
+    fn build(&self, env: &LineEnv) -> Result<Box<dyn Stage>>;
 }
 
 /// The settings of a sink. `ocelli check` calls everything here except `open`.
@@ -174,92 +183,10 @@ pub trait SinkConfig: Send {
     fn check(&self, _env: &Env) -> Result<()> {
         Ok(())
     }
-    /// Opens what it writes to.
+    /// Opens what it writes to. Called after every stage was built and every source opened, so that a model that cannot
+    /// be loaded leaves no file touched.
     ///
     /// # Errors
     /// [`crate::error::Error::Io`] or [`crate::error::Error::Device`].
-    fn open(&self, env: &Env) -> Result<Box<dyn Sink>>;
-}
-
-/// What parts may use of the world.
-#[derive(Clone)]
-pub struct Env {
-    /// Folder of the pipeline's file; relative input paths start there or here.
-    pub base_dir: PathBuf,
-    /// Where models are found.
-    pub models: ModelStore,
-    /// Time.
-    pub clock: Arc<dyn Clock>,
-    /// The wish to stop.
-    pub stop: Stop,
-    /// What must not be shown.
-    pub secrets: Secrets,
-    /// Whoever records the run.
-    pub tap: Option<Arc<dyn Tap>>,
-    /// Where sinks write.
-    pub outputs: Outputs,
-}
-
-/// Where sinks write.
-#[derive(Clone, Default)]
-pub enum Outputs {
-    /// Where the YAML says.
-    #[default]
-    Named,
-    /// Below this folder, whatever the YAML says: a replay must not write over what the live run wrote.
-    Folder(PathBuf),
-    /// Rows of `jsonl` go here; nothing else writes.
-    Rows(Arc<Mutex<dyn std::io::Write + Send>>),
-}
-
-impl Outputs {
-    /// Where a sink whose YAML says `path` writes.
-    #[must_use]
-    pub fn path(&self, path: &str) -> PathBuf {
-        match self {
-            Self::Folder(folder) if path == "-" => folder.join("rows.jsonl"),
-            Self::Folder(folder) => {
-                let inside = |part: &std::path::Component<'_>| matches!(part, std::path::Component::Normal(_));
-                folder.join(std::path::Path::new(path).components().filter(inside).collect::<PathBuf>())
-            }
-            Self::Named | Self::Rows(_) => PathBuf::from(path),
-        }
-    }
-}
-
-impl Env {
-    /// A path of the YAML: absolute as it is; relative from the working folder if it exists there, else
-    /// from the pipeline's folder.
-    #[must_use]
-    pub fn input_path(&self, path: &str) -> PathBuf {
-        let plain = PathBuf::from(path);
-        let beside = self.base_dir.join(path);
-        if plain.is_relative() && !plain.exists() && beside.exists() { beside } else { plain }
-    }
-}
-
-/// An entry of a registry: how a YAML word becomes settings.
-pub struct Part<C: ?Sized> {
-    /// The word.
-    pub name: &'static str,
-    /// Reads its settings.
-    pub read: fn(&Node) -> Result<Box<C>, Fault>,
-    /// The JSON Schema of its settings.
-    pub schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
-}
-
-/// Makes the table of a folder's parts: `registry! { SOURCES: SourceConfig; video => video::Video, … }`.
-#[macro_export]
-macro_rules! registry {
-    ($(#[$doc:meta])* $table:ident: $config:ident; $($(#[$on:meta])* $name:ident => $settings:ty),+ $(,)?) => {
-        $(#[$doc])*
-        pub static $table: &[$crate::stage::Part<dyn $crate::stage::$config>] = &[$(
-            $(#[$on])*
-            $crate::stage::Part {
-                name: stringify!($name),
-                read: |node| $crate::yaml::read::<$settings>(node).map(|part| Box::new(part) as Box<dyn $crate::stage::$config>),
-                schema: <$settings as schemars::JsonSchema>::json_schema,
-            },
-        )+];
-    };
+    fn open(&self, env: &LineEnv) -> Result<Box<dyn Sink>>;
 }

@@ -140,7 +140,7 @@ fn a_signal_ends_the_run_in_order() {
         assert_eq!(child.wait().unwrap().code(), Some(0), "{signal}");
         let kept = std::fs::read_to_string(&out).unwrap();
         assert!(kept.ends_with("}\n"), "the last line is whole");
-        let frames = ocelli::media::video::open(&movie).unwrap().count().unwrap();
+        let frames = ocelli::internals::media::video::open(&movie).unwrap().count().unwrap();
         assert_eq!(frames as usize, kept.lines().count(), "the video was closed in order");
     }
 }
@@ -215,8 +215,9 @@ fn a_scene_is_written_as_coco() {
         serde_json::from_str(&std::fs::read_to_string(folder.path().join("annotations.json")).unwrap()).unwrap();
     assert_eq!(coco["images"].as_array().unwrap().len(), 3);
     assert_eq!(coco["categories"].as_array().unwrap().len(), 6);
-    let mut mask = ocelli::types::Image::default();
-    ocelli::media::png::decode(&std::fs::read(folder.path().join("masks/000001.png")).unwrap(), &mut mask).unwrap();
+    let mut mask = ocelli::internals::types::Image::default();
+    ocelli::internals::media::png::decode(&std::fs::read(folder.path().join("masks/000001.png")).unwrap(), &mut mask)
+        .unwrap();
     for annotation in coco["annotations"].as_array().unwrap().iter().filter(|a| a["image_id"] == 2) {
         // Inside each box the mask shows the box's class.
         let b: Vec<u32> = annotation["bbox"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as u32).collect();

@@ -4,13 +4,13 @@
 
 mod support;
 
-use ocelli::pipeline::{Graph, Pipeline};
+use ocelli::internals::pipeline::Pipeline;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use support::pipe;
 
 fn complaint(path: &Path) -> String {
-    let checked = Pipeline::read(path).and_then(|pipeline| Graph::check(&pipeline, &pipe::env(&[])).map(|_| ()));
+    let checked = Pipeline::read(path).and_then(|pipeline| Ok(pipeline.check(&pipe::env(&[])).map(|_| ())?));
     match checked {
         Ok(()) => panic!("{}: no fault was found", path.display()),
         Err(error) => {

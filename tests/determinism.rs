@@ -5,9 +5,9 @@
 
 mod support;
 
-use ocelli::pipeline::{Graph, Options, Origin, Pipeline, Playback, Run};
-use ocelli::stage::{Env, Outputs};
-use ocelli::types::Products;
+use ocelli::internals::pipeline::{Options, Origin, Pipeline, Playback};
+use ocelli::internals::stage::{Env, Outputs};
+use ocelli::internals::types::Products;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -42,10 +42,10 @@ fn play(path: &Path, from: Option<&str>, threads: usize, shake: Option<u64>) -> 
         ..Playback::default()
     };
     let (options, _) = playback.apply(&mut pipeline, &mut env).unwrap();
-    let graph = Graph::check(&pipeline, &env).unwrap_or_else(|e| panic!("{e}"));
+    let checked = pipeline.check(&env).unwrap_or_else(|e| panic!("{e}"));
     let finds = Products::all().difference(Products::TRUTH | Products::INPUT);
-    let answers = graph.nodes.iter().any(|node| node.carries.intersects(finds));
-    let run = Run::start_with(&pipeline, &graph, &env, &Options { shake, ..options }).unwrap();
+    let answers = checked.graph().nodes.iter().any(|node| node.carries.intersects(finds));
+    let run = checked.start_with(&Options { shake, ..options }).unwrap();
     run.wait().result.unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let mut found = BTreeMap::new();
     files(out.path(), &mut found, out.path());

@@ -6,12 +6,12 @@
 
 mod support;
 
-use ocelli::infer::{Card, Extra, Outputs, Plan, Session, selfcheck};
-use ocelli::models::{reconstruction::Reconstructor, segmentation::Segmenter};
-use ocelli::ops::iou::iou;
-use ocelli::ops::resize::{Fit, Resize, plan};
-use ocelli::stage::Env;
-use ocelli::types::{BBox, Image, Mask, Packet, Size};
+use ocelli::internals::infer::{Card, Extra, Outputs, Plan, Session, selfcheck};
+use ocelli::internals::models::{reconstruction::Reconstructor, segmentation::Segmenter};
+use ocelli::internals::ops::iou::iou;
+use ocelli::internals::ops::resize::{Fit, Resize, plan};
+use ocelli::internals::stage::Env;
+use ocelli::internals::types::{BBox, Image, Mask, Packet, Size};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -86,7 +86,7 @@ impl Field {
 fn milliseconds(card: &Card, plan: &Arc<Plan>) -> f64 {
     let mut session = Session::of(card, Arc::clone(plan), 1).unwrap();
     let source: Arc<str> = Arc::from("");
-    let image = Image::new(card.fields.input.size, ocelli::types::PixelFormat::Rgb8);
+    let image = Image::new(card.fields.input.size, ocelli::internals::types::PixelFormat::Rgb8);
     let mut times: Vec<f64> = (0..7)
         .map(|_| {
             let start = Instant::now();
@@ -251,7 +251,7 @@ fn segmentation(field: &Field, model: &str, golden: &str, least: f64) -> Result<
     let text = field.golden(golden);
     let card = field.card(model);
     let mut session = Session::load(&card).map_err(|e| e.to_string())?;
-    let mut segmenter = Segmenter::new(ocelli::models::segmentation(&card).unwrap(), &card).unwrap();
+    let mut segmenter = Segmenter::new(ocelli::internals::models::segmentation(&card).unwrap(), &card).unwrap();
     let input = &card.fields.input;
     let mut stages = [
         stage("resize", &format!("for: {model}"), &field.env),
@@ -296,7 +296,8 @@ fn segmentation(field: &Field, model: &str, golden: &str, least: f64) -> Result<
 fn autoencoder(field: &Field, model: &str) -> Result<String, String> {
     let card = field.card(model);
     let mut session = Session::load(&card).map_err(|e| e.to_string())?;
-    let mut reconstructor = Reconstructor::new(ocelli::models::reconstruction(&card).unwrap(), &card).unwrap();
+    let mut reconstructor =
+        Reconstructor::new(ocelli::internals::models::reconstruction(&card).unwrap(), &card).unwrap();
     session
         .run(&Arc::from(""), &picture(&field.folder.join("golden/inputs/ad01_autoencoder_int8/cat_720p.png")))
         .unwrap();
@@ -316,7 +317,7 @@ fn autoencoder(field: &Field, model: &str) -> Result<String, String> {
         stage("reconstruct", &format!("model: {model}"), &field.env),
     ];
     let packet = through(&mut stages, packet(field.image("owl.jpg")));
-    let error = packet.error.unwrap();
+    let error = packet.error.unwrap().items;
     let said = format!("640 values within {worst:.2} steps, error of owl.jpg {error:.1}");
     if worst <= 2.0 && error.is_finite() && error > 0.0 { Ok(said) } else { Err(said) }
 }
@@ -334,7 +335,7 @@ fn super_resolution(field: &Field, model: &str) -> Result<String, String> {
     let mut gray = picture(&field.folder.join("golden/inputs/fsrcnn_x2/parrot.png"));
     gray = Image {
         size: gray.size,
-        format: ocelli::types::PixelFormat::Gray8,
+        format: ocelli::internals::types::PixelFormat::Gray8,
         data: gray.data.chunks_exact(3).map(|p| p[0]).collect(),
     };
     let expect = |name: &str| -> Vec<u8> {
@@ -344,7 +345,7 @@ fn super_resolution(field: &Field, model: &str) -> Result<String, String> {
     let off = |ours: &Packet, name: &str| {
         let canvas = ours.canvas.as_ref().unwrap();
         assert_eq!(canvas.size, Size::new(320, 240));
-        let y = |p: &[u8]| if p.len() == 3 { ocelli::ops::color::luma([p[0], p[1], p[2]]) } else { p[0] };
+        let y = |p: &[u8]| if p.len() == 3 { ocelli::internals::ops::color::luma([p[0], p[1], p[2]]) } else { p[0] };
         let levels: Vec<u8> = canvas.data.chunks_exact(canvas.format.channels()).map(y).collect();
         let apart: Vec<u8> = levels.iter().zip(expect(name)).map(|(a, b)| a.abs_diff(b)).collect();
         let mean = apart.iter().map(|&d| f64::from(d)).sum::<f64>() / apart.len() as f64;

@@ -5,8 +5,8 @@
 
 mod support;
 
-use ocelli::media::png;
-use ocelli::types::Image;
+use ocelli::internals::media::png;
+use ocelli::internals::types::Image;
 use std::path::Path;
 use std::process::{Command, Output};
 use support::cards::models;

@@ -3,8 +3,8 @@
 
 mod support;
 
-use ocelli::media::flight::{Begin, Entry, Flight, FlightWriter, Next, read};
-use ocelli::types::Image;
+use ocelli::internals::media::flight::{Begin, Entry, Flight, FlightWriter, Next, read};
+use ocelli::internals::types::Image;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

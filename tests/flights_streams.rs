@@ -4,7 +4,7 @@
 
 mod support;
 
-use ocelli::media::flight::{Entry, Flight, FormEntry};
+use ocelli::internals::media::flight::{Entry, Flight, FormEntry};
 use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,10 +18,10 @@ fn lines(rows: &[u8]) -> Vec<&str> {
 }
 
 /// Waits until a line has had so many frames.
-fn frames(run: &ocelli::pipeline::Run, line: &str, count: u64) {
+fn frames(run: &ocelli::internals::pipeline::Run, line: &str, count: u64) {
     let end = Instant::now() + Duration::from_secs(40);
-    while run.metrics.line(line).unwrap().received.load(Relaxed) < count {
-        assert!(Instant::now() < end && !run.is_finished(), "no {count} frames: {:?}", run.metrics.line(line));
+    while run.board.line(line).unwrap().received.load(Relaxed) < count {
+        assert!(Instant::now() < end && !run.is_finished(), "no {count} frames: {:?}", run.board.line(line));
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -98,8 +98,10 @@ fn h264_without_its_beginning_starts_at_a_key_picture() {
     let bytes = std::fs::read(&path).unwrap();
     // Entry by entry: the first stays, of the others a third is cut away.
     let (mut ends, mut input) = (Vec::new(), &bytes[..]);
-    while matches!(ocelli::media::flight::read(&mut input, &mut Vec::new()), Ok(ocelli::media::flight::Next::Entry(_)))
-    {
+    while matches!(
+        ocelli::internals::media::flight::read(&mut input, &mut Vec::new()),
+        Ok(ocelli::internals::media::flight::Next::Entry(_))
+    ) {
         ends.push(bytes.len() - input.len());
     }
     let cut = [&bytes[..ends[0]], &bytes[ends[ends.len() / 3]..]].concat();

@@ -4,9 +4,9 @@
 
 mod support;
 
-use ocelli::media::{still, video};
-use ocelli::types::Image;
-use ocelli::yaml::{Document, read};
+use ocelli::internals::media::{still, video};
+use ocelli::internals::types::Image;
+use ocelli::internals::yaml::{Document, read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::Command;
@@ -73,18 +73,18 @@ fn play(path: &Path) {
 
 #[test]
 fn pictures() {
-    let mut scene = ocelli::sources::scene::Renderer::new(
-        ocelli::sources::scene::Setting::Street,
+    let mut scene = ocelli::internals::sources::scene::Renderer::new(
+        ocelli::internals::sources::scene::Setting::Street,
         1,
         4,
         4.0,
-        ocelli::types::Size::new(64, 48),
+        ocelli::internals::types::Size::new(64, 48),
     );
     let (mut image, mut truth) = (Image::default(), Vec::new());
     scene.render(3.0, 0, &mut image, &mut truth);
     let (mut jpeg, mut png) = (Vec::new(), Vec::new());
-    ocelli::media::jpeg::encode(&image, 80, &mut jpeg).unwrap();
-    ocelli::media::png::encode(&image, &mut png).unwrap();
+    ocelli::internals::media::jpeg::encode(&image, 80, &mut jpeg).unwrap();
+    ocelli::internals::media::png::encode(&image, &mut png).unwrap();
     let mut bmp = b"BM\0\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0\x40\0\0\0\x30\0\0\0\x01\0\x18\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0".to_vec();
     bmp.extend_from_slice(&image.data);
     for (name, bytes) in [("jpeg", &jpeg), ("png", &png), ("bmp", &bmp)] {
@@ -145,9 +145,9 @@ fn yaml() {
         survives(file, &original, 3000, |bytes| {
             let Ok(text) = String::from_utf8(bytes.to_vec()) else { return };
             if let Ok(document) = Document::parse("m.yaml", text, |_| Err("no".into())) {
-                let _ = read::<ocelli::models::Family>(&document.root);
-                if let Ok(pipeline) = ocelli::pipeline::Pipeline::of(document) {
-                    let _ = ocelli::pipeline::Graph::check(&pipeline, &support::pipe::env(&[]));
+                let _ = read::<ocelli::internals::models::Family>(&document.root);
+                if let Ok(pipeline) = ocelli::internals::pipeline::Pipeline::of(document, &ocelli::Parts::builtin()) {
+                    let _ = pipeline.check(&support::pipe::env(&[]));
                 }
             }
         });

@@ -2,11 +2,11 @@
 //! failing round is in the message. (A file's hash would give it away; here the cards take any.)
 #![allow(clippy::unwrap_used)]
 
-use ocelli::infer::{Card, Session};
-use ocelli::models::propose::propose;
-use ocelli::onnx::pb::{AttributeProto, GraphProto, ModelProto, OperatorSetId, ValueInfoProto};
-use ocelli::onnx::{DataType, Model, NodeProto, TensorProto};
-use ocelli::types::{Image, PixelFormat};
+use ocelli::internals::infer::{Card, Session};
+use ocelli::internals::models::propose::propose;
+use ocelli::internals::onnx::pb::{AttributeProto, GraphProto, ModelProto, OperatorSetId, ValueInfoProto};
+use ocelli::internals::onnx::{DataType, Model, NodeProto, TensorProto};
+use ocelli::internals::types::{Image, PixelFormat};
 use sha2::{Digest, Sha256};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::panic::{AssertUnwindSafe, catch_unwind};

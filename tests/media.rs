@@ -4,8 +4,9 @@
 mod support;
 
 use md5::{Digest, Md5};
-use ocelli::media::video::{self, Pixels};
-use ocelli::types::Image;
+use ocelli::internals::media::picture::Pixels;
+use ocelli::internals::media::video;
+use ocelli::internals::types::Image;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use support::{ffmpeg_is_installed, folder};

@@ -3,9 +3,9 @@
 
 mod support;
 
-use ocelli::onnx::pb::{AttributeProto, GraphProto, ModelProto, OperatorSetId, ValueInfoProto};
-use ocelli::onnx::rewrite::{self, Context, PASSES};
-use ocelli::onnx::{DataType, Model, NodeProto, TensorProto, shape::Shapes};
+use ocelli::internals::onnx::pb::{AttributeProto, GraphProto, ModelProto, OperatorSetId, ValueInfoProto};
+use ocelli::internals::onnx::rewrite::{self, Context, PASSES};
+use ocelli::internals::onnx::{DataType, Model, NodeProto, TensorProto, shape::Shapes};
 use std::path::{Path, PathBuf};
 use support::folder;
 use tract_onnx::prelude::*;
@@ -385,7 +385,7 @@ fn weights_in_other_files_are_refused_or_brought_in() {
     let folder = tempfile::tempdir().unwrap();
     let mut outside = weight("w", &[2, 2], 3);
     let raw = outside.raw_data.take().unwrap();
-    let entry = |key: &str, value: &str| ocelli::onnx::pb::StringStringEntry {
+    let entry = |key: &str, value: &str| ocelli::internals::onnx::pb::StringStringEntry {
         key: Some(key.into()),
         value: Some(value.into()),
     };

@@ -12,9 +12,9 @@
 
 mod support;
 
-use ocelli::infer::zoo::Zoo;
-use ocelli::pipeline::{Graph, Pipeline};
-use ocelli::yaml::Document;
+use ocelli::internals::infer::zoo::Zoo;
+use ocelli::internals::pipeline::{Checked, Parts, Pipeline};
+use ocelli::internals::yaml::Document;
 use std::path::{Path, PathBuf};
 use support::pipe;
 
@@ -40,25 +40,24 @@ fn zoo() -> tempfile::TempDir {
     root
 }
 
-fn check(path: &Path) -> (Pipeline, Graph) {
+fn check(path: &Path) -> Checked {
     // What the environment is asked for is given here.
     let text = std::fs::read_to_string(path).unwrap();
     let given = |_: &str| Ok("given".to_owned());
     let document = Document::parse(&path.display().to_string(), text, given).unwrap_or_else(|e| panic!("{e}"));
-    let pipeline = Pipeline::of(document).unwrap_or_else(|e| panic!("{e}"));
+    let pipeline = Pipeline::of(document, &Parts::builtin()).unwrap_or_else(|e| panic!("{e}"));
     let zoo = zoo();
     let models = pipe::env(&[zoo.path().to_path_buf()]);
-    let env = ocelli::stage::Env { base_dir: path.parent().unwrap().to_path_buf(), ..models };
-    let graph = Graph::check(&pipeline, &env).unwrap_or_else(|e| panic!("{e}"));
-    (pipeline, graph)
+    let env = ocelli::internals::stage::Env { base_dir: path.parent().unwrap().to_path_buf(), ..models };
+    pipeline.check(&env).unwrap_or_else(|e| panic!("{e}"))
 }
 
 #[test]
 fn every_pipeline_is_sound_and_says_what_it_does() {
     for path in shipped() {
-        let (pipeline, graph) = check(&path);
-        assert!(pipeline.document.text.starts_with("# "), "{}: the first line says what and where", path.display());
-        assert!(!pipeline.lines.is_empty() && graph.notes.is_empty(), "{}: {:?}", path.display(), graph.notes);
+        let checked = check(&path);
+        assert!(checked.document().text.starts_with("# "), "{}: the first line says what and where", path.display());
+        assert!(!checked.lines().is_empty() && checked.notes().is_empty(), "{}: {:?}", path.display(), checked.notes());
     }
 }
 
@@ -77,12 +76,12 @@ fn every_pipeline_is_in_the_gallery_and_every_picture_is_there() {
 #[test]
 fn every_card_of_the_zoo_is_sound() {
     let zoo = zoo();
-    let store = ocelli::infer::ModelStore::new(&[zoo.path().to_path_buf()], Path::new("/"));
+    let store = ocelli::internals::infer::ModelStore::new(&[zoo.path().to_path_buf()], Path::new("/"));
     let names = store.names();
     assert!(names.len() >= 10);
     for name in names {
         let card = store.card(&name).unwrap_or_else(|e| panic!("{e}"));
-        ocelli::models::family(&card).unwrap_or_else(|e| panic!("{e}"));
+        ocelli::internals::models::family(&card).unwrap_or_else(|e| panic!("{e}"));
     }
 }
 
@@ -90,11 +89,11 @@ fn every_card_of_the_zoo_is_sound() {
 fn every_part_is_shown_in_a_pipeline() {
     let shown: Vec<&str> = shipped()
         .iter()
-        .flat_map(|path| check(path).0.lines.iter().map(|line| line.word).collect::<Vec<_>>())
+        .flat_map(|path| check(path).lines().iter().map(|line| line.word).collect::<Vec<_>>())
         .collect();
-    let sources = ocelli::sources::SOURCES.iter().map(|part| part.name);
-    let stages = ocelli::stages::STAGES.iter().map(|part| part.name);
-    let sinks = ocelli::sinks::SINKS.iter().map(|part| part.name);
+    let sources = ocelli::internals::sources::SOURCES.iter().map(|part| part.name);
+    let stages = ocelli::internals::stages::STAGES.iter().map(|part| part.name);
+    let sinks = ocelli::internals::sinks::SINKS.iter().map(|part| part.name);
     let missing: Vec<&str> = sources.chain(stages).chain(sinks).filter(|word| !shown.contains(word)).collect();
     assert!(missing.is_empty(), "no pipeline in pipelines/ shows {missing:?}");
 }
@@ -102,8 +101,8 @@ fn every_part_is_shown_in_a_pipeline() {
 #[test]
 fn the_manual_is_what_the_code_says() {
     let manuals = [
-        ("docs/yaml.md", "--reference", ocelli::pipeline::reference()),
-        ("docs/model-card.md", "--card", ocelli::pipeline::card_reference()),
+        ("docs/yaml.md", "--reference", ocelli::internals::pipeline::reference()),
+        ("docs/model-card.md", "--card", ocelli::internals::pipeline::card_reference()),
     ];
     for (path, option, found) in manuals {
         if std::env::var_os("OCELLI_BLESS").is_some() {
@@ -128,8 +127,8 @@ fn the_yaml_in_the_documents_is_sound() {
             }
             let document = Document::parse(file, block.to_owned(), |name| Err(format!("no {name}")))
                 .unwrap_or_else(|e| panic!("{e}"));
-            let pipeline = Pipeline::of(document).unwrap_or_else(|e| panic!("{e}"));
-            Graph::check(&pipeline, &pipe::env(&[])).unwrap_or_else(|e| panic!("{e}"));
+            let pipeline = Pipeline::of(document, &Parts::builtin()).unwrap_or_else(|e| panic!("{e}"));
+            pipeline.check(&pipe::env(&[])).unwrap_or_else(|e| panic!("{e}"));
             count += 1;
         }
     }
@@ -139,7 +138,7 @@ fn the_yaml_in_the_documents_is_sound() {
 /// The schema takes what we ship and refuses what is wrong; it is what editors go by.
 #[test]
 fn the_schema_names_every_part() {
-    let schema = ocelli::pipeline::schema().to_string();
+    let schema = ocelli::internals::pipeline::schema().to_string();
     for part in ["video", "images", "scene", "resize", "detect", "nms", "annotate", "jsonl", "record", "snapshot"] {
         assert!(schema.contains(&format!("\"required\":[\"{part}\"]")), "{part}");
     }

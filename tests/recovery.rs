@@ -3,20 +3,21 @@
 
 mod support;
 
-use ocelli::error::Error;
-use ocelli::host::{ManualClock, State};
-use ocelli::stage::{Env, Source};
+use ocelli::internals::error::Error;
+use ocelli::internals::host::{ManualClock, Standing, State};
+use ocelli::internals::stage::{Env, LineEnv, Source, live};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 use support::pipe;
 
 /// The first line's source, opened on a clock that jumps when somebody sleeps.
-fn open(line: &str) -> (Box<dyn Source>, Env) {
+fn open(line: &str) -> (Box<dyn Source>, LineEnv) {
     let pipeline = pipe::parse(&format!("pipeline:\n- {line}\n- jsonl\n"));
     let env = Env { clock: Arc::new(ManualClock::default()), ..pipe::env(&[]) };
-    let ocelli::pipeline::Part::Source(config) = &pipeline.lines[0].part else { panic!("no source") };
-    let source = config.open(&env, &Arc::from("door")).unwrap();
+    let ocelli::internals::pipeline::Settings::Source(config) = &pipeline.lines[0].settings else { panic!("no source") };
+    let env = LineEnv::alone(&env, "door");
+    let source = config.open(&env).unwrap();
     (source, env)
 }
 
@@ -38,12 +39,12 @@ fn a_thousand_losses_are_recovered_and_cost_neither_memory_nor_threads() {
         list(&gone),
         list(&frozen)
     );
-    let (mut source, _env) = open(&line);
-    let health = source.health().unwrap();
+    let (mut source, env) = open(&line);
+    let health = env.health();
     let (mut last, mut frames) = (None, 0u64);
     let mut after_warm_up = (0, 0);
     let mut report: Vec<(u64, u64, u64)> = Vec::new();
-    while health.losses() < 1000 || health.get().0 != State::Live {
+    while health.losses() < 1000 || health.get().state != State::Live {
         assert!(last.is_none_or(|(seq, _)| seq < 20_000), "{} losses of 1000", health.losses());
         let packet = source.next().unwrap().unwrap();
         let now = (packet.frame.seq, packet.frame.pts);
@@ -111,15 +112,15 @@ fn a_time_that_jumps_does_not_move_ours() {
 
 #[test]
 fn a_source_that_never_opens_is_tried_until_the_stop_and_a_wrong_setting_ends_the_run() {
-    use ocelli::stage::{Care, Feed, Link, OnLost, Watch};
+    use ocelli::internals::stage::{Care, Feed, Link, OnLost, Watch};
     struct Never(fn() -> Error);
     impl Link for Never {
-        fn connect(&self, _: &Watch) -> ocelli::error::Result<Box<dyn Feed>> {
+        fn connect(&self, _: &Watch) -> ocelli::internals::error::Result<Box<dyn Feed>> {
             Err((self.0)())
         }
     }
     let keep = |link: Never, on_lost, env: &Env| {
-        ocelli::sources::live::keep(Box::new(link), Care { on_lost, stall_after: None }, env, &Arc::from("door"))
+        live::keep(Box::new(link), Care { on_lost, stall_after: None }, &LineEnv::alone(env, "door"))
     };
     let env = Env { clock: Arc::new(ManualClock::default()), ..pipe::env(&[]) };
     let mut exits = keep(
@@ -133,13 +134,15 @@ fn a_source_that_never_opens_is_tried_until_the_stop_and_a_wrong_setting_ends_th
     let mut panics = keep(Never(|| panic!("driver broke")), OnLost::Exit, &env);
     assert!(panics.next().unwrap_err().to_string().contains("driver broke"));
 
-    let mut absent = keep(Never(|| Error::Device("no camera".into())), OnLost::Retry, &env);
-    let health = absent.health().unwrap();
+    let line = LineEnv::alone(&env, "door");
+    let care = Care { on_lost: OnLost::Retry, stall_after: None };
+    let mut absent = live::keep(Box::new(Never(|| Error::Device("no camera".into()))), care, &line);
+    let health = line.health();
     let waits = std::thread::spawn(move || absent.next().unwrap().is_none());
     while health.tries() < 20 {
         std::thread::yield_now();
     }
-    let (state, reason) = health.get();
+    let Standing { state, reason, .. } = health.get();
     assert!(reason.starts_with("no camera") && matches!(state, State::Backoff | State::Opening), "{state:?} {reason}");
     env.stop.request();
     assert!(waits.join().unwrap(), "a stop is the end in order");
@@ -147,17 +150,17 @@ fn a_source_that_never_opens_is_tried_until_the_stop_and_a_wrong_setting_ends_th
 
 #[test]
 fn damaged_pictures_cost_themselves_and_nothing_but_damage_is_a_stall() {
-    use ocelli::stage::{Care, Feed, Link, OnLost, Shot, Watch};
+    use ocelli::internals::stage::{Care, Feed, Link, OnLost, Shot, Watch};
     /// One picture, one damaged one, and once the test has seen that, nothing but damaged ones.
     struct Garbage(Arc<AtomicBool>);
     struct GarbageFeed(u32, Watch, Arc<AtomicBool>);
     impl Link for Garbage {
-        fn connect(&self, watch: &Watch) -> ocelli::error::Result<Box<dyn Feed>> {
+        fn connect(&self, watch: &Watch) -> ocelli::internals::error::Result<Box<dyn Feed>> {
             Ok(Box::new(GarbageFeed(0, watch.clone(), Arc::clone(&self.0))))
         }
     }
     impl Feed for GarbageFeed {
-        fn read(&mut self, _: &mut Shot) -> ocelli::error::Result<bool> {
+        fn read(&mut self, _: &mut Shot) -> ocelli::internals::error::Result<bool> {
             self.0 += 1;
             while self.0 > 2 && !self.2.load(SeqCst) && !self.1.is_over() {
                 std::thread::yield_now();
@@ -169,11 +172,12 @@ fn damaged_pictures_cost_themselves_and_nothing_but_damage_is_a_stall() {
     let env = Env { clock: Arc::new(ManualClock::default()), ..pipe::env(&[]) };
     let care = Care { on_lost: OnLost::Exit, stall_after: None };
     let seen = Arc::<AtomicBool>::default();
-    let mut source = ocelli::sources::live::keep(Box::new(Garbage(Arc::clone(&seen))), care, &env, &Arc::from("door"));
+    let line = LineEnv::alone(&env, "door");
+    let mut source = live::keep(Box::new(Garbage(Arc::clone(&seen))), care, &line);
     assert_eq!(source.next().unwrap().unwrap().frame.seq, 0);
     assert_eq!(source.next().unwrap_err().to_string(), "torn");
     seen.store(true, SeqCst);
     let stalled = source.next().unwrap_err().to_string();
     assert!(stalled.contains("no picture for"), "{stalled}");
-    assert!(source.health().unwrap().damaged() > 10, "each is counted, told of or not");
+    assert!(line.health().damaged() > 10, "each is counted, told of or not");
 }

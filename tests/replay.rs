@@ -135,8 +135,8 @@ fn the_scene_is_the_same_everywhere() {
 /// The bundled model finds what the scene knows to be there: at IoU 0.5 most of it, and little else.
 #[test]
 fn the_bundled_model_finds_what_is_there() {
-    use ocelli::ops::iou::iou;
-    use ocelli::types::BBox;
+    use ocelli::internals::ops::iou::iou;
+    use ocelli::internals::types::BBox;
     let folder = tempfile::tempdir().unwrap();
     for setting in ["street", "table"] {
         let out = folder.path().join("found.jsonl");

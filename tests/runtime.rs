@@ -4,12 +4,12 @@
 
 mod support;
 
-use ocelli::error::{Error, Result};
-use ocelli::host::{DropReason, ManualClock};
-use ocelli::pipeline::{Every, Graph, Line, Part, Pipeline, QueueSetting, Run, WhenFull, run};
-use ocelli::stage::{Env, Sink, SinkConfig, Source, SourceConfig, Stage, StageConfig};
-use ocelli::types::{Frame, Packet, Products};
-use ocelli::yaml::{Document, Place};
+use ocelli::internals::error::{Error, Result};
+use ocelli::internals::host::{DropReason, ManualClock};
+use ocelli::internals::pipeline::{Checked, Every, Line, Pipeline, QueueSetting, Settings, WhenFull};
+use ocelli::internals::stage::{Emitter, Env, LineEnv, Sink, SinkConfig, Source, SourceConfig, Stage, StageConfig};
+use ocelli::internals::types::{Frame, Packet, Products};
+use ocelli::internals::yaml::{Document, Place};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -36,8 +36,8 @@ impl SourceConfig for Numbers {
     fn is_live(&self) -> bool {
         self.live
     }
-    fn open(&self, _: &Env, id: &Arc<str>) -> Result<Box<dyn Source>> {
-        Ok(Box::new(Counting(self.clone(), Arc::clone(id), 0)))
+    fn open(&self, env: &LineEnv) -> Result<Box<dyn Source>> {
+        Ok(Box::new(Counting(self.clone(), Arc::clone(env.id()), 0)))
     }
 }
 
@@ -71,14 +71,16 @@ impl StageConfig for Call {
     fn gives(&self) -> Products {
         Products::empty()
     }
-    fn build(&self, _: &Env) -> Result<Box<dyn Stage>> {
+    fn build(&self, _: &LineEnv) -> Result<Box<dyn Stage>> {
         Ok(Box::new(self.clone()))
     }
 }
 
 impl Stage for Call {
-    fn process(&mut self, packet: Packet) -> Result<Option<Packet>> {
-        (self.0)(&packet).map(|()| Some(packet))
+    fn process(&mut self, packet: Packet, out: &mut Emitter) -> Result<()> {
+        (self.0)(&packet)?;
+        out.emit(packet);
+        Ok(())
     }
 }
 
@@ -86,7 +88,7 @@ impl SinkConfig for Call {
     fn needs(&self) -> Products {
         Products::empty()
     }
-    fn open(&self, _: &Env) -> Result<Box<dyn Sink>> {
+    fn open(&self, _: &LineEnv) -> Result<Box<dyn Sink>> {
         Ok(Box::new(self.clone()))
     }
 }
@@ -127,11 +129,11 @@ fn gated() -> (Call, Sender<()>, Arc<Mutex<Vec<u64>>>) {
     (work, open, seen)
 }
 
-fn line(id: &str, part: Part) -> Line {
+fn line(id: &str, settings: Settings) -> Line {
     Line {
         id: id.into(),
         word: "test",
-        part,
+        settings,
         from: Vec::new(),
         queue: None,
         every: None,
@@ -142,32 +144,33 @@ fn line(id: &str, part: Part) -> Line {
 }
 
 fn source(numbers: &Numbers) -> Line {
-    line("source", Part::Source(Box::new(numbers.clone())))
+    line("source", Settings::Source(Box::new(numbers.clone())))
 }
 
 fn stage(id: &str, work: &Call) -> Line {
-    line(id, Part::Stage(Box::new(work.clone())))
+    line(id, Settings::Stage(Box::new(work.clone())))
 }
 
 fn sink(id: &str, work: &Call) -> Line {
-    line(id, Part::Sink(Box::new(work.clone())))
+    line(id, Settings::Sink(Box::new(work.clone())))
 }
 
-fn build(lines: Vec<Line>) -> (Pipeline, Graph, Env) {
+fn build(lines: Vec<Line>) -> Checked {
+    build_in(lines, &pipe::env(&[]))
+}
+
+fn build_in(lines: Vec<Line>, env: &Env) -> Checked {
     let document = Document::parse("test.yaml", "pipeline: []".into(), |_| Err(String::new())).unwrap();
-    let pipeline = Pipeline { lines, document };
-    let env = pipe::env(&[]);
-    let graph = Graph::check(&pipeline, &env).unwrap_or_else(|e| panic!("{e}"));
-    (pipeline, graph, env)
+    Pipeline { lines, document }.check(env).unwrap_or_else(|e| panic!("{e}"))
 }
 
 #[test]
 fn recorded_packets_all_arrive_in_order_at_every_reader() {
     let ((a, seen_a), (b, seen_b)) = (collect(), collect());
     let pass = call(|_| Ok(()));
-    let (pipeline, graph, env) =
+    let checked =
         build(vec![source(&Numbers::new(500, false)), stage("pass", &pass), sink("a", &a), sink("b", &b)]);
-    run(&pipeline, &graph, &env).unwrap().result.unwrap();
+    checked.run().unwrap().result.unwrap();
     let all: Vec<u64> = (0..500).collect();
     assert_eq!((&*seen_a.lock().unwrap(), &*seen_b.lock().unwrap()), (&all, &all));
 }
@@ -177,8 +180,8 @@ fn a_live_stream_keeps_the_newest_and_counts_what_it_drops() {
     let numbers = Numbers::new(100, true);
     let made = Arc::clone(&numbers.made);
     let (slow, open, seen) = gated();
-    let (pipeline, graph, env) = build(vec![source(&numbers), sink("slow", &slow)]);
-    let run = Run::start(&pipeline, &graph, &env).unwrap();
+    let checked = build(vec![source(&numbers), sink("slow", &slow)]);
+    let run = checked.start().unwrap();
     // The source is never held up: it makes all its frames while the sink has not finished one.
     while made.load(SeqCst) < 100 {
         std::thread::yield_now();
@@ -187,7 +190,7 @@ fn a_live_stream_keeps_the_newest_and_counts_what_it_drops() {
     let outcome = run.wait();
     outcome.result.unwrap();
     let seen = seen.lock().unwrap();
-    let metrics = outcome.metrics.line("slow").unwrap();
+    let metrics = outcome.board.line("slow").unwrap();
     assert_eq!(*seen.last().unwrap(), 99, "the newest frame arrives");
     assert!(seen.len() <= 3 && seen.is_sorted(), "{seen:?}");
     assert_eq!(metrics.dropped(DropReason::Queue) + seen.len() as u64, 100, "none is lost uncounted");
@@ -215,15 +218,15 @@ fn a_slow_sink_starves_nobody_on_a_live_stream() {
         }),
         ..numbers
     };
-    let (pipeline, graph, env) = build(vec![source(&numbers), sink("slow", &slow), sink("fast", &fast)]);
-    let run = Run::start(&pipeline, &graph, &env).unwrap();
+    let checked = build(vec![source(&numbers), sink("slow", &slow), sink("fast", &fast)]);
+    let run = checked.start().unwrap();
     while fast_seen.load(SeqCst) < 49 {
         std::thread::yield_now();
     }
     drop(open);
     let outcome = run.wait();
     outcome.result.unwrap();
-    assert_eq!(outcome.metrics.line("fast").unwrap().dropped(DropReason::Queue), 0);
+    assert_eq!(outcome.board.line("fast").unwrap().dropped(DropReason::Queue), 0);
     assert_eq!(count.load(SeqCst), 50);
 }
 
@@ -234,8 +237,8 @@ fn a_slow_sink_holds_up_a_recorded_source_within_its_queue() {
     let (slow, open, seen) = gated();
     let mut last = sink("slow", &slow);
     last.queue = Some(QueueSetting { capacity: Some(4), when_full: Some(WhenFull::Block) });
-    let (pipeline, graph, env) = build(vec![source(&numbers), last]);
-    let run = Run::start(&pipeline, &graph, &env).unwrap();
+    let checked = build(vec![source(&numbers), last]);
+    let run = checked.start().unwrap();
     for step in 0..100 {
         open.send(()).unwrap();
         while seen.lock().unwrap().len() <= step {
@@ -251,9 +254,9 @@ fn a_slow_sink_holds_up_a_recorded_source_within_its_queue() {
 fn a_fault_of_a_recorded_stage_ends_the_run_with_its_place_and_code() {
     let faulty = call(|packet| if packet.frame.seq == 7 { Err(Error::Model("wrong shape".into())) } else { Ok(()) });
     let (end, seen) = collect();
-    let (pipeline, graph, env) =
+    let checked =
         build(vec![source(&Numbers::new(1_000_000, false)), stage("detect", &faulty), sink("end", &end)]);
-    let error = run(&pipeline, &graph, &env).unwrap().result.unwrap_err();
+    let error = checked.run().unwrap().result.unwrap_err();
     assert_eq!(error.to_string(), "detect: frame 7: wrong shape");
     assert_eq!(error.exit_code(), 3);
     assert_eq!(*seen.lock().unwrap(), [0, 1, 2, 3, 4, 5, 6], "what was good before is written");
@@ -266,10 +269,10 @@ fn a_fault_of_a_live_stage_costs_one_frame() {
     // Room for all frames, so that none is dropped for want of it.
     let roomy = |line: Line| Line { queue: Some(QueueSetting { capacity: Some(32), when_full: None }), ..line };
     let lines = vec![source(&Numbers::new(20, true)), roomy(stage("detect", &faulty)), roomy(sink("end", &end))];
-    let (pipeline, graph, env) = build(lines);
-    let outcome = run(&pipeline, &graph, &env).unwrap();
+    let checked = build(lines);
+    let outcome = checked.run().unwrap();
     outcome.result.unwrap();
-    assert_eq!(outcome.metrics.line("detect").unwrap().failed.load(SeqCst), 1);
+    assert_eq!(outcome.board.line("detect").unwrap().failed.load(SeqCst), 1);
     let expect: Vec<u64> = (0..20).filter(|seq| *seq != 7).collect();
     assert_eq!(*seen.lock().unwrap(), expect);
 }
@@ -282,7 +285,7 @@ impl SinkConfig for Even {
     fn needs(&self) -> Products {
         Products::empty()
     }
-    fn open(&self, _: &Env) -> Result<Box<dyn Sink>> {
+    fn open(&self, _: &LineEnv) -> Result<Box<dyn Sink>> {
         Ok(Box::new(self.clone()))
     }
 }
@@ -304,10 +307,10 @@ impl Sink for Even {
 #[test]
 fn a_sink_is_finished_after_a_fault_and_unwanted_packets_use_up_no_turn() {
     let even = Even(Arc::default(), Arc::default());
-    let mut last = line("even", Part::Sink(Box::new(even.clone())));
+    let mut last = line("even", Settings::Sink(Box::new(even.clone())));
     last.every = Some(Every::Packets(3));
-    let (pipeline, graph, env) = build(vec![source(&Numbers::new(100, false)), last]);
-    let error = run(&pipeline, &graph, &env).unwrap().result.unwrap_err();
+    let checked = build(vec![source(&Numbers::new(100, false)), last]);
+    let error = checked.run().unwrap().result.unwrap_err();
     assert_eq!(error.to_string(), "even: frame 8: full");
     assert_eq!(even.0.load(SeqCst), 1, "finished once");
     assert_eq!(*even.1.lock().unwrap(), [2, 8], "each third of the wanted 2, 4, 6, 8");
@@ -321,9 +324,9 @@ fn a_panic_ends_the_run_with_the_name_of_the_stage() {
             Ok(())
         });
         let (end, _) = collect();
-        let (pipeline, graph, env) =
+        let checked =
             build(vec![source(&Numbers::new(1_000_000, live)), stage("blur", &broken), sink("end", &end)]);
-        let error = run(&pipeline, &graph, &env).unwrap().result.unwrap_err();
+        let error = checked.run().unwrap().result.unwrap_err();
         assert!(error.to_string().starts_with("blur: panicked: boom"), "{error}");
         assert_eq!(error.exit_code(), 70);
     }
@@ -334,12 +337,12 @@ fn stop_ends_an_endless_source_and_what_waits_is_still_written() {
     let (end, seen) = collect();
     let numbers = Numbers::new(u64::MAX, false);
     let made = Arc::clone(&numbers.made);
-    let (pipeline, graph, env) = build(vec![source(&numbers), sink("end", &end)]);
-    let run = Run::start(&pipeline, &graph, &env).unwrap();
+    let checked = build(vec![source(&numbers), sink("end", &end)]);
+    let run = checked.start().unwrap();
     while made.load(SeqCst) < 1000 {
         std::thread::yield_now();
     }
-    env.stop.request();
+    checked.env().stop.request();
     run.wait().result.unwrap();
     let seen = seen.lock().unwrap();
     assert_eq!(seen.len() as u64, made.load(SeqCst), "every frame made was written");
@@ -348,8 +351,8 @@ fn stop_ends_an_endless_source_and_what_waits_is_still_written() {
 #[test]
 fn a_reader_that_went_away_ends_the_run_without_a_fault() {
     let end = call(|packet| if packet.frame.seq == 5 { Err(Error::ReaderGone) } else { Ok(()) });
-    let (pipeline, graph, env) = build(vec![source(&Numbers::new(u64::MAX, false)), sink("stdout", &end)]);
-    run(&pipeline, &graph, &env).unwrap().result.unwrap();
+    let checked = build(vec![source(&Numbers::new(u64::MAX, false)), sink("stdout", &end)]);
+    checked.run().unwrap().result.unwrap();
 }
 
 #[test]
@@ -362,11 +365,11 @@ fn every_takes_each_third_or_one_in_a_time() {
         let (end, seen) = collect();
         let mut last = sink("end", &end);
         last.every = Some(every);
-        let (pipeline, graph, env) = build(vec![source(&Numbers::new(20, false)), last]);
-        let outcome = run(&pipeline, &graph, &env).unwrap();
+        let checked = build(vec![source(&Numbers::new(20, false)), last]);
+        let outcome = checked.run().unwrap();
         outcome.result.unwrap();
         assert_eq!(*seen.lock().unwrap(), expect);
-        assert_eq!(outcome.metrics.line("end").unwrap().dropped(DropReason::Every), 20 - expect.len() as u64);
+        assert_eq!(outcome.board.line("end").unwrap().dropped(DropReason::Every), 20 - expect.len() as u64);
     }
 }
 
@@ -404,11 +407,10 @@ fn a_deadline_leaves_out_what_is_too_old() {
     work.queue = Some(QueueSetting { capacity: Some(4), when_full: None });
     let mut last = sink("end", &end);
     last.queue = Some(QueueSetting { capacity: Some(8), when_full: None });
-    let (pipeline, graph, env) = build(vec![source(&numbers), work, last]);
-    let env = Env { clock, ..env };
-    let outcome = run(&pipeline, &graph, &env).unwrap();
+    let checked = build_in(vec![source(&numbers), work, last], &Env { clock, ..pipe::env(&[]) });
+    let outcome = checked.run().unwrap();
     outcome.result.unwrap();
-    let late = outcome.metrics.line("slow").unwrap().dropped(DropReason::Deadline);
+    let late = outcome.board.line("slow").unwrap().dropped(DropReason::Deadline);
     let seen = seen.lock().unwrap();
     assert_eq!(seen[..5], [0, 1, 2, 3, 4]);
     assert!(late >= 1 && late + seen.len() as u64 == 7, "{late} late, seen {seen:?}");
@@ -431,8 +433,8 @@ fn a_source_that_fails_live_is_asked_again_and_recorded_ends_the_run() {
         };
         let mut last = sink("end", &end);
         last.queue = Some(QueueSetting { capacity: Some(8), when_full: None });
-        let (pipeline, graph, env) = build(vec![source(&numbers), last]);
-        let outcome = run(&pipeline, &graph, &env).unwrap();
+        let checked = build(vec![source(&numbers), last]);
+        let outcome = checked.run().unwrap();
         assert_eq!(outcome.result.is_ok(), live);
         assert_eq!(*seen.lock().unwrap(), [0, 1]);
         if let Err(error) = outcome.result {
@@ -449,7 +451,7 @@ fn threads_carry_the_names_of_their_lines() {
         kept.lock().unwrap().push(std::thread::current().name().unwrap_or_default().to_owned());
         Ok(())
     });
-    let (pipeline, graph, env) = build(vec![source(&Numbers::new(1, false)), sink("garden-log", &end)]);
-    run(&pipeline, &graph, &env).unwrap().result.unwrap();
+    let checked = build(vec![source(&Numbers::new(1, false)), sink("garden-log", &end)]);
+    checked.run().unwrap().result.unwrap();
     assert_eq!(*names.lock().unwrap(), ["garden-log"]);
 }

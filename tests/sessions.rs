@@ -3,11 +3,11 @@
 
 mod support;
 
-use ocelli::infer::{Card, Extra, ModelStore, Outputs, Plan, Session, selfcheck};
-use ocelli::models::propose::propose;
-use ocelli::onnx::pb::{GraphProto, ModelProto, OperatorSetId, ValueInfoProto};
-use ocelli::onnx::{DataType, Model, NodeProto, TensorProto};
-use ocelli::types::{Image, PixelFormat, Size};
+use ocelli::internals::infer::{Card, Extra, ModelStore, Outputs, Plan, Session, selfcheck};
+use ocelli::internals::models::propose::propose;
+use ocelli::internals::onnx::pb::{GraphProto, ModelProto, OperatorSetId, ValueInfoProto};
+use ocelli::internals::onnx::{DataType, Model, NodeProto, TensorProto};
+use ocelli::internals::types::{Image, PixelFormat, Size};
 use sha2::{Digest, Sha256};
 use std::path::Path;
 use std::sync::Arc;

@@ -5,9 +5,8 @@
 
 mod support;
 
-use ocelli::error::Error;
-use ocelli::host::Health;
-use ocelli::stage::Env;
+use ocelli::internals::error::Error;
+use ocelli::internals::stage::{Env, LineEnv};
 use rustix::process::Signal;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -29,8 +28,7 @@ struct Seen {
 /// A source at work in a thread.
 struct Playing {
     frames: Receiver<Result<Seen, Error>>,
-    health: Arc<Health>,
-    env: Env,
+    env: LineEnv,
 }
 
 fn play(line: &str) -> Playing {
@@ -39,11 +37,11 @@ fn play(line: &str) -> Playing {
 
 fn play_with(line: &str, secrets: &[&str]) -> Playing {
     let pipeline = pipe::parse(&format!("pipeline:\n- {line}\n- jsonl\n"));
-    let secrets = ocelli::host::Secrets::new(secrets.iter().map(|s| (*s).to_owned()).collect());
+    let secrets = ocelli::internals::host::Secrets::new(secrets.iter().map(|s| (*s).to_owned()).collect());
     let env = Env { secrets, ..pipe::env(&[]) };
-    let ocelli::pipeline::Part::Source(config) = &pipeline.lines[0].part else { panic!("no source") };
-    let mut source = config.open(&env, &Arc::from("cam")).unwrap();
-    let health = source.health().unwrap();
+    let ocelli::internals::pipeline::Settings::Source(config) = &pipeline.lines[0].settings else { panic!("no source") };
+    let env = LineEnv::alone(&env, "cam");
+    let mut source = config.open(&env).unwrap();
     let (send, frames) = channel();
     std::thread::spawn(move || {
         loop {
@@ -70,7 +68,7 @@ fn play_with(line: &str, secrets: &[&str]) -> Playing {
             }
         }
     });
-    Playing { frames, health, env }
+    Playing { frames, env }
 }
 
 impl Playing {
@@ -80,7 +78,7 @@ impl Playing {
             match self.frames.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(Ok(seen)) => return seen,
                 Ok(Err(Error::Data(_))) => {}
-                other => panic!("{other:?} within {seconds} s; {:?}", self.health.get()),
+                other => panic!("{other:?} within {seconds} s; {:?}", self.env.health().get()),
             }
         }
     }
@@ -91,7 +89,7 @@ impl Playing {
             match self.frames.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(Err(error)) => return error,
                 Ok(Ok(_)) => {}
-                Err(e) => panic!("{e} within {seconds} s; {:?}", self.health.get()),
+                Err(e) => panic!("{e} within {seconds} s; {:?}", self.env.health().get()),
             }
         }
     }
@@ -99,8 +97,8 @@ impl Playing {
     /// Waits until it is lost so many times, and gives the last frame before.
     fn until_lost(&self, times: u64, seconds: u64) -> Option<Seen> {
         let (mut last, end) = (None, Instant::now() + Duration::from_secs(seconds));
-        while self.health.losses() < times {
-            assert!(Instant::now() < end, "not lost within {seconds} s: {:?}", self.health.get());
+        while self.env.health().losses() < times {
+            assert!(Instant::now() < end, "not lost within {seconds} s: {:?}", self.env.health().get());
             match self.frames.recv_timeout(Duration::from_millis(20)) {
                 Ok(Ok(seen)) => last = Some(seen),
                 Ok(Err(Error::Data(_))) | Err(RecvTimeoutError::Timeout) => {}
@@ -141,7 +139,7 @@ fn rtsp_gives_every_picture_in_order_with_and_without_b_frames() {
         }
         let by_ffmpeg = play(&format!("ffmpeg: {{ url: 'rtsp://127.0.0.1:{port}/cam' }}"));
         let other: Vec<Seen> = (0..60).map(|_| by_ffmpeg.next(15)).collect();
-        assert!(other.windows(2).all(|pair| pair[1].pts > pair[0].pts) && by_ffmpeg.health.losses() == 0, "{other:?}");
+        assert!(other.windows(2).all(|pair| pair[1].pts > pair[0].pts) && by_ffmpeg.env.health().losses() == 0, "{other:?}");
         eprintln!("{name}: {whole} pictures, {} of them taken, all 33.3 ms apart", all.len());
     }
 }
@@ -156,7 +154,7 @@ fn rtsp_comes_back_after_kill_and_after_a_freeze() {
     server.signal(Signal::KILL);
     let killed = Instant::now();
     let before = playing.until_lost(1, 5).unwrap_or(seen);
-    eprintln!("kill -9: noticed after {:?}: {}", killed.elapsed(), playing.health.get().1);
+    eprintln!("kill -9: noticed after {:?}: {}", killed.elapsed(), playing.env.health().get().reason);
     assert!(killed.elapsed() < Duration::from_secs(2));
     drop(server);
     std::thread::sleep(Duration::from_secs(1));
@@ -171,15 +169,15 @@ fn rtsp_comes_back_after_kill_and_after_a_freeze() {
     server.signal(Signal::STOP);
     let frozen = Instant::now();
     let before = playing.until_lost(2, 10).unwrap_or(seen);
-    eprintln!("SIGSTOP: noticed after {:?}: {}", frozen.elapsed(), playing.health.get().1);
+    eprintln!("SIGSTOP: noticed after {:?}: {}", frozen.elapsed(), playing.env.health().get().reason);
     assert!(frozen.elapsed() < Duration::from_secs(4));
     std::thread::sleep(Duration::from_secs(2));
     server.signal(Signal::CONT);
     let awake = Instant::now();
     let after = playing.next(25);
-    eprintln!("SIGCONT: first picture after {:?}, {} tries in all", awake.elapsed(), playing.health.tries());
+    eprintln!("SIGCONT: first picture after {:?}, {} tries in all", awake.elapsed(), playing.env.health().tries());
     assert!(after.pts > before.pts && after.seq > before.seq);
-    assert_eq!(playing.health.losses(), 2);
+    assert_eq!(playing.env.health().losses(), 2);
 }
 
 #[test]
@@ -205,10 +203,10 @@ fn rtsp_authenticates_and_a_wrong_password_is_told_without_showing_it() {
 
 /// A JPEG of one colour.
 fn jpeg(rgb: [u8; 3]) -> Vec<u8> {
-    let size = ocelli::types::Size::new(32, 16);
-    let image = ocelli::types::Image { size, data: rgb.repeat(size.pixels()), ..Default::default() };
+    let size = ocelli::internals::types::Size::new(32, 16);
+    let image = ocelli::internals::types::Image { size, data: rgb.repeat(size.pixels()), ..Default::default() };
     let mut bytes = Vec::new();
-    ocelli::media::jpeg::encode(&image, 90, &mut bytes).unwrap();
+    ocelli::internals::media::jpeg::encode(&image, 90, &mut bytes).unwrap();
     bytes
 }
 
@@ -269,13 +267,13 @@ fn mjpeg_over_http_survives_lies_stalls_and_torn_parts() {
         assert!(seen.mean.iter().zip(colour).all(|(a, b)| a.abs_diff(u32::from(*b)) < 12), "{seen:?} of {colour:?}");
     }
     playing.until_lost(1, 5);
-    assert!(playing.health.get().1.contains("within a picture"), "{:?}", playing.health.get());
+    assert!(playing.env.health().get().reason.contains("within a picture"), "{:?}", playing.env.health().get());
     assert_eq!(playing.next(10).seq, 3);
     playing.until_lost(2, 10);
-    assert!(playing.health.get().1.contains("no picture for"), "{:?}", playing.health.get());
+    assert!(playing.env.health().get().reason.contains("no picture for"), "{:?}", playing.env.health().get());
     let back = playing.next(20);
     assert!(back.pts > Duration::from_secs(2), "{back:?}");
-    assert!(playing.health.tries() >= 4);
+    assert!(playing.env.health().tries() >= 4);
 }
 
 #[test]
@@ -323,17 +321,17 @@ fn a_child_that_exits_hangs_or_writes_garbage_is_started_again_and_all_it_starte
     let playing = play_with(&format!("exec: {{ command: [sh, -c, \"{script}\"], format: mjpeg }}"), &["hunter2"]);
     assert!(playing.next(10).mean[0].abs_diff(200) < 12);
     playing.until_lost(1, 5);
-    let reason = playing.health.get().1;
+    let reason = playing.env.health().get().reason;
     assert!(
         reason.contains("exit status: 3") && reason.contains("cannot open") && !reason.contains("hunter2"),
         "{reason}"
     );
     playing.next(10);
     playing.until_lost(2, 10);
-    assert!(playing.health.get().1.contains("no picture for"), "{:?}", playing.health.get());
+    assert!(playing.env.health().get().reason.contains("no picture for"), "{:?}", playing.env.health().get());
     playing.next(15);
     playing.until_lost(3, 10);
-    assert!(playing.health.get().1.contains("no JPEG in"), "{:?}", playing.health.get());
+    assert!(playing.env.health().get().reason.contains("no JPEG in"), "{:?}", playing.env.health().get());
     // A flood on standard error stops nobody.
     (0..20).for_each(|_| _ = playing.next(15));
     drop(playing);
@@ -395,7 +393,7 @@ fn raw_and_y4m_frames_of_ffmpeg_come_whole_and_a_missing_program_is_told() {
     }
     let clip = play("ffmpeg: { url: examples/street.mp4, input: [-re, -stream_loop, '-1'], fps: 10 }");
     (0..40).for_each(|_| _ = clip.next(15));
-    assert_eq!(clip.health.losses(), 0);
+    assert_eq!(clip.env.health().losses(), 0);
     let missing = play("exec: { command: [no-such-program-here], format: mjpeg }").error(5);
     assert!(missing.to_string().contains("is not installed") && missing.exit_code() == 2, "{missing}");
 }

@@ -5,8 +5,8 @@
 
 mod support;
 
-use ocelli::ops::{anchors, box_coder::BoxCoder, color, debayer, iou, matcher, nms, normalize, resize};
-use ocelli::types::{BBox, Detection, Image, PixelFormat, Size};
+use ocelli::internals::ops::{anchors, box_coder::BoxCoder, color, debayer, iou, matcher, nms, normalize, resize};
+use ocelli::internals::types::{BBox, Detection, Image, PixelFormat, Size};
 use serde_json::Value;
 use support::vectors::{Case, cases};
 

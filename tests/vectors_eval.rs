@@ -3,9 +3,9 @@
 
 mod support;
 
-use ocelli::eval::rle::{Merge, Rle};
-use ocelli::eval::segmentation::Confusion;
-use ocelli::eval::{coco, voc};
+use ocelli::internals::eval::rle::{Merge, Rle};
+use ocelli::internals::eval::segmentation::Confusion;
+use ocelli::internals::eval::{coco, voc};
 use serde_json::Value;
 use support::vectors::cases;
 

@@ -3,17 +3,17 @@
 
 mod support;
 
-use ocelli::infer::Arrays;
-use ocelli::models::Detector;
-use ocelli::models::ssd::{Answers, Scores, Ssd, SsdDetector};
-use ocelli::models::yolo::{Yolo, YoloDetector};
-use ocelli::onnx::pb::{AttributeProto, GraphProto, ModelProto, OperatorSetId, ValueInfoProto};
-use ocelli::onnx::{DataType, Model, NodeProto, TensorProto, head};
-use ocelli::ops::iou::to_cxcywh;
-use ocelli::ops::nms::{Nms, Scope};
-use ocelli::ops::upsample::{self, Axis};
-use ocelli::ops::{cam, resize};
-use ocelli::types::{BBox, Detection, Image, PixelFormat, Placement, Size};
+use ocelli::internals::infer::Arrays;
+use ocelli::internals::models::Detector;
+use ocelli::internals::models::ssd::{Answers, Scores, Ssd, SsdDetector};
+use ocelli::internals::models::yolo::{Yolo, YoloDetector};
+use ocelli::internals::onnx::pb::{AttributeProto, GraphProto, ModelProto, OperatorSetId, ValueInfoProto};
+use ocelli::internals::onnx::{DataType, Model, NodeProto, TensorProto, head};
+use ocelli::internals::ops::iou::to_cxcywh;
+use ocelli::internals::ops::nms::{Nms, Scope};
+use ocelli::internals::ops::upsample::{self, Axis};
+use ocelli::internals::ops::{cam, resize};
+use ocelli::internals::types::{BBox, Detection, Image, PixelFormat, Placement, Size};
 use serde_json::Value;
 use support::vectors::{Case, cases};
 use tract_onnx::prelude::*;
@@ -167,13 +167,13 @@ fn ssd_and_retinanet_from_logits_to_boxes() {
         let spec = Ssd {
             anchors: None,
             weights: [weights[0] as f32, weights[1] as f32, weights[2] as f32, weights[3] as f32],
-            order: ocelli::models::ssd::Order::Xywh,
+            order: ocelli::internals::models::ssd::Order::Xywh,
             scores,
             background,
             answers: Answers::All,
             candidates: Some(p["topk_candidates"].as_u64().unwrap() as usize),
-            boxes_output: ocelli::models::ssd::Quantized { index: 1, scale: 1.0, zero_point: 0 },
-            scores_output: ocelli::models::ssd::Quantized { index: 0, scale: 1.0, zero_point: 0 },
+            boxes_output: ocelli::internals::models::ssd::Quantized { index: 1, scale: 1.0, zero_point: 0 },
+            scores_output: ocelli::internals::models::ssd::Quantized { index: 0, scale: 1.0, zero_point: 0 },
         };
         let input = size_hw(&p["image_hw"]);
         let anchors: Vec<[f32; 4]> =

@@ -6,8 +6,8 @@
 
 mod shared;
 
-use ocelli::media::flight::Flight;
-use ocelli::types::Image;
+use ocelli::internals::media::flight::Flight;
+use ocelli::internals::types::Image;
 use std::sync::OnceLock;
 
 /// Bytes cut at lengths that stand in front of each piece, each made an entry with a sound sum.

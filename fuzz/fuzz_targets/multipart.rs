@@ -5,9 +5,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ocelli::error::Error;
-use ocelli::media::{jpeg, mjpeg::MjpegReader};
-use ocelli::types::Image;
+use ocelli::internals::error::Error;
+use ocelli::internals::media::{jpeg, mjpeg::MjpegReader};
+use ocelli::internals::types::Image;
 use std::io::Read;
 
 struct Chunks<'a>(&'a [u8], &'a [u8], usize);

@@ -5,10 +5,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ocelli::infer::{Card, Session};
-use ocelli::models::propose::propose;
-use ocelli::onnx::Model;
-use ocelli::types::{Image, PixelFormat};
+use ocelli::internals::infer::{Card, Session};
+use ocelli::internals::models::propose::propose;
+use ocelli::internals::onnx::Model;
+use ocelli::internals::types::{Image, PixelFormat};
 use sha2::{Digest, Sha256};
 use std::sync::{Arc, OnceLock};
 

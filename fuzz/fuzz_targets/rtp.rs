@@ -8,8 +8,8 @@
 mod shared;
 
 use libfuzzer_sys::fuzz_target;
-use ocelli::media::h264_live::LiveDecoder;
-use ocelli::types::Image;
+use ocelli::internals::media::h264_live::LiveDecoder;
+use ocelli::internals::types::Image;
 use std::time::Duration;
 
 fuzz_target!(|bytes: &[u8]| {

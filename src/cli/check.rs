@@ -1,8 +1,9 @@
 //! `ocelli check`: looks for faults without running anything.
 
-use super::{Global, folder_of, say};
+use super::{Global, say};
 use crate::error::{Error, Result};
-use crate::pipeline::{Graph, Pipeline};
+use crate::pipeline::Pipeline;
+use crate::stage::Env;
 use clap::Args;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -56,15 +57,13 @@ impl CheckArgs {
     }
 
     fn check(&self, file: &Path, global: &Global) -> Result<String> {
-        let env = global.env(&folder_of(file));
-        let pipeline = Pipeline::read(file)?;
-        let graph = Graph::check(&pipeline, &env)?;
+        let checked = Pipeline::read(file)?.check(&Env::for_file(file, &global.models))?;
         if self.dot {
-            return Ok(graph.dot(&pipeline));
+            return Ok(checked.dot());
         }
         if self.svg {
-            return Ok(graph.svg(&pipeline));
+            return Ok(checked.svg());
         }
-        Ok(format!("{}: sound\n{}", file.display(), graph.text(&pipeline)))
+        Ok(format!("{}: sound\n{}", file.display(), checked.text()))
     }
 }

@@ -1,6 +1,5 @@
 //! `ocelli diff`: what changed between two runs?
 
-use super::play::write_file;
 use super::{Global, say};
 use crate::error::{Error, Result};
 use crate::eval::diff::{Change, Diff, Least, page};
@@ -9,6 +8,7 @@ use crate::eval::rows::{self, Row};
 use crate::media::flight::Flight;
 use crate::sources::{Recording, Video};
 use crate::stage::Env;
+use crate::trial::write_file;
 use clap::Args;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -55,7 +55,7 @@ impl DiffArgs {
         let (before, after) = (rows::read_file(&self.before)?, rows::read_file(&self.after)?);
         let diff = Diff::of(&before, &after, Least { score: self.min_score_change, iou: self.same_place });
         if let Some(path) = &self.html {
-            let env = global.env(Path::new("."));
+            let env = Env::new(Path::new("."), &global.models);
             let worst: Vec<&(Row, Row, Vec<Change>)> = diff.worst().into_iter().take(self.show).collect();
             let wanted = worst.iter().map(|(row, ..)| row.name.clone()).collect();
             let frames =

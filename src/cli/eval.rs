@@ -1,16 +1,15 @@
 //! `ocelli eval`: how good are the answers of a pipeline?
 
-use super::play::{Plan, Play, PlayArgs, single, write_file};
+use super::play::{PlayArgs, single};
 use super::{Global, say};
 use crate::error::Result;
 use crate::eval::labels::Labels;
-use crate::eval::measure::{Measured, Tally};
-use crate::pipeline::{Playback, Setting, Sinks};
-use crate::sinks::Collect;
+use crate::eval::measure::Tally;
+use crate::pipeline::{Plan, Setting, Sinks};
 use crate::stage::Outputs;
+use crate::trial::{measure, write_file};
 use clap::Args;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// Measure what a pipeline gives against labels
 #[derive(Debug, Args)]
@@ -58,7 +57,15 @@ impl EvalArgs {
         let keep = if self.html.is_some() { self.worst } else { 0 };
         let settings = single(&self.set)?;
         let tally = Tally::new(labels, &self.classes, keep);
-        let (measured, notes) = measure(global, &self.file, self.play.playback(), settings, tally)?;
+        let plan = Plan {
+            file: &self.file,
+            models: &global.models,
+            settings,
+            playback: self.play.playback(),
+            sinks: Sinks::All,
+            outputs: Outputs::default(),
+        };
+        let (measured, notes) = measure(plan, tally)?;
         notes.iter().for_each(|note| tracing::warn!("{note}"));
         if let Some(path) = &self.html {
             write_file(path, measured.html(&format!("{}: how good it is", self.file.display()))?.as_bytes())?;
@@ -68,23 +75,4 @@ impl EvalArgs {
         }
         say(&measured.text())
     }
-}
-
-/// Plays a pipeline into a tally.
-pub fn measure(
-    global: &Global,
-    file: &std::path::Path,
-    playback: Playback,
-    settings: Vec<(Setting, crate::yaml::Node)>,
-    tally: Tally,
-) -> Result<(Measured, Vec<String>)> {
-    let shared = Arc::new(Mutex::new(tally));
-    let into = Arc::clone(&shared);
-    let take = move |packet: &crate::types::Packet| into.lock().unwrap_or_else(PoisonError::into_inner).add(packet);
-    let sinks = Sinks::Instead(Box::new(Collect::new(take)));
-    let plan = Plan { file, settings, playback, sinks, outputs: Outputs::default() };
-    let play = Play::prepare(global, plan)?;
-    play.run()?.result.map_err(|e| e.at(file.display()))?;
-    let tally = std::mem::take(&mut *shared.lock().unwrap_or_else(PoisonError::into_inner));
-    Ok((tally.finish().map_err(|e| e.at(file.display()))?, play.notes))
 }

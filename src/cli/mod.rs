@@ -18,14 +18,11 @@ mod sweep;
 mod test;
 
 use crate::error::Error;
-use crate::host::{Secrets, Stop, SystemClock};
-use crate::infer::ModelStore;
-use crate::stage::{Env, Outputs};
+use crate::host::quiet_caught_panics;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use tracing_subscriber::EnvFilter;
 
 /// From a camera, a stream or a recording to answers: what is where, out to a file or a picture
@@ -92,19 +89,6 @@ enum Verb {
 }
 
 impl Global {
-    /// What the parts of a pipeline in `base_dir` may use.
-    fn env(&self, base_dir: &Path) -> Env {
-        Env {
-            base_dir: base_dir.to_path_buf(),
-            models: ModelStore::new(&self.models, base_dir),
-            clock: Arc::new(SystemClock::default()),
-            stop: Stop::default(),
-            secrets: Secrets::default(),
-            tap: None,
-            outputs: Outputs::default(),
-        }
-    }
-
     fn start_log(&self) {
         let filter = EnvFilter::try_from_env("OCELLI_LOG").unwrap_or_else(|_| EnvFilter::new("warn,ocelli=info"));
         let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
@@ -114,11 +98,6 @@ impl Global {
             LogForm::Auto => log.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init(),
         };
     }
-}
-
-/// The folder of a pipeline's file.
-fn folder_of(file: &Path) -> PathBuf {
-    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_path_buf()
 }
 
 /// Writes to standard output; a reader that went away is [`Error::ReaderGone`].
@@ -131,6 +110,7 @@ fn say(text: &str) -> Result<(), Error> {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    quiet_caught_panics();
     cli.global.start_log();
     let result = match &cli.verb {
         Verb::Run(args) => args.run(&cli.global),

@@ -1,15 +1,14 @@
 //! `ocelli record`: runs a pipeline and keeps what it sees.
 
+use super::Global;
 use super::run::drive;
-use super::{Global, folder_of};
 use crate::error::Result;
 use crate::media::flight::Keep;
-use crate::pipeline::{Graph, Options, Pipeline, RecordSettings, Recorder};
-use crate::stage::{Env, Tap};
+use crate::pipeline::{Options, Pipeline, RecordSettings, Recorder};
+use crate::stage::Env;
 use clap::Args;
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Run a pipeline and record what it sees, for `ocelli replay`
@@ -33,7 +32,7 @@ pub struct RecordArgs {
     #[arg(long, value_name = "FOLDER")]
     to: PathBuf,
     /// Most that the folder may hold, over all runs: 500MB, 20GB
-    #[arg(long, value_name = "SIZE", default_value = "4GB", value_parser = parse_bytes)]
+    #[arg(long, value_name = "SIZE", default_value = "4GB", value_parser = crate::host::parse_bytes)]
     keep_bytes: u64,
     /// Keep this long of the run: 1h, 7d
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
@@ -47,57 +46,23 @@ pub struct RecordArgs {
     quiet: bool,
 }
 
-/// `500MB`, `20GB`, `4GiB`.
-pub(super) fn parse_bytes(text: &str) -> Result<u64, String> {
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let factor = match unit.trim().to_lowercase().as_str() {
-        "kb" | "k" => 1e3,
-        "mb" | "m" => 1e6,
-        "gb" | "g" => 1e9,
-        "tb" | "t" => 1e12,
-        "kib" => 1024.0,
-        "mib" => 1_048_576.0,
-        "gib" => 1_073_741_824.0,
-        "" | "b" => 1.0,
-        _ => return Err(format!("`{unit}` is no unit; write 500MB or 20GB")),
-    };
-    let bytes = number.parse::<f64>().map_err(|_| "write it as 500MB or 20GB".to_owned())? * factor;
-    if bytes < 1e6 { Err("less than 1MB keeps nothing".into()) } else { Ok(bytes as u64) }
-}
-
 impl RecordArgs {
     /// Runs and records.
     ///
     /// # Errors
     /// What kept the pipeline from starting or ended it; what the recording could not do is in the log.
     pub fn run(&self, global: &Global) -> Result<()> {
-        let env = global.env(&folder_of(&self.file));
-        let pipeline = Pipeline::read(&self.file)?;
+        let env = Env::for_file(&self.file, &global.models);
         let keep = Keep { bytes: self.keep_bytes, time: self.keep_time };
         let how = RecordSettings { folder: self.to.clone(), keep, jpeg: self.jpeg };
         // Faults of the pipeline first: they leave no folder behind.
-        let graph = Graph::check(&pipeline, &env)?;
-        let recorder = Recorder::start(&pipeline, &env, &how)?;
-        let tap: Arc<dyn Tap> = recorder.clone();
-        let env = Env { tap: Some(tap), ..env };
-        let outcome = drive(&pipeline, &graph, &env, &Options::default(), self.quiet);
+        let checked = Pipeline::read(&self.file)?.check(&env)?;
+        let recorder = Recorder::start(&checked, &how)?;
+        let outcome = drive(&checked.heard_by(recorder.clone()), &Options::default(), self.quiet);
         let said = recorder.finish();
         if !self.quiet {
             let _ = writeln!(std::io::stderr(), "{said}, in {}", self.to.display());
         }
         outcome?.result.map_err(|e| e.at(self.file.display()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_have_units() {
-        assert_eq!(parse_bytes("500MB"), Ok(500_000_000));
-        assert_eq!(parse_bytes("1.5 GiB"), Ok(1_610_612_736));
-        assert!(parse_bytes("7 apples").is_err() && parse_bytes("12").is_err() && parse_bytes("GB").is_err());
     }
 }

@@ -1,13 +1,13 @@
 //! `ocelli replay`: runs a pipeline on what was recorded.
 
-use super::play::{Plan, Play, PlayArgs};
+use super::Global;
+use super::play::PlayArgs;
 use super::run::drive;
-use super::{Global, folder_of};
 use crate::error::{Error, Result};
 use crate::eval::golden::{self, Tolerance};
 use crate::eval::rows;
 use crate::media::flight::{Entry, Flight};
-use crate::pipeline::{Options, Pace, Playback, Setting, Sinks};
+use crate::pipeline::{Options, Pace, Plan, Play, Playback, Setting, Sinks};
 use crate::stage::{Env, Outputs};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
@@ -101,7 +101,7 @@ impl ReplayArgs {
             return Err(Error::Config(message.into()));
         }
         if self.list {
-            return self.list(&global.env(&folder_of(&self.file)));
+            return self.list(&Env::for_file(&self.file, &global.models));
         }
         let buffer = Arc::<Mutex<Vec<u8>>>::default();
         let rows = || Sinks::Rows(self.rows.clone());
@@ -112,14 +112,15 @@ impl ReplayArgs {
         };
         let settings = super::play::single(&self.set)?;
         let playback = Playback { drops: self.drops, ..self.play.playback() };
-        let play = Play::prepare(global, Plan { file: &self.file, settings, playback, sinks, outputs })?;
+        let play =
+            Play::prepare(Plan { file: &self.file, models: &global.models, settings, playback, sinks, outputs })?;
         play.notes.iter().for_each(|note| tracing::warn!("{note}"));
         if !play.left_out.is_empty() {
             tracing::info!("left out: {}; --out FOLDER runs them too", play.left_out.join(", "));
         }
         let pace = (self.pace == HowFast::Real).then_some(Pace::Real);
         let options = Options { pace, shake: self.shake, ..play.options };
-        let outcome = drive(&play.pipeline, &play.graph, &play.env, &options, self.quiet)?;
+        let outcome = drive(&play.checked, &options, self.quiet)?;
         outcome.result.map_err(|e| e.at(self.file.display()))?;
         match &self.check {
             Some(path) => self.compare(path, &buffer.lock().unwrap_or_else(PoisonError::into_inner)),

@@ -1,14 +1,14 @@
 //! `ocelli run`: runs a pipeline.
 
-use super::{Global, folder_of, progress};
+use super::{Global, progress};
 use crate::error::{Error, Result};
 use crate::eval::measure::Tally;
 use crate::eval::report::shown;
-use crate::host::{Metrics, Stop};
-use crate::pipeline::{Graph, Line, Options, Outcome, Part, Pipeline, Run};
-use crate::sinks::Collect;
+use crate::host::{Board, Stop};
+use crate::pipeline::{Checked, Line, Options, Outcome, Pipeline, Run, Settings};
 use crate::stage::Env;
-use crate::types::{Packet, Products};
+use crate::trial::measuring;
+use crate::types::Products;
 use clap::Args;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::io::Write;
@@ -21,6 +21,7 @@ use std::time::Duration;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ocelli run pipelines/quickstart.yaml
+  ocelli run pipelines/quickstart.yaml --truth      and how much of what is there was found
   ocelli run door.yaml --models /srv/models --log json
   ocelli run door.yaml | head -3
 
@@ -29,6 +30,9 @@ A second one ends it at once.")]
 pub struct RunArgs {
     /// The pipeline's YAML
     file: PathBuf,
+    /// Measure what is found against what the source knows is there, on a line of its own
+    #[arg(long)]
+    truth: bool,
     /// No table of counters at the end, no progress bar
     #[arg(long, short)]
     quiet: bool,
@@ -40,11 +44,14 @@ impl RunArgs {
     /// # Errors
     /// What kept the pipeline from starting or ended it.
     pub fn run(&self, global: &Global) -> Result<()> {
-        let env = global.env(&folder_of(&self.file));
-        let mut pipeline = Pipeline::read(&self.file)?;
-        let tally = if self.quiet { None } else { measure(&mut pipeline, &env)? };
-        let graph = Graph::check(&pipeline, &env)?;
-        let outcome = drive(&pipeline, &graph, &env, &Options::default(), self.quiet)?;
+        let env = Env::for_file(&self.file, &global.models);
+        let mut checked = Pipeline::read(&self.file)?.check(&env)?;
+        let mut tally = None;
+        if self.truth {
+            let (with, into) = measured(&checked, Pipeline::read(&self.file)?)?;
+            (checked, tally) = (with.check(&env)?, Some(into));
+        }
+        let outcome = drive(&checked, &Options::default(), self.quiet)?;
         outcome.result.map_err(|e| e.at(self.file.display()))?;
         if let Some(line) = tally.and_then(|tally| summary(&tally)) {
             let _ = writeln!(std::io::stderr(), "{line}");
@@ -56,25 +63,22 @@ impl RunArgs {
 /// A scene may be endless, and each object that is measured is kept.
 const MEASURED: u64 = 20_000;
 
-/// Where the frames of a recording know what they show, the answers are measured on the way.
-fn measure(pipeline: &mut Pipeline, env: &Env) -> Result<Option<Arc<Mutex<Tally>>>> {
-    let graph = Graph::check(pipeline, env)?;
+/// The pipeline with one more line at its end, which measures the answers against what the source knows.
+fn measured(checked: &Checked, mut pipeline: Pipeline) -> Result<(Pipeline, Arc<Mutex<Tally>>)> {
     let both = Products::TRUTH | Products::DETECTIONS;
-    let last = (0..pipeline.lines.len()).rev().find(|&at| !matches!(pipeline.lines[at].part, Part::Sink(_)));
-    let Some(last) = last.filter(|&at| graph.nodes[at].carries.contains(both) && !graph.nodes[at].live) else {
-        return Ok(None);
+    let lines = checked.lines();
+    let last = (0..lines.len()).rev().find(|&at| !matches!(lines[at].settings, Settings::Sink(_)));
+    let Some(last) = last.filter(|&at| checked.graph().nodes[at].carries.contains(both)) else {
+        let message = "`--truth` needs detections, and a source that knows what is there: `scene`, a recording of one, or \
+                       `video` with `truth:`";
+        return Err(Error::Config(message.into()));
     };
     let tally = Arc::new(Mutex::new(Tally::new(None, &[], 0)));
-    let (into, mut count) = (Arc::clone(&tally), 0);
-    let take = move |packet: &Packet| {
-        count += 1;
-        if count > MEASURED { Ok(()) } else { into.lock().unwrap_or_else(PoisonError::into_inner).add(packet) }
-    };
-    let (from, place) = (pipeline.lines[last].id.clone(), pipeline.lines[last].place);
-    let mut line = Line::new("(measure)", "measure", Part::Sink(Box::new(Collect::new(take))), place);
+    let (from, place) = (lines[last].id.clone(), lines[last].place);
+    let mut line = Line::new("truth", "truth", Settings::Sink(Box::new(measuring(&tally, MEASURED))), place);
     line.from.push((from, place));
     pipeline.lines.push(line);
-    Ok(Some(tally))
+    Ok((pipeline, tally))
 }
 
 /// How much of what is there was found.
@@ -93,18 +97,18 @@ fn summary(tally: &Mutex<Tally>) -> Option<String> {
 }
 
 /// Runs a checked pipeline to its end or a signal, with a progress bar and a table unless `quiet`.
-pub(super) fn drive(pipeline: &Pipeline, graph: &Graph, env: &Env, options: &Options, quiet: bool) -> Result<Outcome> {
-    for note in &graph.notes {
+pub(super) fn drive(checked: &Checked, options: &Options, quiet: bool) -> Result<Outcome> {
+    for note in checked.notes() {
         tracing::warn!("{note}");
     }
-    listen_for_signals(&env.stop)?;
-    let run = Run::start_with(pipeline, graph, env, options)?;
+    listen_for_signals(&checked.env().stop)?;
+    let run = checked.start_with(options)?;
     if !quiet {
         show_progress(&run);
     }
     let outcome = run.wait();
     if !quiet {
-        let table = outcome.metrics.table(outcome.elapsed);
+        let table = outcome.board.table(outcome.elapsed);
         let _ = writeln!(std::io::stderr(), "\n{table}{:.1} s", outcome.elapsed.as_secs_f64());
     }
     Ok(outcome)
@@ -123,13 +127,13 @@ fn listen_for_signals(stop: &Stop) -> Result<()> {
 
 /// A bar for the sources that know how long they are, until the run ends.
 fn show_progress(run: &Run) {
-    let total = |metrics: &Metrics| metrics.lines.iter().map(|line| line.expected.load(Relaxed)).sum::<u64>();
-    let bar = progress::counted(total(&run.metrics), "frames");
+    let total = |board: &Board| board.lines.iter().map(|line| line.expected.load(Relaxed)).sum::<u64>();
+    let bar = progress::counted(total(&run.board), "frames");
     if bar.is_hidden() || bar.length() == Some(0) {
         return;
     }
     while !run.is_finished() {
-        let known = run.metrics.lines.iter().filter(|line| line.expected.load(Relaxed) > 0);
+        let known = run.board.lines.iter().filter(|line| line.expected.load(Relaxed) > 0);
         bar.set_position(known.map(|line| line.received.load(Relaxed)).sum());
         std::thread::sleep(Duration::from_millis(100));
     }

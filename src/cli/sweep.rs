@@ -1,21 +1,13 @@
 //! `ocelli sweep`: the same recording with one setting after the other.
 
-use super::play::{Plan, Play, PlayArgs, write_file};
+use super::play::PlayArgs;
 use super::{Global, progress, say};
 use crate::error::Result;
 use crate::eval::labels::Labels;
-use crate::eval::measure::{Measured, Tally};
-use crate::eval::page::{Page, Series};
-use crate::eval::report::{shown as number, table};
-use crate::pipeline::{Setting, Sinks, shown};
-use crate::sinks::Collect;
-use crate::stage::Outputs;
-use crate::types::Packet;
-use crate::yaml::{Node, Value};
+use crate::pipeline::Setting;
+use crate::trial::{sweep::Sweep, write_file};
 use clap::Args;
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// Play a recording with one setting after the other: how do counts, precision and recall change?
 #[derive(Debug, Args)]
@@ -48,167 +40,34 @@ pub struct SweepArgs {
     json: Option<PathBuf>,
 }
 
-/// What came of one combination.
-struct Step {
-    values: Vec<Node>,
-    counts: BTreeMap<String, u64>,
-    measured: Option<Measured>,
-}
-
 impl SweepArgs {
     /// Plays every combination.
     ///
     /// # Errors
     /// What does not fit, or what ended a run.
     pub fn run(&self, global: &Global) -> Result<()> {
-        let combinations = combine(&self.set);
-        let labels = self.labels.as_deref().map(Labels::read).transpose()?;
+        let sweep = Sweep {
+            file: &self.file,
+            models: &global.models,
+            playback: self.play.playback(),
+            settings: &self.set,
+            labels: self.labels.as_deref().map(Labels::read).transpose()?,
+            classes: &self.classes,
+        };
+        let combinations = sweep.combinations();
         let bar = progress::counted(combinations.len() as u64, "runs");
         let mut steps = Vec::new();
         for values in combinations {
-            steps.push(self.step(global, values, labels.clone())?);
+            steps.push(sweep.step(values)?);
             bar.inc(1);
         }
         bar.finish_and_clear();
-        let (head, rows) = self.rows(&steps);
-        let head: Vec<&str> = head.iter().map(String::as_str).collect();
         if let Some(path) = &self.html {
-            write_file(path, self.page(&head, &rows, &steps).as_bytes())?;
+            write_file(path, sweep.page(&steps).as_bytes())?;
         }
         if let Some(path) = &self.json {
-            let line = |step: &Step| {
-                let settings: serde_json::Map<_, _> =
-                    self.set.iter().zip(&step.values).map(|(set, value)| (set.name(), number_or_text(value))).collect();
-                let measured = step.measured.as_ref().map(Measured::json);
-                format!(
-                    "{}\n",
-                    serde_json::json!({ "settings": settings, "counts": step.counts, "measured": measured })
-                )
-            };
-            write_file(path, steps.iter().map(line).collect::<String>().as_bytes())?;
+            write_file(path, sweep.json(&steps).as_bytes())?;
         }
-        say(&table(&head, &rows))
+        say(&sweep.table(&steps))
     }
-
-    fn step(&self, global: &Global, values: Vec<Node>, labels: Option<Labels>) -> Result<Step> {
-        let labelled = labels.is_some();
-        let state = Arc::new(Mutex::new((Tally::new(labels, &self.classes, 0), BTreeMap::<String, u64>::new())));
-        let into = Arc::clone(&state);
-        let classes = self.classes.clone();
-        let take = move |packet: &Packet| {
-            let mut state = into.lock().unwrap_or_else(PoisonError::into_inner);
-            for found in packet.detections.iter().flat_map(|found| found.iter()) {
-                let label = packet.label(found.class).map_or_else(|| found.class.to_string(), str::to_owned);
-                if classes.is_empty() || classes.contains(&label) {
-                    *state.1.entry(label).or_default() += 1;
-                }
-            }
-            if labelled || packet.truth.is_some() { state.0.add(packet) } else { Ok(()) }
-        };
-        let settings = self.set.iter().cloned().zip(values.iter().cloned()).collect();
-        let sinks = Sinks::Instead(Box::new(Collect::new(take)));
-        let plan =
-            Plan { file: &self.file, settings, playback: self.play.playback(), sinks, outputs: Outputs::default() };
-        let play = Play::prepare(global, plan)?;
-        play.run()?.result.map_err(|e| e.at(self.file.display()))?;
-        let (tally, counts) = std::mem::take(&mut *state.lock().unwrap_or_else(PoisonError::into_inner));
-        // Without labels and without a scene there are counts alone.
-        let measured = if labelled { Some(tally.finish()?) } else { tally.finish().ok() };
-        Ok(Step { values, counts, measured })
-    }
-
-    fn rows(&self, steps: &[Step]) -> (Vec<String>, Vec<Vec<String>>) {
-        let labels: BTreeSet<&String> = steps.iter().flat_map(|step| step.counts.keys()).collect();
-        let measured = steps.iter().any(|step| step.measured.is_some());
-        let mut head: Vec<String> = self.set.iter().map(Setting::name).collect();
-        head.extend(labels.iter().map(|label| (*label).clone()));
-        if measured {
-            head.extend(["precision", "recall", "F1", "AP50", "mAP"].map(str::to_owned));
-        }
-        let row = |step: &Step| {
-            let mut row: Vec<String> = step.values.iter().map(shown).collect();
-            row.extend(labels.iter().map(|label| step.counts.get(*label).copied().unwrap_or(0).to_string()));
-            if measured {
-                let (precision, recall, f1) = step.rates();
-                let summary = step.measured.as_ref().and_then(|m| m.detection.as_ref()).map(|d| d.coco.summary.clone());
-                let summary = summary.unwrap_or_default();
-                row.extend([precision, recall, f1, summary.ap50, summary.ap].map(number));
-            }
-            row
-        };
-        (head, steps.iter().map(row).collect())
-    }
-
-    fn page(&self, head: &[&str], rows: &[Vec<String>], steps: &[Step]) -> String {
-        let mut page = Page::new(&format!("{}: {}", self.file.display(), head[..self.set.len()].join(", ")));
-        // One line a value of the further settings, over the first.
-        let x = |step: &Step| match step.values[0].value {
-            Value::Int(value) => Some(value as f64),
-            Value::Float(value) => Some(value),
-            _ => None,
-        };
-        let xs: Vec<f64> = steps.iter().filter_map(x).collect();
-        let range =
-            (xs.iter().copied().fold(f64::INFINITY, f64::min), xs.iter().copied().fold(f64::NEG_INFINITY, f64::max));
-        if xs.len() == steps.len() && !xs.is_empty() {
-            let labels: BTreeSet<&String> = steps.iter().flat_map(|step| step.counts.keys()).collect();
-            let mut rates: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
-            let mut counts: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
-            for (step, x) in steps.iter().zip(&xs) {
-                let others: Vec<String> = step.values[1..].iter().map(shown).collect();
-                let named = |name: &str| format!("{name} {}", others.join(" ")).trim_end().to_owned();
-                let (precision, recall, f1) = step.rates();
-                for (name, rate) in [("precision", precision), ("recall", recall), ("F1", f1)] {
-                    rate.into_iter().for_each(|rate| rates.entry(named(name)).or_default().push((*x, rate)));
-                }
-                for label in &labels {
-                    // One that is no longer found is found no times.
-                    let count = step.counts.get(*label).copied().unwrap_or(0);
-                    counts.entry(named(label)).or_default().push((*x, count as f64));
-                }
-            }
-            let list = |mut lines: BTreeMap<String, Vec<(f64, f64)>>| {
-                lines.values_mut().for_each(|points| points.sort_by(|a, b| a.0.total_cmp(&b.0)));
-                lines.into_iter().collect::<Vec<Series>>()
-            };
-            if !rates.is_empty() {
-                page.heading("Precision and recall at IoU 0.5");
-                page.chart((head[0], "rate"), &list(rates), [range, (0.0, 1.0)]);
-            }
-            let most = steps.iter().flat_map(|step| step.counts.values()).max().copied().unwrap_or(1) as f64;
-            page.heading("Detections");
-            page.chart((head[0], "detections"), &list(counts), [range, (0.0, most)]);
-        }
-        page.table(head, rows);
-        page.finish()
-    }
-}
-
-impl Step {
-    /// Precision, recall and their harmonic mean, at IoU 0.5.
-    fn rates(&self) -> (Option<f64>, Option<f64>, Option<f64>) {
-        let total = self.measured.as_ref().and_then(|m| m.detection.as_ref()).map(|d| d.total).unwrap_or_default();
-        let (precision, recall) = (total.precision(), total.recall());
-        let f1 = precision.zip(recall).map(|(p, r)| if p + r > 0.0 { 2.0 * p * r / (p + r) } else { 0.0 });
-        (precision, recall, f1)
-    }
-}
-
-/// A value for programs.
-fn number_or_text(node: &Node) -> serde_json::Value {
-    match node.value {
-        Value::Bool(value) => value.into(),
-        Value::Int(value) => value.into(),
-        Value::Float(value) => value.into(),
-        _ => shown(node).into(),
-    }
-}
-
-/// Each value of each setting with each of the others.
-fn combine(settings: &[Setting]) -> Vec<Vec<Node>> {
-    settings.iter().rev().fold(vec![Vec::new()], |all, setting| {
-        let with =
-            |value: &Node| all.iter().map(move |rest| [vec![value.clone()], rest.clone()].concat()).collect::<Vec<_>>();
-        setting.values.iter().flat_map(with).collect()
-    })
 }

@@ -3,10 +3,9 @@
 use super::rows::{Name, Object};
 use crate::error::Result;
 use crate::ops::draw::{Color, Text, class_color, corners, fill, labelled_box, outline};
-use crate::stage::{Env, SourceConfig};
+use crate::stage::{Env, LineEnv, SourceConfig};
 use crate::types::{Image, PixelFormat, Size};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// Frames by their names.
 pub type Frames = BTreeMap<Name, Image>;
@@ -20,7 +19,7 @@ pub fn fetch(source: &dyn SourceConfig, id: &str, env: &Env, wanted: &BTreeSet<N
     if seqs.is_empty() {
         return Ok(());
     }
-    let mut source = source.open(env, &Arc::from(id))?;
+    let mut source = source.open(&LineEnv::alone(env, id))?;
     while let Some(packet) = source.next()? {
         if seqs.remove(&packet.frame.seq) {
             into.insert((id.to_owned(), packet.frame.seq), packet.frame.image.clone());

@@ -1,18 +1,22 @@
-//! Whether a live source lives, since when, and why not.
+//! Whether a line works, since when, and why not.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Where a live source stands.
+/// Where a line stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum State {
-    /// Being opened; no picture yet.
+    /// It does its work. Lines that cannot be lost begin here.
     #[default]
+    Working,
+    /// Its work fails, packet after packet, while a live stream goes on.
+    Failing,
+    /// A source or a connection is being opened; nothing came yet.
     Opening,
-    /// Pictures come.
+    /// A source gives pictures, a connection takes them.
     Live,
-    /// Open, but no picture came for too long; about to be given up.
+    /// Open, but nothing came for too long; about to be given up.
     Stalled,
     /// Waiting before the next try.
     Backoff,
@@ -25,6 +29,8 @@ impl State {
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
+            Self::Working => "working",
+            Self::Failing => "failing",
             Self::Opening => "opening",
             Self::Live => "live",
             Self::Stalled => "stalled",
@@ -34,10 +40,25 @@ impl State {
     }
 }
 
-/// The health of one live source, written by it and read by anyone.
+/// What a line's health was at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Where it stands.
+    pub state: State,
+    /// Why; empty where there is nothing to say.
+    pub reason: String,
+    /// The clock's time when it came to stand there.
+    pub since: Duration,
+    /// Packets that failed since it last worked.
+    pub failures: u64,
+}
+
+/// The health of one line, written by it and read by anyone.
 #[derive(Debug, Default)]
 pub struct Health {
-    now: Mutex<(State, String)>,
+    now: Mutex<Standing>,
+    /// As [`Standing::failures`], so that a packet that succeeds need not lock.
+    failures: AtomicU64,
     losses: AtomicU64,
     tries: AtomicU64,
     down_ms: AtomicU64,
@@ -45,17 +66,42 @@ pub struct Health {
 }
 
 impl Health {
-    /// Notes a state and its reason.
-    pub fn set(&self, state: State, reason: &str) {
+    fn change(&self, state: State, reason: &str, at: Duration) {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
-        now.0 = state;
-        now.1.clear();
-        now.1.push_str(reason);
+        if now.state != state {
+            now.since = at;
+        }
+        now.state = state;
+        now.reason.clear();
+        now.reason.push_str(reason);
+        now.failures = self.failures.load(Relaxed);
     }
 
-    /// The state and its reason.
+    /// Notes a state and its reason, at a time of the clock.
+    pub fn set(&self, state: State, reason: &str, at: Duration) {
+        self.failures.store(0, Relaxed);
+        self.change(state, reason, at);
+    }
+
+    /// Notes that a packet failed. Whatever can be lost notes its own states, and is left alone.
+    pub fn fail(&self, reason: &str, at: Duration) {
+        if self.tries() > 0 {
+            return;
+        }
+        self.failures.fetch_add(1, Relaxed);
+        self.change(State::Failing, reason, at);
+    }
+
+    /// Notes that a packet succeeded. Takes no lock unless one had failed before.
+    pub fn work(&self, at: Duration) {
+        if self.failures.load(Relaxed) > 0 {
+            self.set(State::Working, "", at);
+        }
+    }
+
+    /// How it stands.
     #[must_use]
-    pub fn get(&self) -> (State, String) {
+    pub fn get(&self) -> Standing {
         self.now.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -91,7 +137,7 @@ impl Health {
         self.losses.load(Relaxed)
     }
 
-    /// How often it was opened or tried to be.
+    /// How often it was opened or tried to be; 0 for a line that cannot be lost.
     #[must_use]
     pub fn tries(&self) -> u64 {
         self.tries.load(Relaxed)
@@ -101,5 +147,23 @@ impl Health {
     #[must_use]
     pub fn down(&self) -> Duration {
         Duration::from_millis(self.down_ms.load(Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_in_a_row_are_counted_since_the_first() {
+        let (health, seconds) = (Health::default(), Duration::from_secs);
+        health.work(seconds(1));
+        assert_eq!(health.get(), Standing::default());
+        health.fail("full", seconds(2));
+        health.fail("full still", seconds(3));
+        let expected = Standing { state: State::Failing, reason: "full still".into(), since: seconds(2), failures: 2 };
+        assert_eq!(health.get(), expected);
+        health.work(seconds(4));
+        assert_eq!(health.get(), Standing { since: seconds(4), ..Standing::default() });
     }
 }

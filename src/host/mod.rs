@@ -1,17 +1,31 @@
-//! What the machine gives: time, the wish to stop, the counters, and what must not be shown.
+//! What the machine gives: time, the wish to stop, child processes, counters, and what must not be shown.
 
 mod allocations;
+mod backoff;
+mod board;
+mod bytes;
+mod child;
 mod clock;
+mod counters;
 mod cpu;
 mod health;
-mod metrics;
+mod histogram;
+mod limiter;
+mod panics;
 mod secrets;
 mod stop;
 
 pub use allocations::{CountingAllocator, thread_allocations};
+pub use backoff::Backoff;
+pub use board::Board;
+pub use bytes::parse_bytes;
+pub use child::{Child, Words};
 pub use clock::{Clock, ManualClock, SystemClock, WallWatch};
+pub use counters::{DropReason, EdgeCounters, LineCounters, Role};
 pub use cpu::cpu_class;
-pub use health::{Health, State};
-pub use metrics::{DropReason, LineMetrics, Metrics};
+pub use health::{Health, Standing, State};
+pub use histogram::Histogram;
+pub use limiter::Limiter;
+pub use panics::{catch, quiet_caught_panics};
 pub use secrets::{Secrets, redact_addresses};
 pub use stop::Stop;

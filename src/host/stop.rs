@@ -5,23 +5,47 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Set once, by a signal, a fault or the program; sources look at it between frames.
 #[derive(Clone, Debug, Default)]
-pub struct Stop(Arc<AtomicBool>);
+pub struct Stop {
+    own: Arc<AtomicBool>,
+    above: Option<Arc<Self>>,
+}
 
 impl Stop {
+    /// A stop of its own that also hears this one: a run that ends must not end its neighbours.
+    #[must_use]
+    pub fn below(&self) -> Self {
+        Self { own: Arc::default(), above: Some(Arc::new(self.clone())) }
+    }
+
     /// Asks everything to stop.
     pub fn request(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        self.own.store(true, Ordering::SeqCst);
     }
 
     /// Whether someone asked.
     #[must_use]
     pub fn is_requested(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        self.own.load(Ordering::SeqCst) || self.above.as_ref().is_some_and(|above| above.is_requested())
     }
 
     /// The flag itself, for signal handlers.
     #[must_use]
     pub fn flag(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.0)
+        Arc::clone(&self.own)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stop_hears_the_one_above_but_not_the_other_way_round() {
+        let program = Stop::default();
+        let (left, right) = (program.below(), program.below());
+        left.request();
+        assert!(left.is_requested() && !right.is_requested() && !program.is_requested());
+        program.request();
+        assert!(right.is_requested());
     }
 }

@@ -6,7 +6,7 @@ use crate::ops::resize::{Filter, Fit};
 use crate::types::Size;
 use crate::yaml::{self, Document, Fault, Node, Value};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -120,7 +120,63 @@ const fn default_std() -> [f32; 3] {
     [1.0; 3]
 }
 
+/// What decides how a model input looks before it becomes a tensor: for comparing what a `resize` makes with what a model
+/// takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InputForm {
+    /// Width and height in pixels.
+    pub size: Size,
+    /// How the pixels came there, where a card says so.
+    pub look: Option<InputLook>,
+}
+
+/// How the pixels of a model input came there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct InputLook {
+    fit: Fit,
+    filter: Filter,
+    pad: u8,
+    color: ChannelOrder,
+}
+
+impl InputForm {
+    /// A form of which only the size is known.
+    #[must_use]
+    pub const fn of_size(size: Size) -> Self {
+        Self { size, look: None }
+    }
+
+    /// What of `other` differs, as words of the card, each side of it; empty where either side says nothing.
+    #[must_use]
+    pub fn differences(&self, other: &Self) -> Vec<(String, String)> {
+        if self.size != other.size {
+            return vec![(self.size.to_string(), other.size.to_string())];
+        }
+        let (Some(own), Some(theirs)) = (self.look, other.look) else { return Vec::new() };
+        let words = |look: InputLook| match serde_json::to_value(look) {
+            Ok(serde_json::Value::Object(map)) => map,
+            _ => serde_json::Map::new(),
+        };
+        let (own, theirs) = (words(own), words(theirs));
+        let plain = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        // Padding shows only where something is left empty.
+        let letterboxed = own.get("fit").is_some_and(|fit| plain(fit).starts_with("letterbox"));
+        own.iter()
+            .filter_map(|(key, value)| Some((key, value, theirs.get(key)?)))
+            .filter(|(key, value, other)| value != other && (*key != "pad" || letterboxed))
+            .map(|(key, value, other)| (format!("{key} {}", plain(value)), format!("{key} {}", plain(other))))
+            .collect()
+    }
+}
+
 impl InputSpec {
+    /// What a `resize` must make for it.
+    #[must_use]
+    pub const fn form(&self) -> InputForm {
+        let look = InputLook { fit: self.fit, filter: self.filter, pad: self.pad, color: self.color };
+        InputForm { size: self.size, look: Some(look) }
+    }
+
     /// Shape of the input tensor.
     #[must_use]
     pub fn shape(&self) -> [usize; 4] {

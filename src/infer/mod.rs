@@ -8,8 +8,8 @@ mod session;
 mod store;
 pub mod zoo;
 
-pub use card::{Card, CardFields, Dtype, Golden, InputSpec, ModelSpec, Precision};
-pub use outputs::{Arrays, Outputs};
+pub use card::{Card, CardFields, Dtype, Golden, InputForm, InputSpec, ModelSpec, Precision};
+pub use outputs::{Arrays, Outputs, Run};
 pub use plan::{Extra, Plan, output_shapes};
 pub use session::{Output, Session};
 pub use store::ModelStore;

@@ -1,7 +1,9 @@
-//! What families see of a run: its output tensors as floats.
+//! What families see of a model: its graphs to run, and the output tensors as floats.
 
 use super::Session;
 use crate::error::{Error, Result};
+use crate::types::Image;
+use std::sync::Arc;
 
 /// The outputs of a run.
 pub trait Outputs {
@@ -21,6 +23,32 @@ pub trait Outputs {
         shape: &mut Vec<usize>,
         values: &mut Vec<f32>,
     ) -> Result<()>;
+}
+
+/// Runs the graphs of a card. The first one sees pictures; a two-stage model has further ones, which see tensors.
+pub trait Run {
+    /// Runs the first graph on a picture of its input's size. `source` says whose memory it has, where it has one.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if it cannot be run.
+    fn picture(&mut self, source: &Arc<str>, image: &Image) -> Result<&dyn Outputs>;
+
+    /// Runs a further graph on tensors, shape and numbers of each, in the order of its inputs.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if the card has no such graph or it cannot be run.
+    fn further(&mut self, graph: &str, inputs: &[(&[usize], &[f32])]) -> Result<&dyn Outputs>;
+}
+
+impl Run for Session {
+    fn picture(&mut self, source: &Arc<str>, image: &Image) -> Result<&dyn Outputs> {
+        self.run(source, image)?;
+        Ok(self)
+    }
+
+    fn further(&mut self, graph: &str, _: &[(&[usize], &[f32])]) -> Result<&dyn Outputs> {
+        Err(Error::Model(format!("model `{}`: its card names no graph `{graph}` beside the first", self.name())))
+    }
 }
 
 impl Outputs for Session {

@@ -2,10 +2,9 @@
 
 use super::{Card, Dtype, Precision};
 use crate::error::{Error, Result};
+use crate::host::catch;
 use crate::onnx::{self, DataType, Model, rewrite, shape::Shapes};
-use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::infer::Factoid;
 
@@ -275,27 +274,11 @@ pub fn output_shapes(model: &Model, inputs: &Shapes) -> Result<Vec<(String, Vec<
     .map_err(Error::Model)
 }
 
-thread_local! {
-    static QUIET: Cell<bool> = const { Cell::new(false) };
-}
-
 /// Runs `work`, turning a panic into an error: tract is not free of panics on strange graphs, and a model must never
-/// take the program down. What the panic would print is the error's text instead.
+/// take the program down.
 pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let before = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if !QUIET.get() {
-                before(info);
-            }
-        }));
-    });
-    let outer = QUIET.replace(true);
-    let result = catch_unwind(AssertUnwindSafe(work));
-    QUIET.set(outer);
-    result.unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-        Err(format!("this graph made tract or a rewrite panic: {}", text.unwrap_or("without a message")))
+    catch(work).unwrap_or_else(|said| {
+        let said = if said.is_empty() { "without a message" } else { &said };
+        Err(format!("this graph made tract or a rewrite panic: {said}"))
     })
 }

@@ -1,7 +1,7 @@
 //! AVI with MJPEG: read (RIFF with OpenDML continuations, no index needed) and written.
 
-use super::check_size;
-use super::video::{Picture, Pixels, VideoReader};
+use super::limits::check_size;
+use super::picture::{Picture, Pixels, VideoReader};
 use crate::error::{Error, Result};
 use crate::types::Size;
 use std::fs::File;

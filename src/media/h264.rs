@@ -1,13 +1,13 @@
 //! H.264 by `rust_h264`: packets of any container in, pictures in display order out.
 
-use super::check_size;
-use super::video::{Picture, Pixels, VideoReader};
+use super::limits::check_size;
+use super::picture::{Picture, Pixels, VideoReader};
 use crate::error::{Error, Result};
+use crate::host::catch;
 use crate::ops::color::{Colorimetry, Planes, Subsampling};
 use crate::types::Size;
 use rust_h264::decoder::{ChromaFormat, Decoder, Frame};
 use rust_h264::nal::{NalUnit, parse_avcc, parse_avcc_config, parse_sps_info};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 /// Gives the packets of one H.264 track: whole access units with length-prefixed NAL units.
@@ -92,7 +92,7 @@ impl<P: PacketSource> H264Reader<P> {
             for nal in parse_avcc(&self.data, self.length_size) {
                 decode(&mut self.decoder, &nal).map_err(place)?;
             }
-            let picture = catch_unwind(AssertUnwindSafe(|| self.decoder.flush()));
+            let picture = catch(|| self.decoder.flush());
             let picture = picture.map_err(|_| failed("the decoder panicked")).map_err(place)?;
             self.index += 1;
             if let Some(frame) = picture {
@@ -124,7 +124,7 @@ pub(super) fn planes<'a>(frame: &'a Frame, narrow: &'a mut [Vec<u8>; 3]) -> Plan
 }
 
 pub(super) fn decode(decoder: &mut Decoder, nal: &NalUnit<'_>) -> Result<()> {
-    match catch_unwind(AssertUnwindSafe(|| decoder.decode_nal(nal).map(|_| ()))) {
+    match catch(|| decoder.decode_nal(nal).map(|_| ())) {
         Ok(Ok(())) => Ok(()),
         Ok(Err(e)) => Err(failed(format!("{e:?}"))),
         Err(_) => Err(failed("the decoder panicked")),

@@ -1,13 +1,13 @@
 //! H.264 as it comes from a camera: access units in, pictures out as soon as they can be shown.
 
-use super::check_size;
 use super::h264::{decode, failed, planes};
-use super::video::Pixels;
+use super::limits::check_size;
+use super::picture::Pixels;
 use crate::error::{Error, Result};
+use crate::host::catch;
 use crate::ops::color::Colorimetry;
 use rust_h264::decoder::{Decoder, Frame};
 use rust_h264::nal::{NalUnitType, parse_annex_b, parse_sps_info};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 /// Decodes a live stream. Holds back only as many pictures as the stream says it reorders; one that does not say is
@@ -75,10 +75,10 @@ impl LiveDecoder {
     }
 
     fn decode_unit(&mut self, unit: &[u8]) -> Result<Option<Frame>> {
-        let nals = catch_unwind(|| parse_annex_b(unit)).map_err(|_| failed("the parser panicked"))?;
+        let nals = catch(|| parse_annex_b(unit)).map_err(|_| failed("the parser panicked"))?;
         for nal in nals {
             if nal.nal_unit_type == NalUnitType::Sps {
-                let info = catch_unwind(|| parse_sps_info(&nal)).map_err(|_| failed("the parser panicked"))?;
+                let info = catch(|| parse_sps_info(&nal)).map_err(|_| failed("the parser panicked"))?;
                 let info = info.map_err(|e| failed(format!("{e:?}")))?;
                 check_size(info.width, info.height, "H.264")?;
                 self.how = Colorimetry::of_stream(info.matrix, info.full_range, info.height);
@@ -89,7 +89,7 @@ impl LiveDecoder {
             }
             decode(&mut self.decoder, &nal)?;
         }
-        catch_unwind(AssertUnwindSafe(|| self.decoder.flush())).map_err(|_| failed("the decoder panicked"))
+        catch(|| self.decoder.flush()).map_err(|_| failed("the decoder panicked"))
     }
 
     fn hold(&mut self, time: Duration, frame: Frame) {

@@ -16,7 +16,7 @@ pub fn decode(bytes: &[u8], image: &mut Image) -> Result<()> {
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     decoder.decode_headers().map_err(|e| Error::Data(format!("JPEG: {e:?}")))?;
     let (width, height) = decoder.dimensions().ok_or_else(|| Error::Data("JPEG: no size in it".into()))?;
-    super::check_size(width as u32, height as u32, "JPEG")?;
+    super::limits::check_size(width as u32, height as u32, "JPEG")?;
     image.reshape(Size::new(width as u32, height as u32), PixelFormat::Rgb8);
     decoder.decode_into(&mut image.data).map_err(|e| Error::Data(format!("JPEG: {e:?}")))
 }

@@ -2,10 +2,10 @@
 
 use super::h264::PacketSource;
 use crate::error::{Error, Result};
+use crate::host::catch;
 use matroska_demuxer::{Frame, MatroskaFile, TrackType};
 use std::fs::File;
 use std::io::BufReader;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 /// The packets of a Matroska file's H.264 track, in decoding order.
@@ -23,7 +23,7 @@ pub struct MkvPackets {
 /// [`Error::Data`] if it is damaged or has no video, [`Error::Io`].
 pub fn open(path: &Path) -> Result<Result<MkvPackets, String>> {
     let file = BufReader::new(File::open(path).map_err(|e| Error::io(path, e))?);
-    let parsed = catch_unwind(AssertUnwindSafe(|| MatroskaFile::open(file)));
+    let parsed = catch(|| MatroskaFile::open(file));
     let file = match parsed {
         Ok(Ok(file)) => file,
         Ok(Err(e)) => return Err(Error::Data(format!("Matroska: {e}"))),
@@ -44,7 +44,7 @@ pub fn open(path: &Path) -> Result<Result<MkvPackets, String>> {
 impl PacketSource for MkvPackets {
     fn next_packet(&mut self, data: &mut Vec<u8>) -> Result<Option<i64>> {
         loop {
-            let more = catch_unwind(AssertUnwindSafe(|| self.file.next_frame(&mut self.frame)));
+            let more = catch(|| self.file.next_frame(&mut self.frame));
             match more {
                 Ok(Ok(true)) if self.frame.track == self.track => {
                     std::mem::swap(data, &mut self.frame.data);

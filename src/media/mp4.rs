@@ -2,10 +2,10 @@
 
 use super::h264::PacketSource;
 use crate::error::{Error, Result};
+use crate::host::catch;
 use re_mp4::{StsdBoxContent, TrackKind};
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 /// The packets of an MP4's H.264 track, in decoding order.
@@ -94,7 +94,7 @@ pub fn open(path: &Path) -> Result<Result<Mp4Packets, String>> {
     file.seek(SeekFrom::Start(0)).map_err(io)?;
     let mut file = Patient { input: file, steps_left: 200_000 + length / 8 };
     // Hostile boxes may make the parser panic; that is a bad file, not the end of the program.
-    let parsed = catch_unwind(AssertUnwindSafe(|| re_mp4::Mp4::read(&mut file, length)));
+    let parsed = catch(|| re_mp4::Mp4::read(&mut file, length));
     let file = file.input;
     let mp4 = match parsed {
         Ok(Ok(mp4)) => mp4,

@@ -10,12 +10,12 @@ use std::io::{Cursor, Write};
 /// [`Error::Data`] if the bytes are no whole PNG.
 pub fn decode(bytes: &[u8], image: &mut Image) -> Result<()> {
     let bad = |e: png::DecodingError| Error::Data(format!("PNG: {e}"));
-    let limits = png::Limits { bytes: super::MAX_PICTURE_BYTES };
+    let limits = png::Limits { bytes: super::limits::MAX_PICTURE_BYTES };
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
     decoder.set_transformations(png::Transformations::normalize_to_color8());
     let mut reader = decoder.read_info().map_err(bad)?;
     let info = reader.info();
-    super::check_size(info.width, info.height, "PNG")?;
+    super::limits::check_size(info.width, info.height, "PNG")?;
     let buffer_len = reader.output_buffer_size().ok_or_else(|| Error::Data("PNG: too large".into()))?;
     let mut buffer = vec![0; buffer_len];
     let out = reader.next_frame(&mut buffer).map_err(bad)?;
@@ -40,10 +40,10 @@ pub fn decode(bytes: &[u8], image: &mut Image) -> Result<()> {
 /// [`Error::Data`] if the bytes are no whole PNG, or one of colours.
 pub fn decode_values(bytes: &[u8]) -> Result<(Size, Vec<u8>)> {
     let bad = |e: png::DecodingError| Error::Data(format!("PNG: {e}"));
-    let limits = png::Limits { bytes: super::MAX_PICTURE_BYTES };
+    let limits = png::Limits { bytes: super::limits::MAX_PICTURE_BYTES };
     let mut reader = png::Decoder::new_with_limits(Cursor::new(bytes), limits).read_info().map_err(bad)?;
     let (width, height) = (reader.info().width, reader.info().height);
-    super::check_size(width, height, "PNG")?;
+    super::limits::check_size(width, height, "PNG")?;
     let (color, depth) = reader.output_color_type();
     if !matches!(color, png::ColorType::Grayscale | png::ColorType::Indexed) || depth == png::BitDepth::Sixteen {
         return Err(Error::Data(format!("PNG: {color:?} of {depth:?} bits; a class map is grey or has a palette")));

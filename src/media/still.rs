@@ -1,6 +1,7 @@
 //! Pictures in files: JPEG, PNG, BMP, told apart by their first bytes.
 
-use super::{check_size, jpeg, png};
+use super::limits::check_size;
+use super::{jpeg, png};
 use crate::error::{Error, Result};
 use crate::types::{Image, PixelFormat, Size};
 use zune_jpeg::zune_core::bytestream::ZCursor;

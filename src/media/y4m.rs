@@ -1,7 +1,7 @@
 //! YUV4MPEG2: raw planar video with a text header. Also what `ffmpeg` is asked to write for us.
 
-use super::check_size;
-use super::video::{Picture, Pixels, VideoReader};
+use super::limits::check_size;
+use super::picture::{Picture, Pixels, VideoReader};
 use crate::error::{Error, Result};
 use crate::ops::color::{Colorimetry, Planes, Subsampling};
 use crate::types::Size;

@@ -1,17 +1,16 @@
 //! Reads the lines of a pipeline, each on its own, so that all faults are found at once.
 
+use super::parts::Parts;
 use crate::error::Result;
-use crate::sinks::SINKS;
-use crate::sources::{Faults, Faulty, LEFT_OUT, SOURCES};
+use crate::sources::{Faults, Faulty};
 use crate::stage::{SinkConfig, SourceConfig, StageConfig};
-use crate::stages::STAGES;
-use crate::yaml::{self, Document, Fault, Node, Place, Value, nearest, one_of};
+use crate::yaml::{self, Document, Fault, Node, Place, Value};
 use serde::Deserialize;
 use std::path::Path;
 use std::time::Duration;
 
-/// What a line does.
-pub enum Part {
+/// What a line does: the settings of its part.
+pub enum Settings {
     /// Makes packets.
     Source(Box<dyn SourceConfig>),
     /// Works on packets.
@@ -59,7 +58,7 @@ pub struct Line {
     /// The part's word.
     pub word: &'static str,
     /// What it does.
-    pub part: Part,
+    pub settings: Settings,
     /// The names after `from:`, with their places; empty if there is none.
     pub from: Vec<(String, Place)>,
     /// Its queue, as far as set.
@@ -77,9 +76,9 @@ pub struct Line {
 impl Line {
     /// A line that stands in no file: the place is for messages.
     #[must_use]
-    pub fn new(id: &str, word: &'static str, part: Part, place: Place) -> Self {
+    pub fn new(id: &str, word: &'static str, settings: Settings, place: Place) -> Self {
         let (id, from, secrets) = (id.to_owned(), Vec::new(), Vec::new());
-        Self { id, word, part, from, queue: None, every: None, deadline: None, place, secrets }
+        Self { id, word, settings, from, queue: None, every: None, deadline: None, place, secrets }
     }
 }
 
@@ -99,22 +98,38 @@ impl Pipeline {
     ///
     /// # Errors
     /// [`crate::error::Error::Config`] with all faults that each line has in itself.
-    pub fn read(path: &Path) -> Result<Self> {
-        Self::of(Document::read(path)?)
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        Self::read_with(path, &Parts::builtin())
+    }
+
+    /// Reads a file that may use these parts.
+    ///
+    /// # Errors
+    /// As [`Pipeline::read`].
+    pub fn read_with(path: impl AsRef<Path>, parts: &Parts) -> Result<Self> {
+        Self::of(Document::read(path.as_ref())?, parts)
+    }
+
+    /// Reads a text; `${NAME}` is an environment variable. `name` stands in messages where a file's name would.
+    ///
+    /// # Errors
+    /// As [`Pipeline::read`].
+    pub fn parse(name: &str, text: &str, parts: &Parts) -> Result<Self> {
+        Self::of(Document::from_text(name, text.to_owned())?, parts)
     }
 
     /// Reads a parsed document.
     ///
     /// # Errors
     /// As [`Pipeline::read`].
-    pub fn of(document: Document) -> Result<Self> {
+    pub fn of(document: Document, parts: &Parts) -> Result<Self> {
         let mut faults = Vec::new();
-        let lines = read_lines(&document.root, &mut faults);
+        let lines = read_lines(&document.root, parts, &mut faults);
         if faults.is_empty() { Ok(Self { lines, document }) } else { Err(document.error(&faults)) }
     }
 }
 
-fn read_lines(root: &Node, faults: &mut Vec<Fault>) -> Vec<Line> {
+fn read_lines(root: &Node, parts: &Parts, faults: &mut Vec<Fault>) -> Vec<Line> {
     let Value::Map(entries) = &root.value else {
         let message = format!("found {}, expected `pipeline:` and under it a list of lines", root.describe());
         faults.push(Fault::new(
@@ -148,7 +163,7 @@ fn read_lines(root: &Node, faults: &mut Vec<Fault>) -> Vec<Line> {
             ));
         }
         for (index, item) in items.iter().enumerate() {
-            if let Some(line) = read_line(index, item, faults) {
+            if let Some(line) = read_line(index, item, parts, faults) {
                 lines.push(line);
             }
         }
@@ -186,7 +201,7 @@ pub(super) fn default_id(word: &str, taken: &[String]) -> String {
     }
 }
 
-fn read_line(index: usize, item: &Node, faults: &mut Vec<Fault>) -> Option<Line> {
+fn read_line(index: usize, item: &Node, known: &Parts, faults: &mut Vec<Fault>) -> Option<Line> {
     let at = format!("pipeline[{index}]");
     // `- nms` alone is `- nms: {}`.
     let alone;
@@ -228,8 +243,7 @@ fn read_line(index: usize, item: &Node, faults: &mut Vec<Fault>) -> Option<Line>
             return None;
         }
         [first, second, ..] => {
-            let known = |word: &str| words().any(|name| name == word);
-            let message = if known(second.0) {
+            let message = if known.words().any(|name| name == second.0) {
                 format!("{at}: `{}` and `{}` on one line; begin a line of its own with `- `", first.0, second.0)
             } else {
                 format!(
@@ -241,10 +255,10 @@ fn read_line(index: usize, item: &Node, faults: &mut Vec<Fault>) -> Option<Line>
             return None;
         }
     };
-    let (word, mut part) = match read_part(word, place, value) {
+    let (word, mut settings) = match known.read(word, place, value) {
         Ok(read) => read,
         Err(fault) => {
-            faults.push(if words().any(|name| name == word) {
+            faults.push(if known.words().any(|name| name == word) {
                 fault.within(&format!("{at}.{word}"))
             } else {
                 fault.within(&at)
@@ -252,7 +266,7 @@ fn read_line(index: usize, item: &Node, faults: &mut Vec<Fault>) -> Option<Line>
             return None;
         }
     };
-    if matches!(part, Part::Source(_)) {
+    if matches!(settings, Settings::Source(_)) {
         let useless = [
             ("from", !common.from.is_empty()),
             ("queue", common.queue.is_some()),
@@ -267,9 +281,9 @@ fn read_line(index: usize, item: &Node, faults: &mut Vec<Fault>) -> Option<Line>
         }
     }
     if let Some(wrong) = common.faulty {
-        part = match part {
-            Part::Source(inner) => {
-                Part::Source(Box::new(Faulty { inner: inner.into(), faults: wrong, as_live: false }))
+        settings = match settings {
+            Settings::Source(inner) => {
+                Settings::Source(Box::new(Faulty { inner: inner.into(), faults: wrong, as_live: false }))
             }
             other => {
                 let message = format!("{at}.{word}: `faulty` breaks sources only; put it on the line of a source");
@@ -281,7 +295,7 @@ fn read_line(index: usize, item: &Node, faults: &mut Vec<Fault>) -> Option<Line>
     (faults.len() == before).then(|| Line {
         id: common.id,
         word,
-        part,
+        settings,
         from: common.from,
         queue: common.queue,
         every: common.every,
@@ -299,33 +313,6 @@ fn secrets(node: &Node) -> Vec<String> {
         Value::Map(entries) => entries.iter().flat_map(|(_, value)| secrets(value)).collect(),
         _ => Vec::new(),
     }
-}
-
-/// All words that may begin a line.
-pub fn words() -> impl Iterator<Item = &'static str> {
-    let sources = SOURCES.iter().map(|part| part.name);
-    sources.chain(STAGES.iter().map(|part| part.name)).chain(SINKS.iter().map(|part| part.name))
-}
-
-fn read_part(word: &str, place: Place, value: &Node) -> Result<(&'static str, Part), Fault> {
-    // A fault of the whole map (a missing field) is shown at the part's word.
-    let shown = |fault: Fault| if fault.place == value.place { Fault { place, ..fault } } else { fault };
-    if let Some(part) = SOURCES.iter().find(|part| part.name == word) {
-        return Ok((part.name, Part::Source((part.read)(value).map_err(shown)?)));
-    }
-    if let Some(part) = STAGES.iter().find(|part| part.name == word) {
-        return Ok((part.name, Part::Stage((part.read)(value).map_err(shown)?)));
-    }
-    if let Some(part) = SINKS.iter().find(|part| part.name == word) {
-        return Ok((part.name, Part::Sink((part.read)(value).map_err(shown)?)));
-    }
-    if let Some((_, feature)) = LEFT_OUT.iter().find(|(left_out, _)| *left_out == word) {
-        let message = format!("this build has no `{word}`; build with `--features {feature}`");
-        return Err(Fault::new(place, message));
-    }
-    let hint = nearest(word, words())
-        .map_or_else(|| format!("there are {}", one_of(words())), |near| format!("did you mean `{near}`?"));
-    Err(Fault::new(place, format!("unknown source, stage or sink `{word}`; {hint}")))
 }
 
 #[derive(Default)]

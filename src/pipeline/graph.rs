@@ -1,7 +1,8 @@
 //! Who reads from whom, and whether each line gets what it needs.
 
-use super::config::{Line, Part, Pipeline, WhenFull};
-use crate::error::{Error, Result};
+use super::config::{Line, Pipeline, Settings, WhenFull};
+use crate::error::Error;
+use crate::infer::InputForm;
 use crate::stage::{Env, Outputs};
 use crate::types::{Products, Size};
 use crate::yaml::{Fault, nearest};
@@ -26,8 +27,8 @@ pub struct Node {
     pub when_full: WhenFull,
     /// Size of the frames that reach it, if known.
     pub frame: Option<Size>,
-    /// Size of the model input that reaches it, if known.
-    pub input: Option<Size>,
+    /// The model input that reaches it, if known.
+    pub input: Option<InputForm>,
 }
 
 impl Node {
@@ -50,8 +51,8 @@ impl Graph {
     /// Checks a pipeline without opening a device.
     ///
     /// # Errors
-    /// [`Error::Config`] with all faults.
-    pub fn check(pipeline: &Pipeline, env: &Env) -> Result<Self> {
+    /// All faults.
+    pub(super) fn of(pipeline: &Pipeline, env: &Env) -> Result<Self, Vec<Fault>> {
         let mut builder = Builder { pipeline, env, nodes: Vec::new(), faults: Vec::new(), notes: Vec::new() };
         for index in 0..pipeline.lines.len() {
             let node = builder.node(index);
@@ -64,7 +65,7 @@ impl Graph {
         builder.check_files();
         let Builder { nodes, faults, notes, .. } = builder;
         if !faults.is_empty() {
-            return Err(pipeline.document.error(&faults));
+            return Err(faults);
         }
         let mut graph = Self { nodes, notes };
         for (index, line) in pipeline.lines.iter().enumerate() {
@@ -86,7 +87,7 @@ impl Graph {
             let frame = node.frame?.pixels() as u64 * 3;
             let canvas = if node.carries.contains(Products::CANVAS) { frame } else { 0 };
             let mask = if node.carries.contains(Products::MASK) { frame / 3 } else { 0 };
-            let input = node.input.map_or(0, |size| size.pixels() as u64 * 3);
+            let input = node.input.map_or(0, |form| form.size.pixels() as u64 * 3);
             sum += node.frames_held() as u64 * (frame + canvas + mask + input);
         }
         Some(sum)
@@ -120,27 +121,6 @@ struct Builder<'a> {
     notes: Vec<String>,
 }
 
-/// What a product is called in messages, and the part that gives it: the way out.
-fn noun_and_giver(product: Products) -> (&'static str, &'static str) {
-    if product == Products::INPUT {
-        ("a model input", "resize")
-    } else if product == Products::DETECTIONS {
-        ("detections", "detect")
-    } else if product == Products::CANVAS {
-        ("an annotated picture", "annotate")
-    } else if product == Products::CLASSES {
-        ("what the frame shows", "classify")
-    } else if product == Products::MASK {
-        ("a class map", "segment")
-    } else if product == Products::HEATMAP {
-        ("a heatmap", "cam")
-    } else if product == Products::ERROR {
-        ("a reconstruction", "reconstruct")
-    } else {
-        ("the truth", "scene")
-    }
-}
-
 impl Builder<'_> {
     fn fault(&mut self, line: &Line, message: impl Into<String>) {
         self.faults.push(Fault::new(line.place, message));
@@ -157,7 +137,7 @@ impl Builder<'_> {
 
     fn node(&mut self, index: usize) -> Node {
         let line = &self.pipeline.lines[index];
-        if let Part::Source(source) = &line.part {
+        if let Settings::Source(source) = &line.settings {
             if let Err(error) = source.check(self.env) {
                 self.part_fault(line, &error);
             }
@@ -179,26 +159,25 @@ impl Builder<'_> {
         if node.when_full == WhenFull::DropOldest && !node.live {
             self.notes.push(format!("`{}`: `drop_oldest` on a recorded stream: two runs may differ", line.id));
         }
-        let (needs, gives) = match &line.part {
-            Part::Stage(stage) => (stage.needs(), stage.gives()),
-            Part::Sink(sink) => (sink.needs(), Products::empty()),
-            Part::Source(_) => (Products::empty(), Products::empty()),
+        let (needs, gives) = match &line.settings {
+            Settings::Stage(stage) => (stage.needs(), stage.gives()),
+            Settings::Sink(sink) => (sink.needs(), Products::empty()),
+            Settings::Source(_) => (Products::empty(), Products::empty()),
         };
         if !node.inputs.is_empty() {
-            for missing in needs.difference(node.carries).iter() {
-                let (noun, giver) = noun_and_giver(missing);
+            for (noun, giver) in needs.difference(node.carries).nouns_and_givers() {
                 let message = format!(
                     "`{}` needs {noun}, which nothing above it gives; put a `{giver}` line above it",
                     line.word
                 );
                 self.fault(line, message);
             }
-            if let Part::Stage(stage) = &line.part
+            if let Settings::Stage(stage) = &line.settings
                 && !stage.needs_any().is_empty()
                 && !stage.needs_any().intersects(node.carries)
                 && !needs.intersects(node.carries)
             {
-                let givers: Vec<&str> = stage.needs_any().iter().map(|p| noun_and_giver(p).1).collect();
+                let givers = stage.needs_any().nouns_and_givers().map(|(_, giver)| giver);
                 let message = format!(
                     "`{}` has nothing to work with: nothing above it finds anything; put a line above it: {}",
                     line.word,
@@ -213,8 +192,8 @@ impl Builder<'_> {
     }
 
     fn check_part(&mut self, line: &Line, node: &mut Node) {
-        match &line.part {
-            Part::Stage(stage) => {
+        match &line.settings {
+            Settings::Stage(stage) => {
                 if let Err(error) = stage.check(self.env) {
                     return self.part_fault(line, &error);
                 }
@@ -222,10 +201,14 @@ impl Builder<'_> {
                     Ok(Some((model, wants))) => {
                         // Each stream of a merge must fit.
                         let above = node.inputs.iter().map(|&input| self.nodes[input].input);
-                        if let Some(size) = above.flatten().find(|size| *size != wants) {
+                        let differs = above.flatten().map(|given| wants.differences(&given));
+                        if let Some(differs) = differs.into_iter().find(|differs| !differs.is_empty()) {
+                            let (wants, gives): (Vec<_>, Vec<_>) = differs.into_iter().unzip();
                             let message = format!(
-                                "`{}` model `{model}` takes {}, but `resize` gives {size}; write `resize: {{ for: {model} }}`",
-                                line.word, wants
+                                "`{}` model `{model}` takes {}, but `resize` gives {}; write `resize: {{ for: {model} }}`",
+                                line.word,
+                                wants.join(", "),
+                                gives.join(", ")
                             );
                             self.fault(line, message);
                         }
@@ -239,19 +222,19 @@ impl Builder<'_> {
                     Err(error) => self.part_fault(line, &error),
                 }
             }
-            Part::Sink(sink) => {
+            Settings::Sink(sink) => {
                 if let Err(error) = sink.check(self.env) {
                     self.part_fault(line, &error);
                 }
             }
-            Part::Source(_) => {}
+            Settings::Source(_) => {}
         }
     }
 
     /// The lines a line reads from.
     fn inputs(&mut self, index: usize) -> Vec<usize> {
         let line = &self.pipeline.lines[index];
-        let gives = |other: &Line| !matches!(other.part, Part::Sink(_));
+        let gives = |other: &Line| !matches!(other.settings, Settings::Sink(_));
         if line.from.is_empty() {
             let nearest = (0..index).rev().find(|&other| gives(&self.pipeline.lines[other]));
             if nearest.is_none() {
@@ -301,9 +284,8 @@ impl Builder<'_> {
             node.carries &= above.carries;
             node.live |= above.live;
             node.forgives |= above.forgives;
-            let same = |a: Option<Size>, b: Option<Size>| if order == 0 || a == b { b } else { None };
-            node.frame = same(node.frame, above.frame);
-            node.input = same(node.input, above.input);
+            node.frame = above.frame.filter(|_| order == 0 || node.frame == above.frame);
+            node.input = above.input.filter(|_| order == 0 || node.input == above.input);
         }
         node
     }
@@ -313,20 +295,20 @@ impl Builder<'_> {
         let whole = |path: PathBuf| path.canonicalize().or_else(|_| std::path::absolute(&path)).unwrap_or(path);
         let mut used: Vec<(PathBuf, &str)> = Vec::new();
         for line in &self.pipeline.lines {
-            let paths = match &line.part {
-                Part::Source(source) => source.reads(self.env).into_iter().map(whole).collect(),
+            let paths = match &line.settings {
+                Settings::Source(source) => source.reads(self.env).into_iter().map(whole).collect(),
                 // Where it writes, not where its YAML says.
-                Part::Sink(sink) => match (sink.writes(), &self.env.outputs) {
+                Settings::Sink(sink) => match (sink.writes(), &self.env.outputs) {
                     (Some(path), Outputs::Named) if path == Path::new("-") => vec![path],
                     (Some(path), outputs @ (Outputs::Named | Outputs::Folder(_))) => {
                         vec![whole(outputs.path(&path.to_string_lossy()))]
                     }
                     (_, Outputs::Rows(_)) | (None, _) => Vec::new(),
                 },
-                Part::Stage(_) => Vec::new(),
+                Settings::Stage(_) => Vec::new(),
             };
             for path in paths {
-                if matches!(line.part, Part::Sink(_)) {
+                if matches!(line.settings, Settings::Sink(_)) {
                     // The null device takes what anyone writes.
                     let other = used.iter().find(|(known, _)| *known == path && path != Path::new("/dev/null"));
                     if let Some((_, other)) = other {
@@ -344,16 +326,16 @@ impl Builder<'_> {
     fn check_ends(&mut self) {
         let lines = &self.pipeline.lines;
         let Some(last) = lines.last() else { return };
-        if !lines.iter().any(|line| matches!(line.part, Part::Source(_)))
+        if !lines.iter().any(|line| matches!(line.settings, Settings::Source(_)))
             && lines.iter().all(|line| !line.from.is_empty())
         {
             self.fault(&lines[0], "no line is a source; begin with one, such as `- video: { path: … }`");
         }
-        if !lines.iter().any(|line| matches!(line.part, Part::Sink(_))) {
+        if !lines.iter().any(|line| matches!(line.settings, Settings::Sink(_))) {
             self.fault(last, "no line is a sink, so the results go nowhere; end with one, such as `- jsonl`");
         }
         for (line, node) in lines.iter().zip(&self.nodes) {
-            if node.readers.is_empty() && !matches!(line.part, Part::Sink(_)) {
+            if node.readers.is_empty() && !matches!(line.settings, Settings::Sink(_)) {
                 self.notes.push(format!("`{}`: no line reads its packets", line.id));
             }
         }

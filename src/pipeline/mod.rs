@@ -1,19 +1,34 @@
 //! From YAML to running threads: text → checked graph → run.
 
+mod checked;
 mod config;
+mod detector;
+mod gate;
 mod graph;
+mod options;
+mod packets;
+mod parts;
 mod picture;
+mod play;
 mod playback;
 mod queue;
 mod recorder;
 mod run;
 mod schema;
 mod setting;
+mod slot;
+mod worker;
 
-pub use config::{Every, Line, Part, Pipeline, QueueSetting, WhenFull};
+pub use checked::Checked;
+pub use config::{Every, Line, Pipeline, QueueSetting, Settings, WhenFull};
+pub use detector::Detector;
 pub use graph::{Graph, Node};
+pub use options::{Options, Pace};
+pub use packets::Packets;
+pub use parts::{AnyPart, Parts};
+pub use play::{Plan, Play};
 pub use playback::{Origin, Playback, Sinks};
 pub use recorder::{RecordSettings, Recorder};
-pub use run::{Options, Outcome, Pace, Run, run};
+pub use run::{Outcome, Run};
 pub use schema::{card_reference, reference, schema};
 pub use setting::{Setting, shown};

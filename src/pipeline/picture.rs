@@ -1,6 +1,6 @@
 //! The graph for people: as text, for Graphviz, and as SVG.
 
-use super::config::{Part, Pipeline, WhenFull};
+use super::config::{Pipeline, Settings, WhenFull};
 use super::graph::Graph;
 use std::fmt::Write as _;
 
@@ -13,11 +13,11 @@ impl Graph {
         let from_width =
             (0..self.nodes.len()).map(|at| self.from_text(pipeline, at).chars().count()).max().unwrap_or(4);
         for (index, (line, node)) in pipeline.lines.iter().zip(&self.nodes).enumerate() {
-            let kind = match line.part {
-                Part::Source(_) if node.live => "live source",
-                Part::Source(_) => "recorded source",
-                Part::Stage(_) => "stage",
-                Part::Sink(_) => "sink",
+            let kind = match line.settings {
+                Settings::Source(_) if node.live => "live source",
+                Settings::Source(_) => "recorded source",
+                Settings::Stage(_) => "stage",
+                Settings::Sink(_) => "sink",
             };
             let from = self.from_text(pipeline, index);
             let queue = if node.inputs.is_empty() {
@@ -25,7 +25,7 @@ impl Graph {
             } else {
                 format!("{} {}", when_text(node.when_full), node.capacity)
             };
-            let carries = if matches!(line.part, Part::Sink(_)) {
+            let carries = if matches!(line.settings, Settings::Sink(_)) {
                 String::new()
             } else {
                 format!("→ {}", self.carries_text(index))
@@ -61,10 +61,10 @@ impl Graph {
     pub fn dot(&self, pipeline: &Pipeline) -> String {
         let mut out = String::from("digraph pipeline {\n  rankdir=LR;\n  node [shape=box, fontname=\"sans-serif\"];\n");
         for (index, line) in pipeline.lines.iter().enumerate() {
-            let shape = match line.part {
-                Part::Source(_) => "cds",
-                Part::Stage(_) => "box",
-                Part::Sink(_) => "note",
+            let shape = match line.settings {
+                Settings::Source(_) => "cds",
+                Settings::Stage(_) => "box",
+                Settings::Sink(_) => "note",
             };
             let _ = writeln!(out, "  n{index} [label=\"{}\", shape={shape}];", line.id);
             for &input in &self.nodes[index].inputs {
@@ -109,10 +109,10 @@ impl Graph {
             }
         }
         for (line, (x, y)) in pipeline.lines.iter().zip(&place) {
-            let fill = match line.part {
-                Part::Source(_) => "#cfe8ff",
-                Part::Stage(_) => "#e9e4ff",
-                Part::Sink(_) => "#d9f2d0",
+            let fill = match line.settings {
+                Settings::Source(_) => "#cfe8ff",
+                Settings::Stage(_) => "#e9e4ff",
+                Settings::Sink(_) => "#d9f2d0",
             };
             let _ = writeln!(
                 out,

@@ -1,7 +1,7 @@
 //! A pipeline on what was recorded: the same YAML, only sources and clock replaced.
 
-use super::config::{Line, Part, Pipeline, WhenFull};
-use super::run::Options;
+use super::config::{Line, Pipeline, Settings, WhenFull};
+use super::options::Options;
 use crate::error::{Error, Result};
 use crate::host::ManualClock;
 use crate::media::flight::{Begin, Entry, Flight};
@@ -71,7 +71,7 @@ impl Playback {
             if let Some(queue) = &mut line.queue {
                 queue.when_full = Some(WhenFull::Block);
             }
-            if let (Part::Stage(stage), Some(threads)) = (&mut line.part, self.threads) {
+            if let (Settings::Stage(stage), Some(threads)) = (&mut line.settings, self.threads) {
                 stage.set_threads(threads);
             }
         }
@@ -85,7 +85,7 @@ impl Playback {
         options: &mut Options,
         notes: &mut Vec<String>,
     ) -> Result<()> {
-        let sources: Vec<usize> = indices(pipeline, |part| matches!(part, Part::Source(_)));
+        let sources: Vec<usize> = indices(pipeline, |part| matches!(part, Settings::Source(_)));
         let ids: Vec<String> = sources.iter().map(|&at| pipeline.lines[at].id.clone()).collect();
         if ids.is_empty() {
             // The check of the graph says what is missing.
@@ -117,7 +117,7 @@ impl Playback {
                 let line = &mut pipeline.lines[sources[target]];
                 let (place, recorded) = self.source(&path, flight.as_ref(), origin, &line.id)?;
                 names.insert(recorded, line.id.clone());
-                line.part = Part::Source(place);
+                line.settings = Settings::Source(place);
                 replaced.push(target);
             }
             if let Some(flight) = &flight {
@@ -134,7 +134,7 @@ impl Playback {
         notes.retain(|note| known.insert(note.clone()));
         if let Some(missing) = (0..ids.len()).find(|at| !replaced.contains(at)) {
             let line = &pipeline.lines[sources[missing]];
-            let live = matches!(&line.part, Part::Source(source) if source.is_live());
+            let live = matches!(&line.settings, Settings::Source(source) if source.is_live());
             if live {
                 return Err(Error::Config(format!(
                     "`{}` is live and nothing takes its place; add --from {}=FOLDER-OR-CLIP",
@@ -178,7 +178,7 @@ impl Playback {
     }
 
     fn break_sources(&self, pipeline: &mut Pipeline) -> Result<()> {
-        let sources: Vec<usize> = indices(pipeline, |part| matches!(part, Part::Source(_)));
+        let sources: Vec<usize> = indices(pipeline, |part| matches!(part, Settings::Source(_)));
         let ids: Vec<String> = sources.iter().map(|&at| pipeline.lines[at].id.clone()).collect();
         for (id, faults) in &self.faults {
             let at = match id {
@@ -192,10 +192,10 @@ impl Playback {
                 }
             };
             let line = &mut pipeline.lines[sources[at]];
-            let nothing = Part::Sink(Box::new(crate::sinks::Collect::new(|_| Ok(()))));
-            if let Part::Source(inner) = std::mem::replace(&mut line.part, nothing) {
-                line.part =
-                    Part::Source(Box::new(Faulty { inner: inner.into(), faults: faults.clone(), as_live: true }));
+            let nothing = Settings::Sink(Box::new(crate::sinks::Collect::new(|_| Ok(()))));
+            if let Settings::Source(inner) = std::mem::replace(&mut line.settings, nothing) {
+                line.settings =
+                    Settings::Source(Box::new(Faulty { inner: inner.into(), faults: faults.clone(), as_live: true }));
             }
         }
         Ok(())
@@ -224,7 +224,7 @@ impl Sinks {
             return Err(Error::Config(format!("no `jsonl` line is called `{id}`; there is {}", one_of(known))));
         }
         let kept = found.map(|at| pipeline.lines[at].id.clone());
-        let keeps = |line: &Line| !matches!(line.part, Part::Sink(_)) || Some(&line.id) == kept.as_ref();
+        let keeps = |line: &Line| !matches!(line.settings, Settings::Sink(_)) || Some(&line.id) == kept.as_ref();
         let taken = pipeline.lines.iter().filter(|line| !keeps(line)).map(|line| line.id.clone()).collect();
         pipeline.lines.retain(keeps);
         if kept.is_none() {
@@ -232,20 +232,20 @@ impl Sinks {
             let part = SINKS.iter().find(|part| part.name == "jsonl");
             let part = part.ok_or_else(|| Error::Internal("no jsonl".into()))?;
             let sink = (part.read)(&Node::null()).map_err(|fault| Error::Internal(fault.message))?;
-            pipeline.lines.push(Line::new("rows", "jsonl", Part::Sink(sink), first));
+            pipeline.lines.push(Line::new("rows", "jsonl", Settings::Sink(sink), first));
         }
         if let Self::Instead(sink) = self
-            && let Some(line) = pipeline.lines.iter_mut().find(|line| matches!(line.part, Part::Sink(_)))
+            && let Some(line) = pipeline.lines.iter_mut().find(|line| matches!(line.settings, Settings::Sink(_)))
         {
-            line.part = Part::Sink(sink);
+            line.settings = Settings::Sink(sink);
             line.every = None;
         }
         Ok(taken)
     }
 }
 
-fn indices(pipeline: &Pipeline, wanted: impl Fn(&Part) -> bool) -> Vec<usize> {
-    (0..pipeline.lines.len()).filter(|&at| wanted(&pipeline.lines[at].part)).collect()
+fn indices(pipeline: &Pipeline, wanted: impl Fn(&Settings) -> bool) -> Vec<usize> {
+    (0..pipeline.lines.len()).filter(|&at| wanted(&pipeline.lines[at].settings)).collect()
 }
 
 fn position(ids: &[String], id: &str) -> Result<usize> {
@@ -266,7 +266,7 @@ fn knows(begin: &Begin, id: &str) -> bool {
 /// What is not as it was when the flight was recorded.
 fn compare(begin: &Begin, pipeline: &Pipeline, env: &Env, notes: &mut Vec<String>) {
     for line in &pipeline.lines {
-        let Part::Stage(stage) = &line.part else { continue };
+        let Settings::Stage(stage) = &line.settings else { continue };
         let Ok(Some((name, _))) = stage.takes_input(env) else { continue };
         let Ok(card) = env.models.card(&name) else { continue };
         let then = begin.models.iter().find(|(known, _)| *known == name);

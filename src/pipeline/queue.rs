@@ -1,13 +1,12 @@
 //! The bounded queues between lines.
 
-use super::config::WhenFull;
-use crate::host::{DropReason, LineMetrics};
-use crate::stage::Tap;
+use crate::host::{DropReason, EdgeCounters, LineCounters};
+use crate::stage::LineEnv;
 use crate::types::Packet;
 use crossbeam_channel::{Receiver, RecvError, Select, Sender, TrySendError, bounded};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, Ordering::Relaxed};
 use std::time::Instant;
 
 /// Where a line's packets go: one edge a reader.
@@ -18,35 +17,17 @@ pub struct Outbox {
 /// The sending end of one edge. Dropping it tells the reader that the stream ended.
 pub struct Edge {
     sender: Sender<Waiting>,
-    when_full: WhenFull,
+    counters: Arc<EdgeCounters>,
     /// A second receiving end, with which the sender takes the oldest packet out of a full queue.
     steal: Receiver<Waiting>,
     /// Set when the reader is gone: the second receiving end keeps the channel open.
     gone: Arc<AtomicBool>,
-    reader: Reader,
+    /// The line at the receiving end.
+    reader: LineEnv,
 }
 
 /// A packet in a queue, and since when.
 pub type Waiting = (Packet, Instant);
-
-/// The line at the receiving end.
-#[derive(Clone)]
-pub struct Reader {
-    /// Its counters.
-    pub metrics: Arc<LineMetrics>,
-    /// Whoever records the run.
-    pub tap: Option<Arc<dyn Tap>>,
-}
-
-impl Reader {
-    /// Counts a packet that the line does not work on, and tells whoever records.
-    pub fn dropped(&self, packet: &Packet, reason: DropReason) {
-        self.metrics.count_drop(reason);
-        if let Some(tap) = &self.tap {
-            tap.dropped(&self.metrics.id, &packet.frame.source, packet.frame.seq, reason);
-        }
-    }
-}
 
 impl Outbox {
     /// An outbox for these edges.
@@ -80,7 +61,8 @@ impl Edge {
     /// Returns whether the reader still lives.
     fn send(&self, packet: Packet) -> bool {
         let mut packet = (packet, Instant::now());
-        if self.when_full == WhenFull::Block {
+        self.counters.sent.fetch_add(1, Relaxed);
+        if !self.counters.drops_oldest {
             return self.send_or_wait(packet);
         }
         loop {
@@ -92,7 +74,8 @@ impl Edge {
                 Err(TrySendError::Disconnected(_)) => return false,
                 Err(TrySendError::Full(back)) => {
                     if let Ok((oldest, _)) = self.steal.try_recv() {
-                        self.reader.dropped(&oldest, DropReason::Queue);
+                        self.counters.dropped.fetch_add(1, Relaxed);
+                        self.reader.count_drop(&oldest, DropReason::Queue);
                     }
                     packet = back;
                 }
@@ -118,15 +101,17 @@ impl Edge {
 
 /// One edge: its sending end, and the receiving end for the reader's [`Inbox`].
 #[must_use]
-pub fn edge(
-    capacity: usize,
-    when_full: WhenFull,
-    gone: &Arc<AtomicBool>,
-    reader: &Reader,
-) -> (Edge, Receiver<Waiting>) {
-    let (sender, receiver) = bounded(capacity);
-    let edge = Edge { sender, when_full, steal: receiver.clone(), gone: Arc::clone(gone), reader: reader.clone() };
-    (edge, receiver)
+pub fn edge(counters: &Arc<EdgeCounters>, gone: &Arc<AtomicBool>, reader: &LineEnv) -> (Edge, Arrival) {
+    let (sender, receiver) = bounded(counters.capacity);
+    let (steal, gone, reader) = (receiver.clone(), Arc::clone(gone), reader.clone());
+    let edge = Edge { sender, counters: Arc::clone(counters), steal, gone, reader };
+    (edge, Arrival { receiver, counters: Arc::clone(counters) })
+}
+
+/// The receiving end of one edge.
+pub struct Arrival {
+    receiver: Receiver<Waiting>,
+    counters: Arc<EdgeCounters>,
 }
 
 /// How several streams become one.
@@ -146,11 +131,11 @@ pub struct Inbox {
     inputs: Vec<Input>,
     merge: Merge,
     gone: Arc<AtomicBool>,
-    metrics: Arc<LineMetrics>,
+    counters: Arc<LineCounters>,
 }
 
 struct Input {
-    receiver: Receiver<Waiting>,
+    arrival: Arrival,
     ahead: VecDeque<Packet>,
     open: bool,
 }
@@ -158,38 +143,34 @@ struct Input {
 impl Inbox {
     /// An inbox over the receiving ends of a line's edges.
     #[must_use]
-    pub fn new(
-        receivers: Vec<Receiver<Waiting>>,
-        merge: Merge,
-        gone: Arc<AtomicBool>,
-        metrics: Arc<LineMetrics>,
-    ) -> Self {
-        let input = |receiver| Input { receiver, ahead: VecDeque::new(), open: true };
-        Self { inputs: receivers.into_iter().map(input).collect(), merge, gone, metrics }
+    pub fn new(arrivals: Vec<Arrival>, merge: Merge, gone: Arc<AtomicBool>, counters: Arc<LineCounters>) -> Self {
+        let input = |arrival| Input { arrival, ahead: VecDeque::new(), open: true };
+        Self { inputs: arrivals.into_iter().map(input).collect(), merge, gone, counters }
     }
 
     /// Takes a packet out of its queue, and notes how long it waited there.
-    fn taken(&self, (packet, since): Waiting) -> Packet {
-        self.metrics.wait(since.elapsed());
+    fn taken(&self, at: usize, (packet, since): Waiting) -> Packet {
+        self.counters.wait(since.elapsed());
+        self.inputs[at].arrival.counters.taken.fetch_add(1, Relaxed);
         packet
     }
 
     /// Whether no packet is waiting right now.
     pub fn is_empty(&self) -> bool {
-        self.inputs.iter().all(|input| input.receiver.is_empty() && input.ahead.is_empty())
+        self.inputs.iter().all(|input| input.arrival.receiver.is_empty() && input.ahead.is_empty())
     }
 
     /// The next packet; `None` when every stream has ended.
     pub fn next(&mut self) -> Option<Packet> {
         if let [only] = self.inputs.as_slice() {
-            return only.receiver.recv().ok().map(|waiting| self.taken(waiting));
+            return only.arrival.receiver.recv().ok().map(|waiting| self.taken(0, waiting));
         }
         match self.merge {
             Merge::Arrival => self.next_arrived(),
             Merge::Time => {
                 for at in 0..self.inputs.len() {
                     if self.inputs[at].open && self.inputs[at].ahead.is_empty() {
-                        let received = self.inputs[at].receiver.recv();
+                        let received = self.inputs[at].arrival.receiver.recv();
                         self.received(at, received);
                     }
                 }
@@ -218,17 +199,17 @@ impl Inbox {
         let mut select = Select::new();
         let open: Vec<usize> = (0..self.inputs.len()).filter(|&at| self.inputs[at].open).collect();
         for &at in &open {
-            select.recv(&self.inputs[at].receiver);
+            select.recv(&self.inputs[at].arrival.receiver);
         }
         let ready = select.select();
         let at = open[ready.index()];
-        let received = ready.recv(&self.inputs[at].receiver);
+        let received = ready.recv(&self.inputs[at].arrival.receiver);
         self.received(at, received).then_some(at)
     }
 
     /// Keeps a packet of a stream; `false` if the stream ended instead.
     fn received(&mut self, at: usize, received: Result<Waiting, RecvError>) -> bool {
-        let packet = received.map(|waiting| self.taken(waiting));
+        let packet = received.map(|waiting| self.taken(at, waiting));
         let input = &mut self.inputs[at];
         input.open = packet.is_ok();
         input.ahead.extend(packet);

@@ -64,7 +64,7 @@ pub fn schema() -> Value {
             lines.push(json!({ "type": "object", "description": about, "properties": properties, "required": [entry.name], "additionalProperties": false }));
         }
     }
-    let words: Vec<&str> = super::config::words().collect();
+    let words: Vec<&str> = super::parts::Parts::builtin().words().collect();
     lines.push(json!({ "enum": words, "description": "A part with all its defaults" }));
     let root = Schema::try_from(json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",

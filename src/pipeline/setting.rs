@@ -172,7 +172,7 @@ pub fn shown(node: &Node) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::config::{Part, Pipeline};
+    use super::super::config::{Pipeline, Settings};
     use super::*;
 
     fn values(text: &str) -> Vec<String> {
@@ -205,8 +205,8 @@ mod tests {
             let done = setting.apply(&mut document, &setting.values[0]);
             assert_eq!(done.is_err(), bad, "{change}");
         }
-        let pipeline = Pipeline::of(document).unwrap_or_else(|e| panic!("{e}"));
-        assert!(matches!(pipeline.lines[2].part, Part::Stage(_)));
+        let pipeline = Pipeline::of(document, &crate::pipeline::Parts::builtin()).unwrap_or_else(|e| panic!("{e}"));
+        assert!(matches!(pipeline.lines[2].settings, Settings::Stage(_)));
         assert_eq!(format!("{:?}", pipeline.lines[3].every), "Some(Packets(5))");
     }
 }

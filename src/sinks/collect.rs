@@ -1,7 +1,7 @@
 //! Hands packets to whoever runs a pipeline from a program. Not a word of the YAML.
 
 use crate::error::Result;
-use crate::stage::{Env, Sink, SinkConfig};
+use crate::stage::{LineEnv, Sink, SinkConfig};
 use crate::types::{Packet, Products};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -24,7 +24,7 @@ impl SinkConfig for Collect {
         Products::empty()
     }
 
-    fn open(&self, _env: &Env) -> Result<Box<dyn Sink>> {
+    fn open(&self, _env: &LineEnv) -> Result<Box<dyn Sink>> {
         Ok(Box::new(Collecting(Arc::clone(&self.0))))
     }
 }

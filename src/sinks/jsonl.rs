@@ -2,8 +2,9 @@
 
 use super::output::make_parent;
 use crate::error::{Error, Result};
-use crate::stage::{Env, Outputs, Sink, SinkConfig};
-use crate::types::{Detection, Packet, Products};
+use crate::stage::{LineEnv, Outputs, Sink, SinkConfig};
+use crate::types::row::text;
+use crate::types::{Packet, Products};
 use serde::Deserialize;
 use std::fmt::Write as _;
 use std::fs::File;
@@ -46,7 +47,7 @@ impl SinkConfig for Jsonl {
         Some(PathBuf::from(&self.path))
     }
 
-    fn open(&self, env: &Env) -> Result<Box<dyn Sink>> {
+    fn open(&self, env: &LineEnv) -> Result<Box<dyn Sink>> {
         let path = env.outputs.path(&self.path);
         let out: Box<dyn Write + Send> = if let Outputs::Rows(rows) = &env.outputs {
             Box::new(Shared(Arc::clone(rows)))
@@ -96,11 +97,7 @@ impl Sink for Writing {
     }
 
     fn wants(&self, packet: &Packet) -> bool {
-        self.settings.empty
-            || packet.detections.as_ref().is_some_and(|found| !found.is_empty())
-            || packet.classes.as_ref().is_some_and(|classes| !classes.is_empty())
-            || packet.mask.is_some()
-            || packet.error.is_some()
+        self.settings.empty || packet.has_answer()
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -118,8 +115,6 @@ impl Sink for Writing {
 /// If the frame's time of day lies after the year 9999.
 pub fn row(out: &mut String, packet: &Packet, truth: bool) -> std::fmt::Result {
     let frame = &packet.frame;
-    let found = packet.detections.as_ref().map(|found| found.as_slice());
-    let truth = packet.truth.as_ref().filter(|_| truth).map(|truth| truth.as_slice());
     out.write_str("{\"source\":")?;
     text(out, &frame.source)?;
     if !frame.name.is_empty() {
@@ -131,118 +126,15 @@ pub fn row(out: &mut String, packet: &Packet, truth: bool) -> std::fmt::Result {
     let size = frame.image.size;
     write!(out, ",\"seq\":{},\"pts_ms\":{}.{:03},\"wall\":\"{wall}\"", frame.seq, pts / 1000, pts % 1000)?;
     write!(out, ",\"size\":[{},{}]", size.width, size.height)?;
-    let names = [packet.labels.as_deref(), packet.truth_labels.as_deref()];
-    for ((key, list), labels) in [("detections", found), ("truth", truth)].into_iter().zip(names) {
-        let Some(list) = list else { continue };
-        write!(out, ",\"{key}\":[")?;
-        for (index, detection) in list.iter().enumerate() {
-            if index > 0 {
-                out.write_char(',')?;
-            }
-            object(out, labels, packet.kind_labels.as_deref(), detection)?;
-        }
-        out.write_char(']')?;
-    }
-    answers(out, packet)?;
+    let which = if truth { Products::all() } else { Products::all() - Products::TRUTH };
+    packet.write_products(which, out)?;
     out.write_str("}\n")
-}
-
-/// What is not about single objects.
-fn answers(out: &mut String, packet: &Packet) -> std::fmt::Result {
-    let labels = packet.class_labels.as_deref();
-    if let Some(classes) = &packet.classes {
-        out.write_str(",\"classes\":[")?;
-        for (index, answer) in classes.iter().enumerate() {
-            out.write_str(if index > 0 { ",{" } else { "{" })?;
-            class(out, answer.class, labels)?;
-            write!(out, ",\"score\":{:.4}}}", answer.score)?;
-        }
-        out.write_char(']')?;
-    }
-    if let Some(mask) = &packet.mask {
-        out.write_str(",\"mask\":[")?;
-        for (index, (number, share)) in mask.shares().enumerate() {
-            out.write_str(if index > 0 { ",{" } else { "{" })?;
-            class(out, number.into(), packet.mask_labels.as_deref())?;
-            write!(out, ",\"share\":{share:.4}}}")?;
-        }
-        out.write_char(']')?;
-    }
-    if let Some(map) = &packet.heatmap {
-        out.write_str(",\"heatmap\":{")?;
-        if let Some(number) = map.class {
-            class(out, number, labels)?;
-            out.write_char(',')?;
-        }
-        let (column, row) = map.peak();
-        let cell = |at: u32, cells: u32, side: u32| (at as f32 + 0.5) * side as f32 / cells.max(1) as f32;
-        let [x, y] = map
-            .placement
-            .point([cell(column, map.size.width, map.input.width), cell(row, map.size.height, map.input.height)]);
-        write!(
-            out,
-            "\"grid\":[{},{}],\"peak\":[{x:.2},{y:.2}],\"range\":[{:.4},{:.4}]}}",
-            map.size.width, map.size.height, map.range.0, map.range.1
-        )?;
-    }
-    if let Some(error) = packet.error.filter(|e| e.is_finite()) {
-        write!(out, ",\"error\":{error:.6}")?;
-    }
-    Ok(())
-}
-
-fn class(out: &mut String, number: u16, labels: Option<&[String]>) -> std::fmt::Result {
-    write!(out, "\"class\":{number}")?;
-    if let Some(label) = labels.and_then(|names| names.get(usize::from(number))) {
-        out.write_str(",\"label\":")?;
-        text(out, label)?;
-    }
-    Ok(())
-}
-
-fn object(
-    out: &mut String,
-    labels: Option<&[String]>,
-    kinds: Option<&[String]>,
-    detection: &Detection,
-) -> std::fmt::Result {
-    out.write_char('{')?;
-    class(out, detection.class, labels)?;
-    let b = detection.bbox;
-    write!(out, ",\"score\":{:.4},\"box\":[{:.2},{:.2},{:.2},{:.2}]", detection.score, b.x1, b.y1, b.x2, b.y2)?;
-    if let Some(points) = &detection.points {
-        out.write_str(",\"points\":[")?;
-        for (index, [x, y]) in points.iter().enumerate() {
-            write!(out, "{}[{x:.2},{y:.2}]", if index > 0 { "," } else { "" })?;
-        }
-        out.write_char(']')?;
-    }
-    if let Some(kind) = detection.kind {
-        out.write_str(",\"kind\":{")?;
-        class(out, kind.class, kinds)?;
-        write!(out, ",\"score\":{:.4}}}", kind.score)?;
-    }
-    out.write_char('}')
-}
-
-/// A JSON string (RFC 8259, §7).
-fn text(out: &mut String, value: &str) -> std::fmt::Result {
-    out.write_char('"')?;
-    for c in value.chars() {
-        match c {
-            '"' => out.write_str("\\\"")?,
-            '\\' => out.write_str("\\\\")?,
-            c if (c as u32) < 0x20 => write!(out, "\\u{:04x}", c as u32)?,
-            c => out.write_char(c)?,
-        }
-    }
-    out.write_char('"')
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{BBox, Frame};
+    use crate::types::{BBox, Detection, Found, Frame, Maker};
     use std::time::Duration;
 
     #[test]
@@ -250,8 +142,8 @@ mod tests {
         let frame =
             Frame { source: Arc::from("a\"b\n"), seq: 3, pts: Duration::from_micros(100_001), ..Frame::default() };
         let mut packet = Packet::new(Arc::new(frame));
-        packet.labels = Some(vec!["person".to_owned()].into());
-        packet.detections = Some(Arc::new(vec![Detection::new(BBox::new(1.0, 2.25, 3.5, 4.0), 0, 0.5)]));
+        let found = Arc::new(vec![Detection::new(BBox::new(1.0, 2.25, 3.5, 4.0), 0, 0.5)]);
+        packet.detections = Some(Found::new(found, &Maker::new("scene", ["person".to_owned()])));
         let mut out = String::new();
         row(&mut out, &packet, false).unwrap();
         let expect = "{\"source\":\"a\\\"b\\u000a\",\"seq\":3,\"pts_ms\":100.001,\"wall\":\"1970-01-01T00:00:00.000Z\",\"size\":[0,0],\"detections\":[{\"class\":0,\"label\":\"person\",\"score\":0.5000,\"box\":[1.00,2.25,3.50,4.00]}]}\n";

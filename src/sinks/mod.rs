@@ -1,15 +1,17 @@
 //! Where answers go: one sink a file.
 
 mod collect;
+mod deliver;
 mod jsonl;
 mod output;
 mod record;
 mod snapshot;
 
 pub use collect::Collect;
+pub use deliver::Deliver;
 pub use jsonl::row;
 
-use crate::registry;
+use crate::stage::registry;
 
 registry! {
     /// All sinks, in the order of the manual.

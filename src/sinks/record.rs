@@ -4,7 +4,7 @@ use super::output::make_parent;
 use crate::error::{Error, Result};
 use crate::media::avi::AviWriter;
 use crate::media::jpeg;
-use crate::stage::{Env, Sink, SinkConfig};
+use crate::stage::{Env, LineEnv, Sink, SinkConfig};
 use crate::types::{Image, Packet, Products, Size};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -75,7 +75,7 @@ impl SinkConfig for Record {
         self.format().map(|_| ())
     }
 
-    fn open(&self, env: &Env) -> Result<Box<dyn Sink>> {
+    fn open(&self, env: &LineEnv) -> Result<Box<dyn Sink>> {
         self.check(env)?;
         let path = env.outputs.path(&self.path);
         make_parent(&path)?;

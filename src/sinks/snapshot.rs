@@ -3,7 +3,7 @@
 use super::output::{make_parent, replace};
 use crate::error::{Error, Result};
 use crate::media::{jpeg, png};
-use crate::stage::{Env, Sink, SinkConfig};
+use crate::stage::{Env, LineEnv, Sink, SinkConfig};
 use crate::types::{Image, Packet, PixelFormat, Products};
 use serde::Deserialize;
 use std::path::Path;
@@ -80,7 +80,7 @@ impl SinkConfig for Snapshot {
         Ok(())
     }
 
-    fn open(&self, env: &Env) -> Result<Box<dyn Sink>> {
+    fn open(&self, env: &LineEnv) -> Result<Box<dyn Sink>> {
         self.check(env)?;
         let path = env.outputs.path(&self.path).to_string_lossy().into_owned();
         let settings = Self { path, ..self.clone() };

@@ -1,10 +1,9 @@
 //! `faulty:` beside any source: what goes wrong with cameras, at will.
 
-use super::live;
 use super::span::Span;
 use crate::error::{Error, Result};
-use crate::host::Clock;
-use crate::stage::{Care, Env, Feed, Link, Shot, Source, SourceConfig, Watch};
+use crate::host::{Clock, Stop};
+use crate::stage::{Care, Env, Feed, LineEnv, Link, Shot, Source, SourceConfig, Watch, live};
 use crate::types::{Frame, Image, Packet, Pool, Products, Size};
 use serde::{Deserialize, Deserializer};
 use std::path::PathBuf;
@@ -205,15 +204,15 @@ impl SourceConfig for Faulty {
         Some(Box::new(FaultyLink { inner, faults: Arc::new(self.faults.clone()), state: Arc::default() }))
     }
 
-    fn open(&self, env: &Env, id: &Arc<str>) -> Result<Box<dyn Source>> {
+    fn open(&self, env: &LineEnv) -> Result<Box<dyn Source>> {
         if let Some(link) = self.link(env).filter(|_| self.is_live()) {
-            return Ok(live::keep(link, self.care(), env, id));
+            return Ok(live::keep(link, self.care(), env));
         }
         Ok(Box::new(FaultyRecording {
-            inner: self.inner.open(env, id)?,
+            inner: self.inner.open(env)?,
             faults: self.faults.clone(),
             clock: Arc::clone(&env.clock),
-            env: env.clone(),
+            stop: env.stop.clone(),
             count: 0,
             jumped: Duration::ZERO,
             frames: Pool::new(),
@@ -232,7 +231,7 @@ struct SourceLink {
 
 impl Link for SourceLink {
     fn connect(&self, _: &Watch) -> Result<Box<dyn Feed>> {
-        Ok(Box::new(SourceFeed(self.config.open(&self.env, &Arc::from("faulty"))?)))
+        Ok(Box::new(SourceFeed(self.config.open(&LineEnv::alone(&self.env, "faulty"))?)))
     }
 }
 
@@ -330,7 +329,7 @@ struct FaultyRecording {
     inner: Box<dyn Source>,
     faults: Faults,
     clock: Arc<dyn Clock>,
-    env: Env,
+    stop: Stop,
     count: u64,
     jumped: Duration,
     frames: Pool<Frame>,
@@ -376,7 +375,7 @@ impl Source for FaultyRecording {
             }
             let waits = [(happens(&faults.freeze, 3), faults.freeze_for), (happens(&faults.slow, 4), faults.slow_by)];
             for (_, time) in waits.iter().filter(|(happens, _)| *happens && !self.as_live) {
-                let _ = Watch::new(Arc::clone(&self.clock), self.env.stop.clone()).sleep(time.0);
+                let _ = Watch::new(Arc::clone(&self.clock), self.stop.clone()).sleep(time.0);
             }
             if happens(&faults.drop, 5) {
                 continue;

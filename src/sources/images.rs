@@ -3,7 +3,7 @@
 use super::start::Start;
 use crate::error::{Error, Result};
 use crate::media::still;
-use crate::stage::{Env, Source, SourceConfig};
+use crate::stage::{Env, LineEnv, Source, SourceConfig};
 use crate::types::{Frame, Packet, Pool};
 use serde::Deserialize;
 use std::cmp::Ordering;
@@ -102,12 +102,12 @@ impl SourceConfig for Images {
         self.files(env).map(|_| ())
     }
 
-    fn open(&self, env: &Env, id: &Arc<str>) -> Result<Box<dyn Source>> {
+    fn open(&self, env: &LineEnv) -> Result<Box<dyn Source>> {
         let files = self.files(env)?;
         Ok(Box::new(Showing {
             settings: self.clone(),
             files,
-            id: Arc::clone(id),
+            id: Arc::clone(env.id()),
             seq: 0,
             frames: Pool::new(),
             bytes: Vec::new(),

@@ -1,15 +1,13 @@
 //! MJPEG over HTTP, as most IP cameras, ESP32 cameras and mjpg-streamer give it.
 
-use super::live;
 use super::span::Span;
 use crate::error::{Error, Result};
 use crate::host::{Secrets, redact_addresses};
 use crate::media::jpeg;
 use crate::media::mjpeg::MjpegReader;
-use crate::stage::{Care, Env, Feed, Link, OnLost, Shot, Source, SourceConfig, Watch};
+use crate::stage::{Care, Env, Feed, LineEnv, Link, OnLost, Shot, Source, SourceConfig, Watch, live};
 use serde::Deserialize;
 use std::io::Read;
-use std::sync::Arc;
 use std::time::Duration;
 use ureq::http::Uri;
 
@@ -63,8 +61,8 @@ impl SourceConfig for MjpegHttp {
         Care { on_lost: self.on_lost, stall_after: self.stall_after.map(|span| span.0) }
     }
 
-    fn open(&self, env: &Env, id: &Arc<str>) -> Result<Box<dyn Source>> {
-        live::open(self, env, id)
+    fn open(&self, env: &LineEnv) -> Result<Box<dyn Source>> {
+        live::open(self, env)
     }
 }
 

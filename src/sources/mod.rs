@@ -5,7 +5,6 @@ pub mod camera;
 mod exec;
 mod faulty;
 mod images;
-pub mod live;
 #[cfg(feature = "http")]
 mod mjpeg_http;
 mod recording;
@@ -23,7 +22,7 @@ pub use span::Span;
 pub use start::Start;
 pub use video::Video;
 
-use crate::registry;
+use crate::stage::registry;
 
 registry! {
     /// All sources, in the order of the manual.

@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::media::flight::{Flight, SourceEntry, SourceFrames, TruthEntry};
-use crate::stage::{Env, Source, SourceConfig};
-use crate::types::{BBox, Detection, Frame, Image, Packet, Pool, Products, Size};
+use crate::stage::{Env, LineEnv, Source, SourceConfig};
+use crate::types::{BBox, Detection, Found, Frame, Image, Maker, Packet, Pool, Products, Size};
 use serde::Deserialize;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
@@ -91,7 +91,7 @@ impl SourceConfig for Recording {
         self.known(env).map(|_| ())
     }
 
-    fn open(&self, env: &Env, id: &Arc<str>) -> Result<Box<dyn Source>> {
+    fn open(&self, env: &LineEnv) -> Result<Box<dyn Source>> {
         let Known { flight, source, .. } = self.known(env)?;
         Ok(Box::new(Playing {
             frames_left: self.frames.unwrap_or(u64::MAX),
@@ -100,9 +100,9 @@ impl SourceConfig for Recording {
             run: flight.begin.run,
             runs: flight.runs.clone(),
             count: 0,
-            id: Arc::clone(id),
+            id: Arc::clone(env.id()),
             frames: Pool::new(),
-            labels: None,
+            by: Arc::default(),
             told: false,
         }))
     }
@@ -114,7 +114,7 @@ struct Playing {
     reader: SourceFrames,
     id: Arc<str>,
     frames: Pool<Frame>,
-    labels: Option<Arc<[String]>>,
+    by: Arc<Maker>,
     run: u64,
     runs: Vec<u64>,
     count: u64,
@@ -122,10 +122,12 @@ struct Playing {
 }
 
 impl Playing {
-    fn labels(&mut self, truth: &TruthEntry) -> Arc<[String]> {
-        let same = self.labels.as_ref().filter(|labels| ***labels == *truth.labels);
-        let labels = same.cloned().unwrap_or_else(|| truth.labels.clone().into());
-        Arc::clone(self.labels.insert(labels))
+    /// Who knew the truth; one maker for all frames with the same labels.
+    fn maker(&mut self, truth: &TruthEntry) -> &Arc<Maker> {
+        if *self.by.labels != *truth.labels {
+            self.by = Maker::new("truth", truth.labels.clone());
+        }
+        &self.by
     }
 }
 
@@ -175,12 +177,11 @@ impl Source for Playing {
         self.count += 1;
         let mut packet = Packet::new(frame);
         if let Some(truth) = &entry.truth {
-            packet.truth_labels = Some(self.labels(truth));
             let found = truth
                 .boxes
                 .iter()
                 .map(|(class, [x1, y1, x2, y2])| Detection::new(BBox::new(*x1, *y1, *x2, *y2), *class, 1.0));
-            packet.truth = Some(Arc::new(found.collect()));
+            packet.truth = Some(Found::new(Arc::new(found.collect()), self.maker(truth)));
         }
         Ok(Some(packet))
     }

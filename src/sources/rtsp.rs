@@ -1,11 +1,10 @@
 //! Streams of IP cameras by RTSP, through `retina`.
 
-use super::live;
 use super::span::Span;
 use crate::error::{Error, Result};
 use crate::host::{Secrets, redact_addresses};
 use crate::media::h264_live::{LiveDecoder, not_h264};
-use crate::stage::{Care, Env, Feed, Link, OnLost, Shot, Source, SourceConfig, Unit, Watch};
+use crate::stage::{Care, Env, Feed, LineEnv, Link, OnLost, Shot, Source, SourceConfig, Unit, Watch, live};
 use crate::types::CodedForm;
 use futures_util::StreamExt;
 use percent_encoding::percent_decode_str;
@@ -93,8 +92,8 @@ impl SourceConfig for Rtsp {
         Care { on_lost: self.on_lost, stall_after: self.stall_after.map(|span| span.0) }
     }
 
-    fn open(&self, env: &Env, id: &Arc<str>) -> Result<Box<dyn Source>> {
-        live::open(self, env, id)
+    fn open(&self, env: &LineEnv) -> Result<Box<dyn Source>> {
+        live::open(self, env)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is really there, from a file beside a recording.
 
 use crate::error::{Error, Result};
-use crate::types::{BBox, Detection, Packet};
+use crate::types::{BBox, Detection, Found, Maker, Packet};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::path::Path;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// Rows as `jsonl: { truth: true }` writes them: by frame number what is there.
 pub struct Truth {
     frames: HashMap<u64, Arc<Vec<Detection>>>,
-    labels: Arc<[String]>,
+    by: Arc<Maker>,
 }
 
 #[derive(Deserialize)]
@@ -55,14 +55,13 @@ impl Truth {
             }
             frames.insert(row.seq, Arc::new(objects));
         }
-        Ok(Self { frames, labels: labels.into() })
+        Ok(Self { frames, by: Maker::new("truth", labels) })
     }
 
     /// Adds to a packet what is there; nothing where the file has no row for its frame.
     pub fn add(&self, packet: &mut Packet) {
         if let Some(objects) = self.frames.get(&packet.frame.seq) {
-            packet.truth = Some(Arc::clone(objects));
-            packet.truth_labels = Some(Arc::clone(&self.labels));
+            packet.truth = Some(Found::new(Arc::clone(objects), &self.by));
         }
     }
 }

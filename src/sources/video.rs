@@ -3,8 +3,9 @@
 use super::start::Start;
 use super::truth::Truth;
 use crate::error::{Error, Result};
-use crate::media::video::{self, VideoReader};
-use crate::stage::{Env, Source, SourceConfig};
+use crate::media::picture::VideoReader;
+use crate::media::video;
+use crate::stage::{Env, LineEnv, Source, SourceConfig};
 use crate::types::{Frame, Packet, Pool, Products, Size};
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -55,12 +56,12 @@ impl SourceConfig for Video {
         Ok(())
     }
 
-    fn open(&self, env: &Env, id: &Arc<str>) -> Result<Box<dyn Source>> {
+    fn open(&self, env: &LineEnv) -> Result<Box<dyn Source>> {
         let path = env.input_path(&self.path);
         let reader = video::open(&path)?;
         let shown = path.display().to_string();
         let truth = self.truth.as_ref().map(|path| Truth::read(&env.input_path(path))).transpose()?;
-        let (settings, id) = (self.clone(), Arc::clone(id));
+        let (settings, id) = (self.clone(), Arc::clone(env.id()));
         Ok(Box::new(Playing { settings, shown, reader, truth, id, seq: 0, frames: Pool::new() }))
     }
 }

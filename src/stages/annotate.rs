@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::ops::draw::{Text, class_color, corners, dot, fill, heat, labelled_box, line_width, outline, tint};
 use crate::ops::upsample::{Axis, bilinear};
-use crate::stage::{Env, Stage, StageConfig};
+use crate::stage::{Emitter, Env, LineEnv, Stage, StageConfig};
 use crate::types::{Detection, Heatmap, Image, Packet, Placement, Pool, Products, Size};
 use serde::Deserialize;
 use std::fmt::Write as _;
@@ -54,7 +54,7 @@ impl StageConfig for Annotate {
         Products::CANVAS
     }
 
-    fn build(&self, _env: &Env) -> Result<Box<dyn Stage>> {
+    fn build(&self, _env: &LineEnv) -> Result<Box<dyn Stage>> {
         Ok(Box::new(Drawing {
             settings: self.clone(),
             canvases: Pool::new(),
@@ -100,7 +100,7 @@ impl Spread {
 }
 
 impl Stage for Drawing {
-    fn process(&mut self, mut packet: Packet) -> Result<Option<Packet>> {
+    fn process(&mut self, mut packet: Packet, out: &mut Emitter) -> Result<()> {
         let (settings, text, spread) = (&self.settings, &mut self.text, &mut self.spread);
         let cover = (settings.cover * 255.0) as u8;
         let canvas = self.canvases.fill(|canvas| {
@@ -130,16 +130,15 @@ impl Stage for Drawing {
                 if settings.scores {
                     percent(text, detection.score);
                 }
-                if let Some(kind) = detection.kind.filter(|_| settings.labels) {
-                    let name = packet.kind_labels.as_deref().and_then(|l| l.get(usize::from(kind.class)));
-                    let _ = write!(text, " {}", name.map_or("?", String::as_str));
+                for kind in detection.kinds.iter().filter(|_| settings.labels) {
+                    let _ = write!(text, " {}", kind.by.label(kind.best.class).unwrap_or("?"));
                 }
                 draw(canvas, detection, text);
             }
-            for (line, answer) in packet.classes.iter().flat_map(|best| best.iter()).enumerate() {
+            let answers = packet.classes.iter().flat_map(|best| best.iter().map(|answer| (answer, &best.by)));
+            for (line, (answer, by)) in answers.enumerate() {
                 text.clear();
-                let name = packet.class_labels.as_deref().and_then(|l| l.get(usize::from(answer.class)));
-                match name.filter(|_| settings.labels) {
+                match by.label(answer.class).filter(|_| settings.labels) {
                     Some(name) => text.push_str(name),
                     None => _ = write!(text, "{}", answer.class),
                 }
@@ -151,7 +150,8 @@ impl Stage for Drawing {
             Ok::<(), Error>(())
         })?;
         packet.canvas = Some(canvas);
-        Ok(Some(packet))
+        out.emit(packet);
+        Ok(())
     }
 }
 

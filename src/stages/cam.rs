@@ -2,12 +2,12 @@
 
 use super::{check_score, check_threads, input_of, one};
 use crate::error::{Error, Result};
-use crate::infer::{Card, Extra, Session};
+use crate::infer::{Card, Extra, InputForm, Session};
 use crate::models::{self, classifier};
 use crate::onnx::head::{self, Head};
 use crate::ops::cam;
-use crate::stage::{Env, Stage, StageConfig};
-use crate::types::{Class, Heatmap, ModelInput, Packet, Pool, Products, Size};
+use crate::stage::{Emitter, Env, LineEnv, Stage, StageConfig};
+use crate::types::{Class, Found, Heatmap, Maker, ModelInput, Packet, Pool, Products, Size};
 use crate::yaml::nearest;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -125,8 +125,8 @@ impl StageConfig for Cam {
         Products::CLASSES | Products::HEATMAP
     }
 
-    fn takes_input(&self, env: &Env) -> Result<Option<(String, Size)>> {
-        Ok(Some((self.model.clone(), env.models.card(&self.model)?.fields.input.size)))
+    fn takes_input(&self, env: &Env) -> Result<Option<(String, InputForm)>> {
+        Ok(Some((self.model.clone(), env.models.card(&self.model)?.fields.input.form())))
     }
 
     fn check(&self, env: &Env) -> Result<()> {
@@ -141,7 +141,7 @@ impl StageConfig for Cam {
         self.threads = threads;
     }
 
-    fn build(&self, env: &Env) -> Result<Box<dyn Stage>> {
+    fn build(&self, env: &LineEnv) -> Result<Box<dyn Stage>> {
         let card = env.models.card(&self.model)?;
         // The graph is looked through first, then run with its features as one more output.
         let offer = self.offer(&card, &env.models.session(&card, &Extra::default(), 1)?)?;
@@ -151,7 +151,7 @@ impl StageConfig for Cam {
             session: env.models.session(&card, &extra, self.threads)?,
             family: models::classifier(&card)?,
             class: self.number(&card)?,
-            labels: Arc::clone(&card.labels),
+            by: Maker::new(&card.name, Arc::clone(&card.labels)),
             offer,
             buffer: classifier::Buffer::default(),
             features: Vec::new(),
@@ -167,7 +167,7 @@ struct Explaining {
     session: Session,
     family: classifier::Classifier,
     class: Option<u16>,
-    labels: Arc<[String]>,
+    by: Arc<Maker>,
     offer: Offer,
     buffer: classifier::Buffer,
     features: Vec<f32>,
@@ -177,11 +177,11 @@ struct Explaining {
 }
 
 impl Stage for Explaining {
-    fn process(&mut self, mut packet: Packet) -> Result<Option<Packet>> {
+    fn process(&mut self, mut packet: Packet, out: &mut Emitter) -> Result<()> {
         let input = Arc::clone(input_of(&packet)?);
         let source = Arc::clone(&packet.frame.source);
         self.session.run(&source, &input.image)?;
-        self.family.scores(&self.session, self.labels.len(), &mut self.buffer)?;
+        self.family.scores(&self.session, self.by.labels.len(), &mut self.buffer)?;
         let (buffer, Cam { top, min_score, .. }) = (&mut self.buffer, &self.settings);
         let classes = self.classes.fill(|best| {
             buffer.top(*top, *min_score, best);
@@ -190,10 +190,10 @@ impl Stage for Explaining {
         let best = buffer.scores.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
         let class = self.class.unwrap_or(best.map_or(0, |(at, _)| at as u16));
         let size = self.read_features()?;
-        packet.heatmap = Some(self.explain(&source, &input, class, size)?);
-        packet.classes = Some(classes);
-        packet.class_labels = Some(Arc::clone(&self.labels));
-        Ok(Some(packet))
+        packet.heatmap = Some(Found::new(self.explain(&source, &input, class, size)?, &self.by));
+        packet.classes = Some(Found::new(classes, &self.by));
+        out.emit(packet);
+        Ok(())
     }
 }
 
@@ -225,7 +225,7 @@ impl Explaining {
     }
 
     fn explain(&mut self, source: &Arc<str>, input: &ModelInput, class: u16, size: Size) -> Result<Arc<Heatmap>> {
-        let Self { session, family, labels, buffer, features, offer, .. } = self;
+        let Self { session, family, by, buffer, features, offer, .. } = self;
         self.heatmaps.fill(|map| {
             let values = &mut map.values;
             match (offer.method, &offer.head) {
@@ -236,7 +236,7 @@ impl Explaining {
                 (Method::Score, _) => {
                     let forward = |mask: &[f32]| {
                         session.run_masked(source, &input.image, mask)?;
-                        family.raw(&*session, labels.len(), buffer)?;
+                        family.raw(&*session, by.labels.len(), buffer)?;
                         Ok::<f32, Error>(buffer.scores[usize::from(class)])
                     };
                     let side = input.image.size;

@@ -2,11 +2,11 @@
 
 use super::{check_score, check_threads, input_of, one};
 use crate::error::{Error, Result};
-use crate::infer::{Extra, InputSpec, Session};
+use crate::infer::{Extra, InputForm, InputSpec, Session};
 use crate::models::{self, classifier};
 use crate::ops::resize::{Resize, plan_of};
-use crate::stage::{Env, Stage, StageConfig};
-use crate::types::{Class, Detection, Image, Packet, Pool, Products, Size};
+use crate::stage::{Emitter, Env, LineEnv, Stage, StageConfig};
+use crate::types::{Class, Detection, Found, Image, Kind, Maker, Packet, Pool, Products};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -65,9 +65,9 @@ impl StageConfig for Classify {
         }
     }
 
-    fn takes_input(&self, env: &Env) -> Result<Option<(String, Size)>> {
-        let size = env.models.card(&self.model)?.fields.input.size;
-        Ok((self.each == Each::Frame).then(|| (self.model.clone(), size)))
+    fn takes_input(&self, env: &Env) -> Result<Option<(String, InputForm)>> {
+        let form = env.models.card(&self.model)?.fields.input.form();
+        Ok((self.each == Each::Frame).then(|| (self.model.clone(), form)))
     }
 
     fn check(&self, env: &Env) -> Result<()> {
@@ -86,13 +86,13 @@ impl StageConfig for Classify {
         self.threads = threads;
     }
 
-    fn build(&self, env: &Env) -> Result<Box<dyn Stage>> {
+    fn build(&self, env: &LineEnv) -> Result<Box<dyn Stage>> {
         let card = env.models.card(&self.model)?;
         Ok(Box::new(Classifying {
             settings: self.clone(),
             session: env.models.session(&card, &Extra::default(), self.threads)?,
             family: models::classifier(&card)?,
-            labels: Arc::clone(&card.labels),
+            by: Maker::new(&card.name, Arc::clone(&card.labels)),
             input: card.fields.input.clone(),
             buffer: classifier::Buffer::default(),
             resizer: Resize::default(),
@@ -108,7 +108,7 @@ struct Classifying {
     settings: Classify,
     session: Session,
     family: classifier::Classifier,
-    labels: Arc<[String]>,
+    by: Arc<Maker>,
     input: InputSpec,
     buffer: classifier::Buffer,
     resizer: Resize,
@@ -119,33 +119,30 @@ struct Classifying {
 }
 
 impl Stage for Classifying {
-    fn process(&mut self, mut packet: Packet) -> Result<Option<Packet>> {
+    fn process(&mut self, mut packet: Packet, out: &mut Emitter) -> Result<()> {
         let Classify { top, min_score, .. } = self.settings;
         if self.settings.each == Each::Box {
             self.boxes(&mut packet)?;
         } else {
             self.session.run(&packet.frame.source, &input_of(&packet)?.image)?;
-            self.family.scores(&self.session, self.labels.len(), &mut self.buffer)?;
+            self.family.scores(&self.session, self.by.labels.len(), &mut self.buffer)?;
             let buffer = &mut self.buffer;
-            packet.classes = Some(self.classes.fill(|best| {
+            let classes = self.classes.fill(|best| {
                 buffer.top(top, min_score, best);
                 Ok::<(), Error>(())
-            })?);
+            })?;
+            packet.classes = Some(Found::new(classes, &self.by));
         }
-        let labels = Some(Arc::clone(&self.labels));
-        match self.settings.each {
-            Each::Frame => packet.class_labels = labels,
-            Each::Box => packet.kind_labels = labels,
-        }
-        Ok(Some(packet))
+        out.emit(packet);
+        Ok(())
     }
 }
 
 impl Classifying {
     fn boxes(&mut self, packet: &mut Packet) -> Result<()> {
-        let Some(before) = &packet.detections else { return Ok(()) };
+        let Some(Found { items: before, by: detector }) = packet.detections.take() else { return Ok(()) };
         let (frame, input) = (&packet.frame, &self.input);
-        let Self { session, family, labels, buffer, resizer, crop, best, settings, .. } = self;
+        let Self { session, family, by, buffer, resizer, crop, best, settings, .. } = self;
         let found = self.found.fill(|found| {
             found.clear();
             for detection in before.iter() {
@@ -157,15 +154,15 @@ impl Classifying {
                 if let Some(plan) = plan_of(frame.image.size, part, input.size, input.fit) {
                     resizer.apply(&frame.image, &plan, input.filter, input.pad, crop)?;
                     session.run(&frame.source, crop)?;
-                    family.scores(&*session, labels.len(), buffer)?;
+                    family.scores(&*session, by.labels.len(), buffer)?;
                     buffer.top(1, settings.min_score, best);
-                    detection.kind = best.first().copied();
+                    detection.kinds.extend(best.first().map(|best| Kind { by: Arc::clone(by), best: *best }));
                 }
                 found.push(detection);
             }
             Ok::<(), Error>(())
         })?;
-        packet.detections = Some(found);
+        packet.detections = Some(Found { items: found, by: detector });
         Ok(())
     }
 }

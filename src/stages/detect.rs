@@ -2,10 +2,10 @@
 
 use super::{check_score, check_threads, input_of, one};
 use crate::error::{Error, Result};
-use crate::infer::{Extra, Session};
-use crate::models::{self, Detector};
-use crate::stage::{Env, Stage, StageConfig};
-use crate::types::{Detection, Packet, Pool, Products, Size};
+use crate::infer::{Extra, InputForm, Session};
+use crate::models::{self, Detector, Seen};
+use crate::stage::{Emitter, Env, LineEnv, Stage, StageConfig};
+use crate::types::{Detection, Found, Maker, Packet, Pool, Products};
 use crate::yaml::{nearest, one_of};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -35,6 +35,12 @@ const fn default_min_score() -> f32 {
 }
 
 impl Detect {
+    /// Finds all that a model knows, on one thread.
+    #[must_use]
+    pub fn new(model: &str, min_score: f32) -> Self {
+        Self { model: model.to_owned(), min_score, classes: None, threads: 1 }
+    }
+
     /// The class numbers to keep.
     fn kept(&self, labels: &[String]) -> Result<Option<Vec<u16>>> {
         let Some(classes) = &self.classes else { return Ok(None) };
@@ -62,9 +68,9 @@ impl StageConfig for Detect {
         Products::DETECTIONS
     }
 
-    fn takes_input(&self, env: &Env) -> Result<Option<(String, Size)>> {
-        let size = env.models.card(&self.model)?.fields.input.size;
-        Ok(Some((self.model.clone(), size)))
+    fn takes_input(&self, env: &Env) -> Result<Option<(String, InputForm)>> {
+        let form = env.models.card(&self.model)?.fields.input.form();
+        Ok(Some((self.model.clone(), form)))
     }
 
     fn check(&self, env: &Env) -> Result<()> {
@@ -79,14 +85,14 @@ impl StageConfig for Detect {
         self.threads = threads;
     }
 
-    fn build(&self, env: &Env) -> Result<Box<dyn Stage>> {
+    fn build(&self, env: &LineEnv) -> Result<Box<dyn Stage>> {
         let card = env.models.card(&self.model)?;
         Ok(Box::new(Detecting {
             session: env.models.session(&card, &Extra::default(), self.threads)?,
             detector: models::detector(&card)?,
             min_score: self.min_score,
             kept: self.kept(&card.labels)?,
-            labels: Arc::clone(&card.labels),
+            by: Maker::new(&card.name, Arc::clone(&card.labels)),
             found: Pool::new(),
         }))
     }
@@ -97,17 +103,17 @@ struct Detecting {
     detector: Box<dyn Detector>,
     min_score: f32,
     kept: Option<Vec<u16>>,
-    labels: Arc<[String]>,
+    by: Arc<Maker>,
     found: Pool<Vec<Detection>>,
 }
 
 impl Stage for Detecting {
-    fn process(&mut self, mut packet: Packet) -> Result<Option<Packet>> {
+    fn process(&mut self, mut packet: Packet, out: &mut Emitter) -> Result<()> {
         let input = input_of(&packet)?;
-        self.session.run(&packet.frame.source, &input.image)?;
+        let seen = Seen { source: &packet.frame.source, input };
         let found = self.found.fill(|found| {
             found.clear();
-            self.detector.decode(&self.session, &input.placement, self.min_score, found)?;
+            self.detector.detect(&mut self.session, seen, self.min_score, found)?;
             // A net that has gone astray gives boxes that no number describes.
             found.retain(|detection| detection.bbox.is_finite());
             if let Some(kept) = &self.kept {
@@ -115,8 +121,8 @@ impl Stage for Detecting {
             }
             Ok::<(), Error>(())
         })?;
-        packet.detections = Some(found);
-        packet.labels = Some(Arc::clone(&self.labels));
-        Ok(Some(packet))
+        packet.detections = Some(Found::new(found, &self.by));
+        out.emit(packet);
+        Ok(())
     }
 }

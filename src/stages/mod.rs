@@ -9,8 +9,12 @@ mod reconstruct;
 mod resize;
 mod segment;
 
+pub use detect::Detect;
+pub use nms::Nms;
+pub use resize::Resize;
+
 use crate::error::{Error, Result};
-use crate::registry;
+use crate::stage::registry;
 use crate::types::{ModelInput, Packet};
 use std::sync::Arc;
 

@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::ops::nms::{Decay, Nms as Worker, Scope};
-use crate::stage::{Env, Stage, StageConfig};
-use crate::types::{Detection, Packet, Pool, Products};
+use crate::stage::{Emitter, Env, LineEnv, Stage, StageConfig};
+use crate::types::{Detection, Found, Packet, Pool, Products};
 use serde::Deserialize;
 
 /// Keeps one box an object: of boxes that overlap, the one with the best score. With `soft`, those that overlap a
@@ -61,6 +61,19 @@ const fn default_max() -> usize {
     300
 }
 
+impl Default for Nms {
+    fn default() -> Self {
+        Self {
+            iou: default_iou(),
+            across_classes: false,
+            max: default_max(),
+            soft: None,
+            sigma: default_sigma(),
+            min_score: default_min_score(),
+        }
+    }
+}
+
 impl StageConfig for Nms {
     fn needs(&self) -> Products {
         Products::DETECTIONS
@@ -86,7 +99,7 @@ impl StageConfig for Nms {
         )))
     }
 
-    fn build(&self, _env: &Env) -> Result<Box<dyn Stage>> {
+    fn build(&self, _env: &LineEnv) -> Result<Box<dyn Stage>> {
         Ok(Box::new(Thinning { settings: self.clone(), worker: Worker::default(), kept: Pool::new() }))
     }
 }
@@ -98,8 +111,8 @@ struct Thinning {
 }
 
 impl Stage for Thinning {
-    fn process(&mut self, mut packet: Packet) -> Result<Option<Packet>> {
-        let Some(found) = &packet.detections else { return Ok(Some(packet)) };
+    fn process(&mut self, mut packet: Packet, out: &mut Emitter) -> Result<()> {
+        let Some(Found { items: found, by }) = packet.detections.take() else { return Ok(out.emit(packet)) };
         let scope = if self.settings.across_classes { Scope::All } else { Scope::Class };
         let Nms { iou, max, soft, sigma, min_score, .. } = self.settings;
         let worker = &mut self.worker;
@@ -107,7 +120,7 @@ impl Stage for Thinning {
             kept.clear();
             let decay = match soft {
                 None => {
-                    let keep = worker.greedy(found, iou, scope, max);
+                    let keep = worker.greedy(&found, iou, scope, max);
                     kept.extend(keep.iter().map(|&index| found[index as usize].clone()));
                     return Ok::<(), Error>(());
                 }
@@ -115,11 +128,12 @@ impl Stage for Thinning {
                 Some(Soft::Gaussian) => Decay::Gaussian { sigma },
                 Some(Soft::GaussianHalf) => Decay::GaussianHalf { sigma },
             };
-            let keep = worker.soft(found, decay, min_score, scope, max);
+            let keep = worker.soft(&found, decay, min_score, scope, max);
             kept.extend(keep.iter().map(|&(index, score)| Detection { score, ..found[index as usize].clone() }));
             Ok(())
         })?;
-        packet.detections = Some(kept);
-        Ok(Some(packet))
+        packet.detections = Some(Found { items: kept, by });
+        out.emit(packet);
+        Ok(())
     }
 }

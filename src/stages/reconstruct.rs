@@ -2,10 +2,10 @@
 
 use super::{check_threads, input_of, one};
 use crate::error::Result;
-use crate::infer::{Card, Dtype, Extra, InputSpec, Session};
+use crate::infer::{Card, Dtype, Extra, InputForm, InputSpec, Session};
 use crate::models::{self, reconstruction::Reconstructor};
-use crate::stage::{Env, Stage, StageConfig};
-use crate::types::{Image, Packet, Pool, Products, Size};
+use crate::stage::{Emitter, Env, LineEnv, Stage, StageConfig};
+use crate::types::{Found, Image, Maker, Packet, Pool, Products};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -38,8 +38,8 @@ impl StageConfig for Reconstruct {
         Products::CANVAS | Products::ERROR
     }
 
-    fn takes_input(&self, env: &Env) -> Result<Option<(String, Size)>> {
-        Ok(Some((self.model.clone(), env.models.card(&self.model)?.fields.input.size)))
+    fn takes_input(&self, env: &Env) -> Result<Option<(String, InputForm)>> {
+        Ok(Some((self.model.clone(), env.models.card(&self.model)?.fields.input.form())))
     }
 
     fn check(&self, env: &Env) -> Result<()> {
@@ -51,11 +51,12 @@ impl StageConfig for Reconstruct {
         self.threads = threads;
     }
 
-    fn build(&self, env: &Env) -> Result<Box<dyn Stage>> {
+    fn build(&self, env: &LineEnv) -> Result<Box<dyn Stage>> {
         let card = env.models.card(&self.model)?;
         Ok(Box::new(Reconstructing {
             session: env.models.session(&card, &Extra::default(), self.threads)?,
             reconstructor: Self::reconstructor(&card)?,
+            by: Maker::new(&card.name, []),
             input: card.fields.input.clone(),
             seen: Vec::new(),
             pictures: Pool::new(),
@@ -66,13 +67,14 @@ impl StageConfig for Reconstruct {
 struct Reconstructing {
     session: Session,
     reconstructor: Reconstructor,
+    by: Arc<Maker>,
     input: InputSpec,
     seen: Vec<f32>,
     pictures: Pool<Image>,
 }
 
 impl Stage for Reconstructing {
-    fn process(&mut self, mut packet: Packet) -> Result<Option<Packet>> {
+    fn process(&mut self, mut packet: Packet, out: &mut Emitter) -> Result<()> {
         let input = Arc::clone(input_of(&packet)?);
         self.session.run(&packet.frame.source, &input.image)?;
         let reconstructor = &mut self.reconstructor;
@@ -80,12 +82,13 @@ impl Stage for Reconstructing {
         self.session.input_values(self.input.scale.unwrap_or(1.0), self.input.zero_point, &mut self.seen)?;
         // Plain 8-bit levels are not what the output is in.
         let alike = self.input.dtype == Dtype::F32 || self.input.scale.is_some();
-        packet.error = reconstructor.error(&self.seen).filter(|_| alike);
+        packet.error = reconstructor.error(&self.seen).filter(|_| alike).map(|error| Found::new(error, &self.by));
         let picture = self.pictures.fill(|picture| {
             reconstructor.picture(&input.image, picture);
             Ok::<(), crate::error::Error>(())
         })?;
         packet.canvas = Some(picture);
-        Ok(Some(packet))
+        out.emit(packet);
+        Ok(())
     }
 }

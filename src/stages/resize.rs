@@ -1,8 +1,9 @@
 //! Brings frames to the size a model wants.
 
 use crate::error::{Error, Result};
+use crate::infer::InputForm;
 use crate::ops::resize::{Filter, Fit, Resize as Resizer, plan};
-use crate::stage::{Env, Stage, StageConfig};
+use crate::stage::{Emitter, Env, LineEnv, Stage, StageConfig};
 use crate::types::{ModelInput, Packet, Pool, Products, Size};
 use serde::Deserialize;
 
@@ -40,6 +41,12 @@ struct Target {
 }
 
 impl Resize {
+    /// Makes the input of a model as its card says.
+    #[must_use]
+    pub fn for_model(model: &str) -> Self {
+        Self { model: Some(model.to_owned()), size: None, fit: None, filter: None, pad: None }
+    }
+
     fn target(&self, env: &Env) -> Result<Target> {
         let by_hand = self.size.is_some() || self.fit.is_some() || self.filter.is_some() || self.pad.is_some();
         match (&self.model, self.size) {
@@ -70,11 +77,15 @@ impl StageConfig for Resize {
         Products::INPUT
     }
 
-    fn makes_input(&self, env: &Env) -> Result<Option<Size>> {
-        self.target(env).map(|target| Some(target.size))
+    fn makes_input(&self, env: &Env) -> Result<Option<InputForm>> {
+        let Some(model) = &self.model else {
+            return self.target(env).map(|target| Some(InputForm::of_size(target.size)));
+        };
+        self.target(env)?;
+        Ok(Some(env.models.card(model)?.fields.input.form()))
     }
 
-    fn build(&self, env: &Env) -> Result<Box<dyn Stage>> {
+    fn build(&self, env: &LineEnv) -> Result<Box<dyn Stage>> {
         Ok(Box::new(Resizing { target: self.target(env)?, resizer: Resizer::default(), inputs: Pool::new() }))
     }
 }
@@ -86,7 +97,7 @@ struct Resizing {
 }
 
 impl Stage for Resizing {
-    fn process(&mut self, mut packet: Packet) -> Result<Option<Packet>> {
+    fn process(&mut self, mut packet: Packet, out: &mut Emitter) -> Result<()> {
         let Target { size, fit, filter, pad } = self.target;
         let image = &packet.frame.image;
         let plan = plan(image.size, size, fit);
@@ -95,6 +106,7 @@ impl Stage for Resizing {
             self.resizer.apply(image, &plan, filter, pad, &mut input.image)
         })?;
         packet.input = Some(input);
-        Ok(Some(packet))
+        out.emit(packet);
+        Ok(())
     }
 }

@@ -1,11 +1,11 @@
 //! Says of each pixel what it shows.
 
 use super::{check_threads, input_of, one};
-use crate::error::{Error, Result};
-use crate::infer::{Extra, Session};
+use crate::error::Result;
+use crate::infer::{Extra, InputForm, Session};
 use crate::models::{self, segmentation::Segmenter};
-use crate::stage::{Env, Stage, StageConfig};
-use crate::types::{Mask, Packet, Pool, Products, Size};
+use crate::stage::{Emitter, Env, LineEnv, Stage, StageConfig};
+use crate::types::{Found, Maker, Mask, Packet, Pool, Products};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -31,8 +31,8 @@ impl StageConfig for Segment {
         Products::MASK
     }
 
-    fn takes_input(&self, env: &Env) -> Result<Option<(String, Size)>> {
-        Ok(Some((self.model.clone(), env.models.card(&self.model)?.fields.input.size)))
+    fn takes_input(&self, env: &Env) -> Result<Option<(String, InputForm)>> {
+        Ok(Some((self.model.clone(), env.models.card(&self.model)?.fields.input.form())))
     }
 
     fn check(&self, env: &Env) -> Result<()> {
@@ -45,12 +45,12 @@ impl StageConfig for Segment {
         self.threads = threads;
     }
 
-    fn build(&self, env: &Env) -> Result<Box<dyn Stage>> {
+    fn build(&self, env: &LineEnv) -> Result<Box<dyn Stage>> {
         let card = env.models.card(&self.model)?;
         Ok(Box::new(Segmenting {
             session: env.models.session(&card, &Extra::default(), self.threads)?,
             segmenter: Segmenter::new(models::segmentation(&card)?, &card)?,
-            labels: Arc::clone(&card.labels),
+            by: Maker::new(&card.name, Arc::clone(&card.labels)),
             masks: Pool::new(),
         }))
     }
@@ -59,18 +59,18 @@ impl StageConfig for Segment {
 struct Segmenting {
     session: Session,
     segmenter: Segmenter,
-    labels: Arc<[String]>,
+    by: Arc<Maker>,
     masks: Pool<Mask>,
 }
 
 impl Stage for Segmenting {
-    fn process(&mut self, mut packet: Packet) -> Result<Option<Packet>> {
+    fn process(&mut self, mut packet: Packet, out: &mut Emitter) -> Result<()> {
         let input = input_of(&packet)?;
         self.session.run(&packet.frame.source, &input.image)?;
         let (session, segmenter) = (&self.session, &mut self.segmenter);
         let mask = self.masks.fill(|mask| segmenter.segment(session, &input.placement, mask))?;
-        packet.mask = Some(mask);
-        packet.mask_labels = Some(Arc::clone(&self.labels));
-        Ok::<_, Error>(Some(packet))
+        packet.mask = Some(Found::new(mask, &self.by));
+        out.emit(packet);
+        Ok(())
     }
 }

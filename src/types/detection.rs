@@ -1,6 +1,9 @@
 //! Objects found in a frame, and the answers of classifiers.
 
 use super::BBox;
+use super::found::Maker;
+use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// One answer of a classifier.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -10,6 +13,18 @@ pub struct Class {
     /// How sure the model is, 0–1.
     pub score: f32,
 }
+
+/// What a classifier says of what is in a box.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Kind {
+    /// The classifier.
+    pub by: Arc<Maker>,
+    /// Its best answer.
+    pub best: Class,
+}
+
+/// The kinds of one object, one for each classifier: up to two take no allocation.
+pub type Kinds = SmallVec<[Kind; 2]>;
 
 /// Five places of a face in frame pixels, `[x, y]` each: right eye, left eye, tip of the nose, right and left corner
 /// of the mouth; right and left are the person's own.
@@ -26,14 +41,14 @@ pub struct Detection {
     pub score: f32,
     /// Places in a face, where the model finds them.
     pub points: Option<FacePoints>,
-    /// What a classifier says of what is in the box.
-    pub kind: Option<Class>,
+    /// What classifiers say of what is in the box.
+    pub kinds: Kinds,
 }
 
 impl Detection {
     /// A box with a class and a score.
     #[must_use]
     pub const fn new(bbox: BBox, class: u16, score: f32) -> Self {
-        Self { bbox, class, score, points: None, kind: None }
+        Self { bbox, class, score, points: None, kinds: SmallVec::new_const() }
     }
 }

@@ -1,102 +1,195 @@
 //! A frame and all that has been found in it so far.
 
-use super::{Class, Detection, Frame, Heatmap, Image, Mask, ModelInput};
+use super::row::Row;
+use super::{Class, Detection, Found, Frame, Heatmap, Image, Mask, ModelInput};
 use std::sync::Arc;
 use std::time::Duration;
 
-bitflags::bitflags! {
-    /// One bit for each optional field of [`Packet`]: what a line needs and what it gives.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-    pub struct Products: u16 {
-        /// [`Packet::input`].
-        const INPUT = 1;
-        /// [`Packet::detections`].
-        const DETECTIONS = 2;
-        /// [`Packet::canvas`].
-        const CANVAS = 4;
-        /// [`Packet::truth`].
-        const TRUTH = 8;
-        /// [`Packet::classes`].
-        const CLASSES = 16;
-        /// [`Packet::mask`].
-        const MASK = 32;
-        /// [`Packet::heatmap`].
-        const HEATMAP = 64;
-        /// [`Packet::error`].
-        const ERROR = 128;
-    }
+/// Makes [`Products`], [`Packet`] and the table behind both, so that what a packet can carry is told in one place.
+///
+/// An entry is the field with its type, its bit, its noun in messages, the stage that gives it, and whether it is an
+/// `answer` (a row with it is worth writing when `jsonl` leaves out empty ones) or stands `aside`. How a row writes it is
+/// said by [`Row`] for its type.
+macro_rules! products {
+    ($($(#[doc = $doc:literal])* $field:ident: $type:ty = $bit:ident, $noun:literal, $giver:literal, $kind:ident;)+) => {
+        /// Numbers the products in the order of the table.
+        #[allow(clippy::upper_case_acronyms)]
+        enum Bit {
+            $($bit,)+
+        }
+
+        bitflags::bitflags! {
+            /// One bit for each optional field of [`Packet`]: what a line needs and what it gives.
+            #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+            pub struct Products: u32 {
+                $($(#[doc = $doc])* const $bit = 1 << Bit::$bit as u32;)+
+            }
+        }
+
+        /// A row of the table.
+        struct Entry {
+            product: Products,
+            key: &'static str,
+            noun: &'static str,
+            giver: &'static str,
+        }
+
+        const TABLE: &[Entry] = &[
+            $(Entry { product: Products::$bit, key: stringify!($field), noun: $noun, giver: $giver },)+
+        ];
+
+        /// A frame and all that has been found in it so far. Cloning copies pointers, never pixels.
+        #[derive(Clone, Debug)]
+        pub struct Packet {
+            /// The picture.
+            pub frame: Arc<Frame>,
+            $($(#[doc = $doc])* pub $field: Option<$type>,)+
+            /// The clock's time when the frame left its source; set by the runner, for deadlines.
+            pub born: Duration,
+        }
+
+        impl Packet {
+            /// A packet in which nothing has been found yet.
+            #[must_use]
+            pub const fn new(frame: Arc<Frame>) -> Self {
+                Self { frame, $($field: None,)+ born: Duration::ZERO }
+            }
+
+            /// Whether anything was found that is worth a row.
+            #[must_use]
+            pub fn has_answer(&self) -> bool {
+                $(products!(@is $kind) && self.$field.as_ref().is_some_and(|value| !Row::is_empty(value)))||+
+            }
+
+            /// Writes those of `which` that the packet carries, each as `,"key":value`.
+            ///
+            /// # Errors
+            /// Those of `out`.
+            pub fn write_products(&self, which: Products, out: &mut String) -> std::fmt::Result {
+                $(if which.contains(Products::$bit) && let Some(value) = &self.$field {
+                    Row::write(value, stringify!($field), out)?;
+                })+
+                Ok(())
+            }
+        }
+    };
+    (@is answer) => { true };
+    (@is aside) => { false };
+}
+
+products! {
+    /// What a model is to see of the frame.
+    input: Arc<ModelInput> = INPUT, "a model input", "resize", aside;
+    /// Objects, best first once `nms` has seen them.
+    detections: Found<Arc<Vec<Detection>>> = DETECTIONS, "detections", "detect", answer;
+    /// The picture with boxes drawn on it, or made by a model.
+    canvas: Arc<Image> = CANVAS, "an annotated picture", "annotate", aside;
+    /// What is really there; only a rendered `scene` and what was kept of one know.
+    truth: Found<Arc<Vec<Detection>>> = TRUTH, "the truth", "scene", aside;
+    /// What the whole frame shows, best first.
+    classes: Found<Arc<Vec<Class>>> = CLASSES, "what the frame shows", "classify", answer;
+    /// The class of each pixel.
+    mask: Found<Arc<Mask>> = MASK, "a class map", "segment", answer;
+    /// Where a classifier looked.
+    heatmap: Found<Arc<Heatmap>> = HEATMAP, "a heatmap", "cam", aside;
+    /// How badly a model could reconstruct the frame: the mean squared difference of its normalised values.
+    error: Found<f32> = ERROR, "a reconstruction", "reconstruct", answer;
 }
 
 impl Products {
     /// The plain names, for messages and pictures of the graph: `input, detections`.
     #[must_use]
     pub fn words(self) -> String {
-        let words: Vec<String> = self.iter_names().map(|(name, _)| name.to_lowercase()).collect();
+        let words: Vec<&str> = self.entries().map(|entry| entry.key).collect();
         words.join(", ")
     }
-}
 
-/// A frame and all that has been found in it so far. Cloning copies pointers, never pixels.
-#[derive(Clone, Debug)]
-pub struct Packet {
-    /// The picture.
-    pub frame: Arc<Frame>,
-    /// What a model is to see of it.
-    pub input: Option<Arc<ModelInput>>,
-    /// What was found.
-    pub detections: Option<Arc<Vec<Detection>>>,
-    /// Names of the classes of `detections`.
-    pub labels: Option<Arc<[String]>>,
-    /// What the whole frame shows, best first.
-    pub classes: Option<Arc<Vec<Class>>>,
-    /// Names of the classes of `classes` and `heatmap`.
-    pub class_labels: Option<Arc<[String]>>,
-    /// Names of the classes of [`Detection::kind`].
-    pub kind_labels: Option<Arc<[String]>>,
-    /// The class of each pixel.
-    pub mask: Option<Arc<Mask>>,
-    /// Names of the classes of `mask`.
-    pub mask_labels: Option<Arc<[String]>>,
-    /// Where a classifier looked.
-    pub heatmap: Option<Arc<Heatmap>>,
-    /// How badly a model could reconstruct the frame: the mean squared difference of its normalised values.
-    pub error: Option<f32>,
-    /// The picture with boxes drawn on it, or made by a model.
-    pub canvas: Option<Arc<Image>>,
-    /// What is really there; only a rendered `scene` and what was kept of one know.
-    pub truth: Option<Arc<Vec<Detection>>>,
-    /// Names of the classes of `truth`.
-    pub truth_labels: Option<Arc<[String]>>,
-    /// The clock's time when the frame left its source; set by the runner, for deadlines.
-    pub born: Duration,
+    /// What each is called in messages, and the part that gives it: the way out where it is missing.
+    pub fn nouns_and_givers(self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.entries().map(|entry| (entry.noun, entry.giver))
+    }
+
+    /// The product that a row writes under this key; empty if none does.
+    #[must_use]
+    pub fn of_key(key: &str) -> Self {
+        TABLE.iter().find(|entry| entry.key == key).map_or(Self::empty(), |entry| entry.product)
+    }
+
+    fn entries(self) -> impl Iterator<Item = &'static Entry> {
+        TABLE.iter().filter(move |entry| self.contains(entry.product))
+    }
 }
 
 impl Packet {
-    /// A packet in which nothing has been found yet.
-    #[must_use]
-    pub const fn new(frame: Arc<Frame>) -> Self {
-        Self {
-            frame,
-            input: None,
-            detections: None,
-            labels: None,
-            classes: None,
-            class_labels: None,
-            kind_labels: None,
-            mask: None,
-            mask_labels: None,
-            heatmap: None,
-            error: None,
-            canvas: None,
-            truth: None,
-            truth_labels: None,
-            born: Duration::ZERO,
-        }
-    }
-
-    /// The name of a class, or its number where the model has no names.
+    /// The name of a class of `detections`; `None` where the model has no names.
     #[must_use]
     pub fn label(&self, class: u16) -> Option<&str> {
-        self.labels.as_ref()?.get(usize::from(class)).map(String::as_str)
+        self.detections.as_ref()?.by.label(class)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_nouns_and_bits_belong_together() {
+        assert_eq!((Products::INPUT | Products::MASK).words(), "input, mask");
+        assert_eq!(Products::of_key("mask"), Products::MASK);
+        assert_eq!(Products::of_key("masks"), Products::empty());
+        assert_eq!(Products::ERROR.nouns_and_givers().next(), Some(("a reconstruction", "reconstruct")));
+        assert_eq!(TABLE.len(), Products::all().iter().count());
+    }
+
+    /// What later subsystems will carry needs an entry each and nothing else.
+    #[allow(dead_code)]
+    mod more {
+        use super::super::*;
+        use std::fmt::Write as _;
+
+        #[derive(Clone, Debug)]
+        pub struct Track {
+            id: u64,
+        }
+
+        impl Row for Found<Arc<Vec<Track>>> {
+            fn write(&self, key: &str, out: &mut String) -> std::fmt::Result {
+                write!(out, ",\"{key}\":{:?}", self.iter().map(|track| track.id).collect::<Vec<_>>())
+            }
+            fn is_empty(&self) -> bool {
+                self.items.is_empty()
+            }
+        }
+
+        products! {
+            /// Regions to look at.
+            proposals: Found<Arc<Vec<Detection>>> = PROPOSALS, "proposals", "propose", aside;
+            /// A mask for each object.
+            instances: Found<Arc<Vec<Mask>>> = INSTANCES, "instance masks", "detect", answer;
+            /// Objects over time.
+            tracks: Found<Arc<Vec<Track>>> = TRACKS, "tracks", "track", answer;
+            /// What happened.
+            events: Found<Arc<Vec<Track>>> = EVENTS, "events", "count", answer;
+        }
+
+        impl Row for Found<Arc<Vec<Mask>>> {
+            fn write(&self, key: &str, out: &mut String) -> std::fmt::Result {
+                write!(out, ",\"{key}\":{}", self.len())
+            }
+        }
+
+        #[test]
+        fn tracks_and_events_are_an_entry_each() {
+            let mut packet = Packet::new(Arc::default());
+            assert!(!packet.has_answer());
+            packet.proposals = Some(Found::default());
+            assert!(!packet.has_answer(), "proposals alone are worth no row");
+            packet.tracks = Some(Found { items: Arc::new(vec![Track { id: 7 }]), by: Arc::default() });
+            let mut row = String::new();
+            packet.write_products(Products::all() - Products::PROPOSALS, &mut row).unwrap();
+            assert_eq!((packet.has_answer(), row.as_str()), (true, ",\"tracks\":[7]"));
+            assert_eq!(TABLE.iter().map(|entry| entry.key).collect::<Vec<_>>()[3], "events");
+            assert_eq!((TABLE[2].noun, TABLE[2].giver, TABLE[2].product), ("tracks", "track", Products::TRACKS));
+        }
     }
 }

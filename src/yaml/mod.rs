@@ -41,6 +41,28 @@ impl Fault {
     }
 }
 
+/// Everything that is wrong in a file. Shown, each fault has its file, line and column, and the line it is in.
+#[derive(Clone, Debug)]
+pub struct Faults {
+    /// The faults, from the top of the file to its end.
+    pub list: Vec<Fault>,
+    message: String,
+}
+
+impl std::fmt::Display for Faults {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Faults {}
+
+impl From<Faults> for Error {
+    fn from(faults: Faults) -> Self {
+        Self::Config(faults.message)
+    }
+}
+
 /// A file that has been read and parsed.
 #[derive(Clone, Debug)]
 pub struct Document {
@@ -78,6 +100,14 @@ impl Document {
         Self::parse(&file, text, lookup)
     }
 
+    /// Parses a text that stands in no file, as [`Document::read`] does, with PATH relative to the working folder.
+    ///
+    /// # Errors
+    /// As [`Document::parse`].
+    pub fn from_text(name: &str, text: String) -> Result<Self> {
+        Self::parse(name, text, |name| substitute::from_process(name, Path::new("")))
+    }
+
     /// Parses a text; `lookup` gives what `${…}` stands for, or why it cannot.
     ///
     /// # Errors
@@ -102,10 +132,15 @@ impl Document {
     /// All faults as one error: each with file, line, column and the line it is in.
     #[must_use]
     pub fn error(&self, faults: &[Fault]) -> Error {
-        let mut sorted: Vec<&Fault> = faults.iter().collect();
-        sorted.sort_by_key(|fault| (fault.place.line, fault.place.column));
+        self.faults(faults.to_vec()).into()
+    }
+
+    /// All faults, in the order of the text.
+    #[must_use]
+    pub fn faults(&self, mut list: Vec<Fault>) -> Faults {
+        list.sort_by_key(|fault| (fault.place.line, fault.place.column));
         let mut message = String::new();
-        for fault in sorted {
+        for fault in &list {
             if !message.is_empty() {
                 message.push('\n');
             }
@@ -113,7 +148,7 @@ impl Document {
             let _ = write!(message, "{}:{line}:{column}: {}", self.file, fault.message);
             self.excerpt(fault.place, &mut message);
         }
-        Error::Config(message)
+        Faults { list, message }
     }
 
     /// The line of a place with a caret under it.

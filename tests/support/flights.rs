@@ -1,11 +1,10 @@
 //! Records runs and plays them again.
 
 use super::pipe;
-use ocelli::host::Stop;
-use ocelli::media::flight::Keep;
-use ocelli::pipeline::{Graph, Options, Origin, Pipeline, Playback, RecordSettings, Recorder, Run, Sinks};
-use ocelli::sinks::Collect;
-use ocelli::stage::{Env, Outputs, Tap};
+use ocelli::internals::media::flight::Keep;
+use ocelli::internals::pipeline::{Options, Origin, Pipeline, Playback, RecordSettings, Recorder, Run, Sinks};
+use ocelli::internals::sinks::Collect;
+use ocelli::internals::stage::{Env, Outputs};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -55,18 +54,15 @@ fn taken(rows: &Rows) -> Vec<u8> {
 /// Runs a live pipeline until `over`, recorded, with lines made slower; returns what it gave.
 pub fn record_until(text: &str, folder: &Path, of: Of, slow: &[(&str, u64)], over: impl FnOnce(&Run)) -> Vec<u8> {
     let (pipeline, env, rows) = prepare(text, of);
-    let stop = Stop::default();
-    let env = Env { stop: stop.clone(), ..env };
+    let checked = pipeline.check(&env).unwrap_or_else(|e| panic!("{e}"));
     let how = RecordSettings { folder: folder.to_path_buf(), keep: KEEP, jpeg: None };
-    let recorder = Recorder::start(&pipeline, &env, &how).unwrap();
-    let tap: Arc<dyn Tap> = recorder.clone();
-    let env = Env { tap: Some(tap), ..env };
-    let graph = Graph::check(&pipeline, &env).unwrap_or_else(|e| panic!("{e}"));
+    let recorder = Recorder::start(&checked, &how).unwrap();
+    let checked = checked.heard_by(recorder.clone());
     let delays: HashMap<String, Duration> =
         slow.iter().map(|(line, ms)| ((*line).to_owned(), Duration::from_millis(*ms))).collect();
-    let run = Run::start_with(&pipeline, &graph, &env, &Options { delays, ..Options::default() }).unwrap();
+    let run = checked.start_with(&Options { delays, ..Options::default() }).unwrap();
     over(&run);
-    stop.request();
+    run.stop().request();
     run.wait().result.unwrap();
     eprintln!("{}", recorder.finish());
     taken(&rows)
@@ -100,8 +96,8 @@ pub fn replay_of(text: &str, folder: &Path, of: Of, how: How) -> Vec<u8> {
     let playback = Playback { from, drops: how.drops, threads: how.threads, ..Playback::default() };
     let (options, notes) = playback.apply(&mut pipeline, &mut env).unwrap();
     assert!(notes.is_empty(), "{notes:?}");
-    let graph = Graph::check(&pipeline, &env).unwrap_or_else(|e| panic!("{e}"));
-    let run = Run::start_with(&pipeline, &graph, &env, &Options { shake: how.shake, ..options }).unwrap();
+    let checked = pipeline.check(&env).unwrap_or_else(|e| panic!("{e}"));
+    let run = checked.start_with(&Options { shake: how.shake, ..options }).unwrap();
     run.wait().result.unwrap();
     taken(&rows)
 }

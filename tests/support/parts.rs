@@ -1,19 +1,19 @@
 //! Single stages, fed by hand.
 
-use ocelli::media::still;
-use ocelli::stage::{Env, Stage};
-use ocelli::types::{Frame, Image, Packet};
-use ocelli::yaml::Document;
+use ocelli::internals::media::still;
+use ocelli::internals::stage::{Emitter, Env, LineEnv, Stage};
+use ocelli::internals::types::{Frame, Image, Packet};
+use ocelli::internals::yaml::Document;
 use std::path::Path;
 use std::sync::Arc;
 
 /// A stage from its name and its settings in YAML.
 pub fn stage(name: &str, settings: &str, env: &Env) -> Box<dyn Stage> {
     let document = Document::parse("stage.yaml", settings.to_owned(), |name| Err(format!("no {name}"))).unwrap();
-    let part = ocelli::stages::STAGES.iter().find(|part| part.name == name).unwrap();
+    let part = ocelli::internals::stages::STAGES.iter().find(|part| part.name == name).unwrap();
     let config = (part.read)(&document.root).unwrap_or_else(|fault| panic!("{}", document.error(&[fault])));
     config.check(env).unwrap_or_else(|e| panic!("{e}"));
-    config.build(env).unwrap_or_else(|e| panic!("{e}"))
+    config.build(&LineEnv::alone(env, name)).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// A picture from a file.
@@ -30,5 +30,9 @@ pub fn packet(image: Image) -> Packet {
 
 /// Sends a packet through stages, one after the other.
 pub fn through(stages: &mut [Box<dyn Stage>], packet: Packet) -> Packet {
-    stages.iter_mut().fold(packet, |packet, stage| stage.process(packet).unwrap().unwrap())
+    let mut out = Emitter::default();
+    stages.iter_mut().fold(packet, |packet, stage| {
+        stage.process(packet, &mut out).unwrap();
+        out.drain().next().unwrap()
+    })
 }

@@ -1,8 +1,8 @@
 //! What the targets of files and streams share.
 #![allow(dead_code)]
 
-use ocelli::media::video;
-use ocelli::types::Image;
+use ocelli::internals::media::video;
+use ocelli::internals::types::Image;
 use std::sync::{Once, OnceLock};
 
 /// Panics inside other crates that ocelli catches and turns into errors are no findings; one that gets out still ends

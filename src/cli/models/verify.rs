@@ -5,11 +5,11 @@ use crate::error::{Error, Result};
 use crate::infer::{Card, Extra, Golden, ModelStore, Plan, Session, selfcheck};
 use crate::media::still;
 use crate::models::classifier::Buffer;
-use crate::models::{self, Family, reconstruction::Reconstructor, segmentation::Segmenter};
+use crate::models::{self, Family, Seen, reconstruction::Reconstructor, segmentation::Segmenter};
 use crate::ops::iou::iou;
 use crate::ops::nms::{Nms, Scope};
 use crate::ops::resize::{Resize, plan};
-use crate::types::{BBox, Detection, Image, Mask, PixelFormat, Placement};
+use crate::types::{BBox, Detection, Image, Mask, ModelInput, PixelFormat};
 use clap::Args;
 use std::sync::Arc;
 
@@ -55,7 +55,8 @@ impl VerifyArgs {
         let input = &card.fields.input;
         let mut grey = Image::new(input.size, PixelFormat::Rgb8);
         grey.data.fill(128);
-        run.answer(&grey, &plan(input.size, input.size, input.fit).placement, 0.5)?;
+        let placement = plan(input.size, input.size, input.fit).placement;
+        run.answer(&ModelInput { image: grey, placement }, 0.5)?;
         let Some(golden) = &card.fields.golden else {
             return Ok(format!("{plans}, shapes; the card has no golden picture"));
         };
@@ -65,7 +66,8 @@ impl VerifyArgs {
         still::decode(&bytes, &mut picture).map_err(|e| e.at(path.display()))?;
         let plan = plan(picture.size, input.size, input.fit);
         Resize::default().apply(&picture, &plan, input.filter, input.pad, &mut small)?;
-        let answer = run.answer(&small, &plan.placement, golden.min_score)?;
+        let input = ModelInput { image: small, placement: plan.placement };
+        let answer = run.answer(&input, golden.min_score)?;
         answer.check(card, golden).map(|said| format!("{plans}, shapes, and {said}"))
     }
 }
@@ -86,9 +88,11 @@ enum Answer {
 }
 
 impl Run<'_> {
-    fn answer(&mut self, image: &Image, placement: &Placement, min_score: f32) -> Result<Answer> {
+    fn answer(&mut self, input: &ModelInput, min_score: f32) -> Result<Answer> {
         let (card, session) = (self.card, &mut self.session);
-        session.run(&self.source, image)?;
+        if self.family.stage() != "detect" {
+            session.run(&self.source, &input.image)?;
+        }
         Ok(match &self.family {
             Family::Classifier(spec) => {
                 let mut buffer = Buffer::default();
@@ -98,7 +102,7 @@ impl Run<'_> {
             }
             Family::Segmentation(spec) => {
                 let mut mask = Mask::default();
-                Segmenter::new(*spec, card)?.segment(&*session, placement, &mut mask)?;
+                Segmenter::new(*spec, card)?.segment(&*session, &input.placement, &mut mask)?;
                 Answer::Mask(mask)
             }
             Family::Reconstruction(spec) => {
@@ -107,7 +111,8 @@ impl Run<'_> {
             }
             _ => {
                 let mut found = Vec::new();
-                models::detector(card)?.decode(&*session, placement, min_score, &mut found)?;
+                let seen = Seen { source: &self.source, input };
+                models::detector(card)?.detect(session, seen, min_score, &mut found)?;
                 let mut nms = Nms::default();
                 let keep = nms.greedy(&found, 0.5, Scope::Class, 300);
                 Answer::Boxes(keep.iter().map(|&i| found[i as usize].clone()).collect())

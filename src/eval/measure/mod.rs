@@ -15,7 +15,7 @@ use super::segmentation::Confusion;
 use super::voc;
 use crate::error::{Error, Result};
 use crate::media::png;
-use crate::types::{BBox, Packet};
+use crate::types::{BBox, Found, Packet};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Value of class maps for pixels that nobody labelled.
@@ -68,14 +68,12 @@ impl Tally {
                 self.unlabelled += 1;
                 return Ok(());
             };
-            let names = packet.truth_labels.as_deref().unwrap_or_default();
             let object = |d: &crate::types::Detection| Truth {
                 // Truth without names is in the order of the model's.
-                label: names
-                    .get(usize::from(d.class))
-                    .filter(|name| !name.is_empty())
-                    .cloned()
-                    .unwrap_or_else(|| name(packet.labels.as_deref().unwrap_or_default(), d.class)),
+                label: known
+                    .by
+                    .label(d.class)
+                    .map_or_else(|| name(labels_of(&packet.detections), d.class), str::to_owned),
                 class: d.class,
                 corners: [d.bbox.x1, d.bbox.y1, d.bbox.x2, d.bbox.y2].map(f64::from),
                 area: None,
@@ -98,7 +96,7 @@ impl Tally {
         self.frames += 1;
         self.seen.insert(stem(&frame.name));
         if let (Some(class), Some(answers)) = (&picture.class, &packet.classes) {
-            let names = packet.class_labels.as_deref().unwrap_or_default();
+            let names = &answers.by.labels;
             let answers: Vec<String> = answers.iter().map(|answer| name(names, answer.class)).collect();
             self.top.add(class.as_str(), &answers.iter().map(String::as_str).collect::<Vec<_>>());
         }
@@ -114,7 +112,7 @@ impl Tally {
 
     fn named(&self, labelled: &Labelled, packet: &Packet) -> Truth {
         let own = self.labels.as_ref().map_or(&[][..], |labels| &labels.names);
-        let model = packet.labels.as_deref().unwrap_or_default();
+        let model = labels_of(&packet.detections);
         let label = match &labelled.class {
             ClassName::Name(name) => name.clone(),
             ClassName::Number(number) => name(if own.is_empty() { model } else { own }, *number),
@@ -210,7 +208,7 @@ impl Tally {
             let message = format!("{}: a class map of {size}, for a picture of {}", path.display(), found.size);
             return Err(Error::Data(message));
         }
-        let names = packet.mask_labels.as_deref().unwrap_or_default();
+        let names = &found.by.labels;
         // Any class may come in a later picture.
         let (confusion, _) = self.confusion.get_or_insert_with(|| (Confusion::new(256), names.to_vec()));
         confusion.add(&real, &found.classes, Some(UNLABELLED));
@@ -323,6 +321,11 @@ impl Truth {
 fn xywh(bbox: &BBox) -> [f64; 4] {
     let [x1, y1, x2, y2] = [bbox.x1, bbox.y1, bbox.x2, bbox.y2].map(f64::from);
     [x1, y1, x2 - x1, y2 - y1]
+}
+
+/// The labels of whoever found something.
+fn labels_of<T>(found: &Option<Found<T>>) -> &[String] {
+    found.as_ref().map_or(&[], |found| &found.by.labels)
 }
 
 fn name(names: &[String], class: u16) -> String {

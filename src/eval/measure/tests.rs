@@ -2,7 +2,7 @@
 
 use super::super::labels::{ClassName, Labelled, Labels, Picture, Place};
 use super::*;
-use crate::types::{Detection as Object, Frame, Image, Mask, PixelFormat, Size};
+use crate::types::{Detection as Object, Found, Frame, Image, Maker, Mask, PixelFormat, Size};
 use std::sync::Arc;
 
 const SIZE: Size = Size::new(100, 100);
@@ -13,8 +13,8 @@ fn packet(name: &str, found: &[(u16, f32, [f32; 4])]) -> Packet {
     let object = |(class, score, [x1, y1, x2, y2]): &(u16, f32, [f32; 4])| {
         Object::new(BBox::new(*x1, *y1, *x2, *y2), *class, *score)
     };
-    packet.detections = Some(Arc::new(found.iter().map(object).collect()));
-    packet.labels = Some(vec!["cat".to_owned(), "dog".to_owned()].into());
+    let by = Maker::new("pets", ["cat".to_owned(), "dog".to_owned()]);
+    packet.detections = Some(Found::new(Arc::new(found.iter().map(object).collect()), &by));
     packet
 }
 
@@ -86,8 +86,8 @@ fn masks(real: &[&[u8]], found: &[&[u8]]) -> Result<Measured> {
     for (index, classes) in found.iter().enumerate() {
         let mut packet = packet(&format!("{index}.jpg"), &[]);
         packet.detections = None;
-        packet.mask = Some(Arc::new(Mask { size, classes: classes.to_vec() }));
-        packet.mask_labels = Some(vec!["nothing".to_owned(), "road".to_owned()].into());
+        let by = Maker::new("roads", ["nothing".to_owned(), "road".to_owned()]);
+        packet.mask = Some(Found::new(Arc::new(Mask { size, classes: classes.to_vec() }), &by));
         tally.add(&packet)?;
     }
     tally.finish()

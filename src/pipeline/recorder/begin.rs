@@ -3,43 +3,44 @@
 use crate::error::Result;
 use crate::host::{cpu_class, redact_addresses};
 use crate::media::flight::{self, Begin, SourceEntry};
-use crate::pipeline::config::{Part, Pipeline};
-use crate::stage::Env;
+use crate::pipeline::checked::Checked;
+use crate::pipeline::config::Settings;
 use crate::types::Products;
 use crate::yaml::{Node, Value};
 use std::path::Path;
 
 /// Describes a run for those who will replay it.
-pub(super) fn begin(pipeline: &Pipeline, env: &Env) -> Result<Begin> {
+pub(super) fn begin(checked: &Checked) -> Result<Begin> {
+    let (env, document) = (checked.env(), checked.document());
     let mut sources = Vec::new();
     let mut models = Vec::new();
-    for line in &pipeline.lines {
-        match &line.part {
-            Part::Source(source) => sources.push(SourceEntry {
+    for line in checked.lines() {
+        match &line.settings {
+            Settings::Source(source) => sources.push(SourceEntry {
                 id: line.id.clone(),
                 word: line.word.to_owned(),
                 live: source.is_live(),
                 truth: source.gives(env).contains(Products::TRUTH),
             }),
-            Part::Stage(stage) => {
+            Settings::Stage(stage) => {
                 if let Some((name, _)) = stage.takes_input(env)? {
                     let hash = env.models.card(&name)?.fields.model.sha256;
                     models.push((name, hash));
                 }
             }
-            Part::Sink(_) => {}
+            Settings::Sink(_) => {}
         }
     }
     models.sort();
     models.dedup();
-    let file = Path::new(&pipeline.document.file).file_name().unwrap_or_default();
+    let file = Path::new(&document.file).file_name().unwrap_or_default();
     Ok(Begin {
         format: flight::FORMAT,
         ocelli: env!("CARGO_PKG_VERSION").into(),
         run: 0,
         began: humantime::format_rfc3339_seconds(env.clock.wall()).to_string(),
         file: file.to_string_lossy().into_owned(),
-        pipeline: without_secrets(&pipeline.document.root, false).to_string(),
+        pipeline: without_secrets(&document.root, false).to_string(),
         sources,
         models,
         cpu: cpu_class(),

@@ -1,7 +1,7 @@
 //! What goes to the recorder's thread, and what is left out of it.
 
 use crate::media::flight::{Entry, FormEntry, FrameEntry, TruthEntry, UnitEntry, nanos};
-use crate::types::{CodedForm, Detection, Frame, Packet};
+use crate::types::{CodedForm, Detection, Found, Frame, Packet};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 const SMALL: usize = 512;
 
 /// What a scene knew of a frame.
-pub(super) type Truth = (Arc<Vec<Detection>>, Option<Arc<[String]>>);
+pub(super) type Truth = Found<Arc<Vec<Detection>>>;
 
 pub(super) enum Item {
     /// A frame whose pixels are to be coded.
@@ -25,7 +25,7 @@ pub(super) enum Item {
 impl Item {
     pub(super) fn of(packet: &Packet) -> Self {
         let frame = &packet.frame;
-        let truth = packet.truth.as_ref().map(|truth| (Arc::clone(truth), packet.truth_labels.clone()));
+        let truth = packet.truth.clone();
         match frame.coded.form {
             CodedForm::Unknown => Self::Frame(Arc::clone(frame), truth),
             CodedForm::Jpeg => Self::Coded(describe(frame, truth.as_ref(), FormEntry::Jpeg), frame.coded.bytes.clone()),
@@ -95,8 +95,8 @@ impl Gaps {
 pub(super) fn describe(frame: &Frame, truth: Option<&Truth>, form: FormEntry) -> FrameEntry {
     let signed = |time: Duration| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
     let wall_ns = frame.wall.duration_since(SystemTime::UNIX_EPOCH).map_or_else(|e| -signed(e.duration()), signed);
-    let truth = truth.map(|(truth, labels)| TruthEntry {
-        labels: labels.as_deref().unwrap_or_default().to_vec(),
+    let truth = truth.map(|truth| TruthEntry {
+        labels: truth.by.labels.to_vec(),
         boxes: truth.iter().map(|d| (d.class, [d.bbox.x1, d.bbox.y1, d.bbox.x2, d.bbox.y2])).collect(),
     });
     let (source, name) = (frame.source.to_string(), frame.name.clone());

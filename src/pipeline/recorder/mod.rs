@@ -4,11 +4,11 @@ mod begin;
 mod item;
 mod work;
 
-use super::config::Pipeline;
+use super::checked::Checked;
 use crate::error::{Error, Result};
 use crate::host::{Clock, DropReason, State, Stop};
 use crate::media::flight::{Entry, FlightWriter, Keep, UnitEntry, nanos};
-use crate::stage::{Env, Tap, Unit};
+use crate::stage::{Tap, Unit};
 use crate::types::Packet;
 use begin::begin;
 use crossbeam_channel::{Sender, unbounded};
@@ -62,8 +62,9 @@ impl Recorder {
     ///
     /// # Errors
     /// As [`FlightWriter::create`].
-    pub fn start(pipeline: &Pipeline, env: &Env, how: &RecordSettings) -> Result<Arc<Self>> {
-        let writer = FlightWriter::create(&how.folder, begin(pipeline, env)?, how.keep)?;
+    pub fn start(checked: &Checked, how: &RecordSettings) -> Result<Arc<Self>> {
+        let env = checked.env();
+        let writer = FlightWriter::create(&how.folder, begin(checked)?, how.keep)?;
         let run = writer.run();
         let (sender, receiver) = unbounded();
         let waiting = Arc::<AtomicUsize>::default();
@@ -182,6 +183,7 @@ impl Tap for Recorder {
     fn dropped(&self, line: &str, source: &Arc<str>, seq: u64, reason: DropReason) {
         let reason = match reason {
             DropReason::Queue => "queue",
+            DropReason::Offline => "offline",
             DropReason::Deadline => "deadline",
             // Found again by the same rule when it is replayed.
             DropReason::Every | DropReason::Replayed => return,
@@ -194,27 +196,19 @@ impl Tap for Recorder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::{Secrets, SystemClock};
-    use crate::infer::ModelStore;
     use crate::media::flight::Flight;
-    use crate::stage::Outputs;
+    use crate::pipeline::{Parts, Pipeline};
+    use crate::stage::Env;
     use crate::types::{Frame, Image, PixelFormat, Size};
     use crate::yaml::Document;
 
     fn recorder(folder: &std::path::Path) -> Arc<Recorder> {
         let text = "pipeline:\n- { id: cam, scene: {} }\n- jsonl\n";
         let document = Document::parse("t.yaml", text.into(), |_| Err(String::new())).unwrap();
-        let env = Env {
-            base_dir: ".".into(),
-            models: ModelStore::new(&[], std::path::Path::new(".")),
-            clock: Arc::new(SystemClock::default()),
-            stop: Stop::default(),
-            secrets: Secrets::default(),
-            tap: None,
-            outputs: Outputs::default(),
-        };
+        let env = Env::new(std::path::Path::new("."), &[]);
         let how = RecordSettings { folder: folder.into(), keep: Keep { bytes: 1 << 30, time: None }, jpeg: None };
-        Recorder::start(&Pipeline::of(document).unwrap_or_else(|e| panic!("{e}")), &env, &how).unwrap()
+        let pipeline = Pipeline::of(document, &Parts::builtin()).unwrap_or_else(|e| panic!("{e}"));
+        Recorder::start(&pipeline.check(&env).unwrap_or_else(|e| panic!("{e}")), &how).unwrap()
     }
 
     /// What a slow disk costs is told: frames as missed, and of units the next one says that something is missing, so

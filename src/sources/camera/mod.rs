@@ -8,19 +8,17 @@ mod pixels;
 
 pub use pixels::{Converter, Pixel};
 
-use super::live;
 use super::span::Span;
 use crate::error::{Error, Result};
+use crate::host::catch;
 use crate::media::mjpeg;
-use crate::stage::{Care, Env, Feed, Link, OnLost, Shot, Source, SourceConfig, Watch};
+use crate::stage::{Care, Env, Feed, LineEnv, Link, OnLost, Shot, Source, SourceConfig, Watch, live};
 use crate::types::Size;
 use devices::Mode;
 use nokhwa::Camera as Nokhwa;
 use nokhwa::utils::{CameraFormat, CameraIndex, RequestedFormat, RequestedFormatType, Resolution};
 use serde::{Deserialize, Deserializer};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 use v4l::video::Capture;
 
@@ -171,8 +169,8 @@ impl SourceConfig for Camera {
         Care { on_lost: self.on_lost, stall_after: self.stall_after.map(|span| span.0) }
     }
 
-    fn open(&self, env: &Env, id: &Arc<str>) -> Result<Box<dyn Source>> {
-        live::open(self, env, id)
+    fn open(&self, env: &LineEnv) -> Result<Box<dyn Source>> {
+        live::open(self, env)
     }
 }
 
@@ -336,7 +334,7 @@ impl Drop for Streaming {
     fn drop(&mut self) {
         // The stream's own drop panics where the driver does not let it stop.
         let camera = self.camera.take();
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(camera)));
+        let _ = catch(|| drop(camera));
     }
 }
 

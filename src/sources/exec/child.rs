@@ -1,21 +1,17 @@
 //! A child process that writes pictures to its standard output, and dies with whoever reads them.
 
 use crate::error::{Error, Result};
-use crate::host::Secrets;
+use crate::host::{Child, Secrets, Words};
 use crate::media::mjpeg::MjpegReader;
-use crate::media::video::VideoReader;
+use crate::media::picture::VideoReader;
 use crate::media::{jpeg, y4m::Y4mReader};
 use crate::ops::color::{Colorimetry, Raw, Subsampling, raw_to_rgb};
 use crate::stage::{Feed, Link, Shot, Watch};
 use crate::types::{PixelFormat, Size};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, Signal, kill_process_group};
-use std::io::{BufRead, BufReader, Read};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::io::{BufReader, Read};
+use std::process::{ChildStdout, Command};
+use std::time::Duration;
 
 /// What the child writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,27 +43,11 @@ pub struct ChildLink {
     pub secrets: Secrets,
 }
 
-/// Lines of standard error that go into the log in [`SAY_IN`]; more are counted.
-const SAY_MOST: u32 = 20;
-const SAY_IN: Duration = Duration::from_secs(10);
-/// No line is longer.
-const LONGEST_LINE: u64 = 1000;
-/// How long a child may take to end when asked to.
-const FAREWELL: Duration = Duration::from_millis(700);
-
 impl ChildLink {
-    fn spawn(&self) -> Result<Child> {
+    fn spawn(&self) -> Result<(Child, ChildStdout)> {
         for program in &self.programs {
-            let spawned = Command::new(program)
-                .args(&self.args)
-                // A group of its own: Ctrl-C is for us, and what the child starts ends with it.
-                .process_group(0)
-                .stdin(Stdio::null())
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped())
-                .spawn();
-            match spawned {
-                Ok(child) => return Ok(child),
+            match Child::spawn(Command::new(program).args(&self.args), Words::Log(self.secrets.clone())) {
+                Ok(started) => return Ok(started),
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
                 Err(e) => return Err(Error::Config(format!("`{program}` cannot be started: {e}"))),
             }
@@ -79,16 +59,7 @@ impl ChildLink {
 
 impl Link for ChildLink {
     fn connect(&self, watch: &Watch) -> Result<Box<dyn Feed>> {
-        let mut child = self.spawn()?;
-        let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
-            return Err(Error::Internal("a child without its pipes".into()));
-        };
-        let name = self.programs.first().cloned().unwrap_or_default();
-        let last = Arc::<Mutex<String>>::default();
-        let (said, secrets) = (Arc::clone(&last), self.secrets.clone());
-        let thread = std::thread::Builder::new().name("stderr".into());
-        let spawned = thread.spawn(move || listen(BufReader::new(stderr), &name, &secrets, &said));
-        let listener = spawned.map_err(|e| Error::io("thread for standard error", e))?;
+        let (child, stdout) = self.spawn()?;
         let input = Patient { stdout, watch: watch.clone() };
         let reader = match self.output {
             Output::Mjpeg => Reader::Mjpeg(MjpegReader::new(input)),
@@ -98,43 +69,11 @@ impl Link for ChildLink {
         Ok(Box::new(ChildFeed {
             child,
             reader,
-            listener,
-            last,
-            link: self.clone(),
+            interval: self.interval,
             watch: watch.clone(),
             buffer: Vec::new(),
             scratch: Vec::new(),
         }))
-    }
-}
-
-/// Puts what the child says into the log, without secrets and not more than anyone would read.
-fn listen(mut input: impl BufRead, name: &str, secrets: &Secrets, last: &Mutex<String>) {
-    let (mut line, mut began, mut count) = (Vec::new(), Instant::now(), 0u32);
-    loop {
-        line.clear();
-        match input.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line) {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
-        }
-        if began.elapsed() > SAY_IN {
-            if count > SAY_MOST {
-                tracing::warn!("{name}: {} more lines on standard error", count - SAY_MOST);
-            }
-            (began, count) = (Instant::now(), 0);
-        }
-        let text = String::from_utf8_lossy(&line);
-        // Progress lines end in a carriage return; the last of them is enough.
-        let text = text.trim_end().rsplit('\r').next().unwrap_or_default().trim();
-        if text.is_empty() {
-            continue;
-        }
-        let text = secrets.redact(text);
-        count = count.saturating_add(1);
-        if count <= SAY_MOST {
-            tracing::info!("{name}: {text}");
-        }
-        *last.lock().unwrap_or_else(PoisonError::into_inner) = text;
     }
 }
 
@@ -176,10 +115,7 @@ enum Y4mInput {
 struct ChildFeed {
     child: Child,
     reader: Reader,
-    /// Reads standard error.
-    listener: JoinHandle<()>,
-    last: Arc<Mutex<String>>,
-    link: ChildLink,
+    interval: Option<Duration>,
     watch: Watch,
     buffer: Vec<u8>,
     scratch: Vec<u8>,
@@ -232,19 +168,11 @@ impl ChildFeed {
 
     /// Why the child ended, in its own words.
     fn ended(&mut self, why: Option<Error>) -> Error {
-        let waited = Instant::now();
-        let mut status = self.child.try_wait().ok().flatten();
-        while status.is_none() && waited.elapsed() < FAREWELL && !self.watch.is_over() {
-            std::thread::sleep(Duration::from_millis(10));
-            status = self.child.try_wait().ok().flatten();
-        }
-        // Its last words may still be on their way; something it started may keep the pipe open for good.
-        while status.is_some() && !self.listener.is_finished() && waited.elapsed() < FAREWELL {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let said = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let watch = &self.watch;
+        let status = self.child.wait_a_moment(|| watch.is_over());
+        let said = self.child.last_words();
         let said = if said.is_empty() { String::new() } else { format!(": {said}") };
-        let program = self.link.programs.first().map_or("the child", String::as_str);
+        let program = self.child.name();
         match (status, why) {
             (Some(status), _) => Error::Device(format!("`{program}` ended ({status}){said}")),
             (None, Some(error)) => Error::Device(format!("`{program}`: {error}{said}")),
@@ -266,24 +194,10 @@ impl Feed for ChildFeed {
     }
 
     fn interval(&self) -> Option<Duration> {
-        self.link.interval
+        self.interval
     }
 
     fn about(&self) -> String {
-        format!("{} as process {}", self.link.programs.first().map_or("", String::as_str), self.child.id())
-    }
-}
-
-impl Drop for ChildFeed {
-    fn drop(&mut self) {
-        let group = Pid::from_child(&self.child);
-        let _ = kill_process_group(group, Signal::TERM);
-        let asked = Instant::now();
-        while matches!(self.child.try_wait(), Ok(None)) && asked.elapsed() < FAREWELL {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        // Also what it started and left behind.
-        let _ = kill_process_group(group, Signal::KILL);
-        let _ = self.child.wait();
+        format!("{} as process {}", self.child.name(), self.child.id())
     }
 }

@@ -7,14 +7,12 @@ mod picam;
 pub use ffmpeg::Ffmpeg;
 pub use picam::Picam;
 
-use super::live;
 use super::span::Span;
 use crate::error::{Error, Result};
-use crate::stage::{Care, Env, Link, OnLost, Source, SourceConfig};
+use crate::stage::{Care, Env, LineEnv, Link, OnLost, Source, SourceConfig, live};
 use crate::types::Size;
 use child::{ChildLink, Output};
 use serde::Deserialize;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// A program that writes pictures to its standard output. It is started again when it ends, hangs or writes garbage;
@@ -115,7 +113,7 @@ impl SourceConfig for Exec {
         Care { on_lost: self.on_lost, stall_after: self.stall_after.map(|span| span.0) }
     }
 
-    fn open(&self, env: &Env, id: &Arc<str>) -> Result<Box<dyn Source>> {
-        live::open(self, env, id)
+    fn open(&self, env: &LineEnv) -> Result<Box<dyn Source>> {
+        live::open(self, env)
     }
 }

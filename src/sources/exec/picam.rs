@@ -3,11 +3,9 @@
 use super::child::{ChildLink, Output};
 use super::{Span, check_fps, interval};
 use crate::error::{Error, Result};
-use crate::sources::live;
-use crate::stage::{Care, Env, Link, OnLost, Source, SourceConfig};
+use crate::stage::{Care, Env, LineEnv, Link, OnLost, Source, SourceConfig, live};
 use crate::types::Size;
 use serde::Deserialize;
-use std::sync::Arc;
 
 /// A Raspberry Pi's CSI camera (v1, v2, v3, HQ, global shutter), by `rpicam-vid` or, on older systems, `libcamera-vid`.
 ///
@@ -95,8 +93,8 @@ impl SourceConfig for Picam {
         Care { on_lost: self.on_lost, stall_after: self.stall_after.map(|span| span.0) }
     }
 
-    fn open(&self, env: &Env, id: &Arc<str>) -> Result<Box<dyn Source>> {
-        live::open(self, env, id)
+    fn open(&self, env: &LineEnv) -> Result<Box<dyn Source>> {
+        live::open(self, env)
     }
 }
 

@@ -12,8 +12,8 @@ pub use world::Setting;
 use super::start::Start;
 use crate::error::{Error, Result};
 use crate::host::{Clock, Stop};
-use crate::stage::{Env, Source, SourceConfig};
-use crate::types::{Detection, Frame, Packet, Pool, Products, Size};
+use crate::stage::{Env, LineEnv, Source, SourceConfig};
+use crate::types::{Detection, Found, Frame, Maker, Packet, Pool, Products, Size};
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,13 +100,13 @@ impl SourceConfig for Scene {
         Ok(())
     }
 
-    fn open(&self, env: &Env, id: &Arc<str>) -> Result<Box<dyn Source>> {
+    fn open(&self, env: &LineEnv) -> Result<Box<dyn Source>> {
         self.check(env)?;
         Ok(Box::new(Rendering {
             renderer: Renderer::new(self.setting, self.seed, self.objects, self.noise, self.size),
             settings: self.clone(),
-            labels: CLASSES.map(str::to_owned).into(),
-            id: Arc::clone(id),
+            by: Maker::new("scene", CLASSES.map(str::to_owned)),
+            id: Arc::clone(env.id()),
             seq: 0,
             frames: Pool::new(),
             truths: Pool::new(),
@@ -121,7 +121,7 @@ impl SourceConfig for Scene {
 struct Rendering {
     settings: Scene,
     renderer: Renderer,
-    labels: Arc<[String]>,
+    by: Arc<Maker>,
     id: Arc<str>,
     seq: u64,
     frames: Pool<Frame>,
@@ -171,8 +171,7 @@ impl Source for Rendering {
         })?;
         self.seq += 1;
         let mut packet = Packet::new(frame);
-        packet.truth = Some(truth);
-        packet.truth_labels = Some(Arc::clone(&self.labels));
+        packet.truth = Some(Found::new(truth, &self.by));
         Ok(Some(packet))
     }
 

@@ -81,7 +81,7 @@ pub struct Bytes(pub u64);
 impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        super::super::record::parse_bytes(&text).map(Self).map_err(serde::de::Error::custom)
+        crate::host::parse_bytes(&text).map(Self).map_err(serde::de::Error::custom)
     }
 }
 

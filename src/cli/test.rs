@@ -1,16 +1,10 @@
 //! `ocelli test`: does a pipeline still give what it gave?
 
-mod file;
-mod junit;
-mod trial;
-
-use super::play::write_file;
 use super::{Global, say};
 use crate::error::{Error, Result};
+use crate::trial::{Trial, Verdict, junit, write_file};
 use clap::Args;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-use trial::Trial;
 
 /// Run test files: pipelines on recordings, and what is expected of them
 #[derive(Debug, Args)]
@@ -46,20 +40,6 @@ pub struct TestArgs {
     out: PathBuf,
 }
 
-/// How a test ended.
-pub struct Verdict {
-    /// The test's name.
-    pub name: String,
-    /// How long it took.
-    pub took: Duration,
-    /// What is worth saying of a test that passed.
-    pub summary: String,
-    /// What is not as expected.
-    pub failures: Vec<String>,
-    /// Why it could not be tried.
-    pub error: Option<Error>,
-}
-
 impl TestArgs {
     /// Runs all tests.
     ///
@@ -68,15 +48,10 @@ impl TestArgs {
     pub fn run(&self, global: &Global) -> Result<()> {
         let mut verdicts = Vec::new();
         for path in &self.files {
-            let began = Instant::now();
             let name = name(path, &self.files);
-            let trial = Trial { global, path, name: &name, out: &self.out, bless: self.bless };
-            let (summary, failures, error) = match trial.run() {
-                Ok((summary, failures)) => (summary, failures, None),
-                Err(error) => (String::new(), Vec::new(), Some(error)),
-            };
-            let verdict = Verdict { name, took: began.elapsed(), summary, failures, error };
-            tell(&verdict.text())?;
+            let (models, out) = (&global.models, &self.out);
+            let verdict = Trial { models, path, name: &name, out, bless: self.bless, tell: &tell }.run();
+            tell(&text(&verdict))?;
             verdicts.push(verdict);
         }
         if let Some(path) = &self.junit {
@@ -116,24 +91,22 @@ fn name(path: &Path, all: &[PathBuf]) -> String {
     format!("{folders}-{name}")
 }
 
-impl Verdict {
-    fn text(&self) -> String {
-        let took = self.took.as_secs_f64();
-        if let Some(error) = &self.error {
-            return format!(
-                "ERROR {} ({took:.1} s)\n      {}\n",
-                self.name,
-                error.to_string().replace('\n', "\n      ")
-            );
-        }
-        if self.failures.is_empty() {
-            return format!("ok    {} ({}, {took:.1} s)\n", self.name, self.summary);
-        }
-        let failures: String = self
-            .failures
-            .iter()
-            .map(|failure| format!("      {}\n", failure.trim_end().replace('\n', "\n      ")))
-            .collect();
-        format!("FAIL  {} ({took:.1} s)\n{failures}", self.name)
+fn text(verdict: &Verdict) -> String {
+    let took = verdict.took.as_secs_f64();
+    if let Some(error) = &verdict.error {
+        return format!(
+            "ERROR {} ({took:.1} s)\n      {}\n",
+            verdict.name,
+            error.to_string().replace('\n', "\n      ")
+        );
     }
+    if verdict.failures.is_empty() {
+        return format!("ok    {} ({}, {took:.1} s)\n", verdict.name, verdict.summary);
+    }
+    let failures: String = verdict
+        .failures
+        .iter()
+        .map(|failure| format!("      {}\n", failure.trim_end().replace('\n', "\n      ")))
+        .collect();
+    format!("FAIL  {} ({took:.1} s)\n{failures}", verdict.name)
 }

@@ -2,22 +2,24 @@
 //!
 //! Each try has a thread of its own, which opens the source afresh and reads it. The line's thread waits for pictures
 //! and watches the time. A thread that hangs in a driver is left to itself, and a new one takes over. Nothing is ever
-//! invented: while a source is down, no frame comes.
+//! invented: while a source is down, no frame comes. What a sink is connected to is kept by [`Connection`].
 
-mod backoff;
+mod connection;
 mod slot;
+mod supervisor;
 mod timeline;
 
-use crate::error::{Error, Result, panic_text};
-use crate::host::{Health, State};
-use crate::stage::{Care, Env, Link, OnLost, Shot, Source, SourceConfig, Watch};
+pub use connection::{Connection, Reach};
+
+use crate::error::{Error, Result};
+use crate::host::catch;
+use crate::stage::{Care, LineEnv, Link, Shot, Source, SourceConfig, Watch};
 use crate::types::{Frame, Packet, Pool};
-use backoff::Backoff;
 use slot::{News, Opened, Slot};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
+use supervisor::Supervisor;
 use timeline::Timeline;
 
 /// The least time without a picture that counts as a stall.
@@ -30,64 +32,44 @@ const MOST_HUNG: usize = 3;
 const LOOK: Duration = Duration::from_millis(50);
 /// How long the threads have for their farewells at the end, in real time.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// Damaged pictures are told of once in this time.
-const TELL_DAMAGE: Duration = Duration::from_secs(10);
-
 /// Opens a live part: checked, linked, kept.
 ///
 /// # Errors
 /// What its check says.
-pub fn open(config: &impl SourceConfig, env: &Env, id: &Arc<str>) -> Result<Box<dyn Source>> {
+pub fn open(config: &impl SourceConfig, env: &LineEnv) -> Result<Box<dyn Source>> {
     config.check(env)?;
     let link = config.link(env).ok_or_else(|| Error::Internal("a live source without a link".into()))?;
-    Ok(keep(link, config.care(), env, id))
+    Ok(keep(link, config.care(), env))
 }
 
 /// Makes a source of a link: opened, watched, and opened again.
 #[must_use]
-pub fn keep(link: Box<dyn Link>, care: Care, env: &Env, id: &Arc<str>) -> Box<dyn Source> {
+pub fn keep(link: Box<dyn Link>, care: Care, env: &LineEnv) -> Box<dyn Source> {
     Box::new(Kept {
         link: Arc::from(link),
         care,
+        supervisor: Supervisor::new(care, env),
         env: env.clone(),
-        id: Arc::clone(id),
-        health: Arc::default(),
         phase: Phase::Down { until: Duration::ZERO },
         hung: Vec::new(),
-        backoff: Backoff::new(),
         frames: Pool::new(),
         timeline: Timeline::default(),
         seq: 0,
         shot: Shot::default(),
-        was_live: false,
-        lost_at: None,
-        reason: String::new(),
-        same_reason: 0,
-        damage_told: None,
-        damaged: 0,
     })
 }
 
 struct Kept {
     link: Arc<dyn Link>,
     care: Care,
-    env: Env,
-    id: Arc<str>,
-    health: Arc<Health>,
+    env: LineEnv,
+    supervisor: Supervisor,
     phase: Phase,
     hung: Vec<JoinHandle<()>>,
-    backoff: Backoff,
     frames: Pool<Frame>,
     timeline: Timeline,
     seq: u64,
     shot: Shot,
-    /// Whether a picture ever came.
-    was_live: bool,
-    lost_at: Option<Duration>,
-    reason: String,
-    same_reason: u32,
-    damage_told: Option<Duration>,
-    damaged: u64,
 }
 
 enum Phase {
@@ -133,40 +115,23 @@ impl Kept {
                 format!("{MOST_HUNG} earlier tries still hang in the driver; unplug it or restart the machine");
             return self.lost(&Error::Device(reason));
         }
-        self.health.count_try();
-        if self.reason.is_empty() {
-            self.enter(State::Opening, "");
-        } else {
-            self.health.set(State::Opening, &self.reason);
-        }
+        self.supervisor.opening();
         let watch = Watch::new(Arc::clone(&self.env.clock), self.env.stop.clone());
-        let watch = watch.recorded(self.env.tap.as_ref(), &self.id);
+        let watch = watch.recorded(self.env.tap.as_ref(), self.env.id());
         let slot = Arc::<Slot>::default();
         let (link, seen, put) = (Arc::clone(&self.link), watch.clone(), Arc::clone(&slot));
         let work = move || {
             // A driver's crate that panics is a lost camera, not the end of the program.
-            let done = catch_unwind(AssertUnwindSafe(|| capture(&*link, &seen, &put)));
-            put.end(done.unwrap_or_else(|panic| Err(Error::Device(format!("panicked: {}", panic_text(&*panic))))));
+            let done = catch(|| capture(&*link, &seen, &put));
+            put.end(done.unwrap_or_else(|said| Err(Error::Device(format!("panicked: {said}")))));
         };
-        let thread = std::thread::Builder::new().name(format!("{}-in", self.id)).spawn(work);
-        let thread = thread.map_err(|e| Error::io(format!("thread for `{}`", self.id), e))?;
+        let thread = std::thread::Builder::new().name(format!("{}-in", self.env.id())).spawn(work);
+        let thread = thread.map_err(|e| Error::io(format!("thread for `{}`", self.env.id()), e))?;
         let now = self.env.clock.now();
         let opened = Opened::default();
         let fresh = Try { slot, watch, thread, began: now, first: None, last: now, interval: None, opened };
         self.phase = Phase::Up(fresh);
         Ok(())
-    }
-
-    fn enter(&self, state: State, reason: &str) {
-        self.health.set(state, reason);
-        if let Some(tap) = &self.env.tap {
-            tap.state(&self.id, state, reason);
-        }
-        let (line, state) = (&*self.id, state.word());
-        match state {
-            "stalled" | "backoff" | "failed" => tracing::warn!(line, state, "{reason}"),
-            _ => tracing::info!(line, state, "{reason}"),
-        }
     }
 
     /// The source is gone: waits before the next try, or ends the run.
@@ -181,41 +146,9 @@ impl Kept {
             Phase::Down { .. } => None,
         };
         self.timeline.lost();
-        if let Some(time) = live_for {
-            self.health.count_loss();
-            self.lost_at = Some(now);
-            self.backoff.has_been_live(time);
-        }
-        let reason = self.env.secrets.redact(&error.to_string());
-        if matches!(error, Error::Internal(_)) || (matches!(error, Error::Config(_)) && !self.was_live) {
-            self.enter(State::Failed, &reason);
-            let internal = matches!(error, Error::Internal(_));
-            return Err(if internal { Error::Internal(reason) } else { Error::Config(reason) });
-        }
-        if self.care.on_lost == OnLost::Exit {
-            self.enter(State::Failed, &reason);
-            return Err(Error::Device(reason));
-        }
-        let wait = self.backoff.wait();
+        let wait = self.supervisor.lost(error, live_for)?;
         self.phase = Phase::Down { until: now + wait };
-        let reason = format!("{reason}; trying again in {:.2} s", wait.as_secs_f64());
-        self.tell(&error.to_string(), &reason);
         Ok(())
-    }
-
-    /// Into the log once for each change of the reason, and then at the 10th, 100th … time.
-    fn tell(&mut self, plain: &str, reason: &str) {
-        if plain == self.reason {
-            self.same_reason += 1;
-            self.health.set(State::Backoff, reason);
-            if self.same_reason >= 10 && 10u32.pow(self.same_reason.ilog10()) == self.same_reason {
-                tracing::warn!(line = &*self.id, state = "backoff", tries = self.same_reason, "still: {reason}");
-            }
-            return;
-        }
-        plain.clone_into(&mut self.reason);
-        self.same_reason = 1;
-        self.enter(State::Backoff, reason);
     }
 
     /// Whether pictures stay away for too long, and the words for it.
@@ -235,7 +168,7 @@ impl Kept {
         let Phase::Up(of) = &self.phase else { return Ok(()) };
         let Some(reason) = self.stalled(of) else { return Ok(()) };
         if of.first.is_some() {
-            self.enter(State::Stalled, &reason);
+            self.supervisor.stalled(&reason);
         }
         self.lost(&Error::Device(reason))
     }
@@ -252,47 +185,29 @@ impl Kept {
         if first {
             of.first = Some(at);
             let about = std::mem::take(&mut of.opened.about);
-            let down = self.lost_at.take().map(|lost| at.saturating_sub(lost));
-            self.health.add_down(down.unwrap_or_default());
-            let back = down.map_or(String::new(), |down| format!("back after {:.1} s ", down.as_secs_f64()));
-            (self.was_live, self.same_reason) = (true, 0);
-            self.reason.clear();
-            self.enter(State::Live, format!("{back}{about}").trim_end());
+            self.supervisor.live(at, &about);
         }
         let (pts, jumped) = self.timeline.pts(at, self.shot.media);
         if let Some(by) = jumped {
             tracing::warn!(
-                line = &*self.id,
+                line = &**self.env.id(),
                 "the source's time jumped by {:.3} s; going on by our own",
                 by as f64 / 1e9
             );
         }
         self.seq += missed;
-        let (clock, shot) = (&self.env.clock, &mut self.shot);
+        let (env, shot) = (&self.env, &mut self.shot);
         let frame = self.frames.fill(|frame| {
-            frame.source = Arc::clone(&self.id);
+            frame.source = Arc::clone(env.id());
             frame.seq = self.seq;
             frame.pts = pts;
-            frame.wall = clock.wall() - clock.now().saturating_sub(at);
+            frame.wall = env.clock.wall() - env.clock.now().saturating_sub(at);
             std::mem::swap(&mut frame.image, &mut shot.image);
             std::mem::swap(&mut frame.coded, &mut shot.coded);
             Ok::<(), Error>(())
         })?;
         self.seq += 1;
         Ok(Packet::new(frame))
-    }
-
-    /// Damaged pictures cost themselves; told of now and then.
-    fn damage(&mut self, count: u64, error: Error) -> Option<Error> {
-        let now = self.env.clock.now();
-        self.damaged += count;
-        self.health.count_damaged(count);
-        if self.damage_told.is_some_and(|told| now.saturating_sub(told) < TELL_DAMAGE) {
-            return None;
-        }
-        self.damage_told = Some(now);
-        let more = std::mem::take(&mut self.damaged) - 1;
-        Some(if more > 0 { error.at(format_args!("{} damaged pictures, the last", more + 1)) } else { error })
     }
 }
 
@@ -319,13 +234,10 @@ impl Source for Kept {
                 }
                 News::Picture { at, missed } => return self.picture(at, missed).map(Some),
                 News::Damaged(count, error) => {
-                    let told = self.damage(count, error);
+                    self.env.health().count_damaged(count);
                     // First, or a stream of nothing but damage would be told of for ever and never be opened afresh.
                     self.look_for_stall()?;
-                    if let Some(error) = told {
-                        return Err(error);
-                    }
-                    continue;
+                    return Err(error);
                 }
                 News::Ended(Ok(())) => return Ok(None),
                 News::Ended(Err(error)) => self.lost(&error)?,
@@ -334,10 +246,6 @@ impl Source for Kept {
             self.look_for_stall()?;
         }
         Ok(None)
-    }
-
-    fn health(&self) -> Option<Arc<Health>> {
-        Some(Arc::clone(&self.health))
     }
 }
 

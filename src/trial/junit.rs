@@ -1,6 +1,6 @@
 //! JUnit's XML, which CI systems read.
 
-use super::Verdict;
+use super::judge::Verdict;
 use crate::error::{Error, Result};
 use quick_xml::Writer;
 use quick_xml::events::{BytesText, Event};

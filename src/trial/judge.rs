@@ -1,9 +1,8 @@
 //! One test: plays the pipeline, and compares what comes with what is expected.
 
 use super::file::{Bounds, TestFile, beside};
-use crate::cli::Global;
-use crate::cli::eval::measure;
-use crate::cli::play::{Plan, Play, write_file};
+use super::measure::measure;
+use super::output::write_file;
 use crate::error::{Error, Result};
 use crate::eval::classification::TopK;
 use crate::eval::diff::{Diff, Least, page, side_by_side};
@@ -14,18 +13,19 @@ use crate::eval::pictures::{Frames, fetch};
 use crate::eval::rows::{self, Name, Row};
 use crate::eval::segmentation::Confusion;
 use crate::media::png;
-use crate::pipeline::{Options, Origin, Outcome, Part, Playback, Sinks};
+use crate::pipeline::{Options, Origin, Outcome, Plan, Play, Playback, Settings, Sinks};
 use crate::stage::Outputs;
 use crate::types::Products;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// A test about to be run.
 pub struct Trial<'a> {
-    /// What the command line says for all.
-    pub global: &'a Global,
+    /// Folders of models.
+    pub models: &'a [PathBuf],
     /// The test file.
     pub path: &'a Path,
     /// Its name.
@@ -34,6 +34,22 @@ pub struct Trial<'a> {
     pub out: &'a Path,
     /// Whether what comes is what is expected from now on.
     pub bless: bool,
+    /// Takes what is worth saying while it runs.
+    pub tell: &'a dyn Fn(&str) -> Result<()>,
+}
+
+/// How a test ended.
+pub struct Verdict {
+    /// The test's name.
+    pub name: String,
+    /// How long it took.
+    pub took: Duration,
+    /// What is worth saying of a test that passed.
+    pub summary: String,
+    /// What is not as expected.
+    pub failures: Vec<String>,
+    /// Why it could not be tried.
+    pub error: Option<Error>,
 }
 
 /// What a run gave.
@@ -44,8 +60,19 @@ struct Seen {
 }
 
 impl Trial<'_> {
+    /// Runs the test and judges it.
+    #[must_use]
+    pub fn run(&self) -> Verdict {
+        let began = Instant::now();
+        let (summary, failures, error) = match self.try_it() {
+            Ok((summary, failures)) => (summary, failures, None),
+            Err(error) => (String::new(), Vec::new(), Some(error)),
+        };
+        Verdict { name: self.name.to_owned(), took: began.elapsed(), summary, failures, error }
+    }
+
     /// A sentence about what was seen, and what is not as expected.
-    pub fn run(&self) -> Result<(String, Vec<String>)> {
+    fn try_it(&self) -> Result<(String, Vec<String>)> {
         let test = TestFile::read(self.path)?;
         let mut failures = Vec::new();
         reset_peak();
@@ -96,14 +123,15 @@ impl Trial<'_> {
         let pipeline = beside(self.path, &test.pipeline);
         let plan = Plan {
             file: &pipeline,
+            models: self.models,
             settings: test.settings(),
             playback: Playback { threads, ..test.playback(self.path) },
             sinks: Sinks::Rows(None),
             outputs: Outputs::Rows(buffer.clone()),
         };
-        let mut play = Play::prepare(self.global, plan)?;
-        if let Some(unknown) = test.slow.keys().find(|id| !play.pipeline.lines.iter().any(|line| line.id == **id)) {
-            let known = play.pipeline.lines.iter().map(|line| line.id.as_str());
+        let mut play = Play::prepare(plan)?;
+        if let Some(unknown) = test.slow.keys().find(|id| !play.checked.lines().iter().any(|line| line.id == **id)) {
+            let known = play.checked.lines().iter().map(|line| line.id.as_str());
             let message = format!("`slow`: no line is called `{unknown}`; there is {}", crate::yaml::one_of(known));
             return Err(Error::Config(message).at(self.path.display()));
         }
@@ -117,7 +145,15 @@ impl Trial<'_> {
     fn measure(&self, test: &TestFile) -> Result<Measured> {
         let labels = test.labels.as_ref().map(|path| Labels::read(&beside(self.path, path))).transpose()?;
         let (file, tally) = (beside(self.path, &test.pipeline), Tally::new(labels, &[], 0));
-        measure(self.global, &file, test.playback(self.path), test.settings(), tally).map(|(measured, _)| measured)
+        let plan = Plan {
+            file: &file,
+            models: self.models,
+            settings: test.settings(),
+            playback: test.playback(self.path),
+            sinks: Sinks::All,
+            outputs: Outputs::default(),
+        };
+        measure(plan, tally).map(|(measured, _)| measured)
     }
 
     fn judge_golden(&self, test: &TestFile, seen: &Seen, rows: &[Row], failures: &mut Vec<String>) -> Result<()> {
@@ -148,7 +184,7 @@ impl Trial<'_> {
             }
             let diff = Diff::of(&before, rows, Least { score: 0.0, iou: 0.9999 });
             let first = difference.map_or(String::new(), |d| format!("{}\n", words(&d, &seen.play, rows)));
-            super::tell(&format!("{}: blessed, {} rows\n{first}{}", path.display(), rows.len(), diff.text(10)))?;
+            (self.tell)(&format!("{}: blessed, {} rows\n{first}{}", path.display(), rows.len(), diff.text(10)))?;
             return write_file(&path, &seen.bytes);
         }
         let Some(difference) = difference else {
@@ -174,9 +210,9 @@ impl Trial<'_> {
         let mut wanted: BTreeSet<Name> = worst.iter().map(|(row, ..)| row.name.clone()).collect();
         wanted.insert(difference.frame.clone());
         let mut frames = Frames::new();
-        for line in &seen.play.pipeline.lines {
-            if let Part::Source(source) = &line.part {
-                fetch(&**source, &line.id, &seen.play.env, &wanted, &mut frames)?;
+        for line in seen.play.checked.lines() {
+            if let Settings::Source(source) = &line.settings {
+                fetch(&**source, &line.id, seen.play.checked.env(), &wanted, &mut frames)?;
             }
         }
         let names = ["expected".to_owned(), "found".to_owned()];
@@ -219,19 +255,13 @@ impl TestFile {
 
 /// The line that gave a field of a row, or changed it last.
 fn giver(field: &str, play: &Play) -> Option<String> {
-    let product = match field.split(['[', '.']).next()?.trim_start_matches("number of ") {
-        "detections" => Products::DETECTIONS,
-        "classes" => Products::CLASSES,
-        "mask" => Products::MASK,
-        "heatmap" => Products::HEATMAP,
-        "error" => Products::ERROR,
-        _ => return None,
+    let key = field.split(['[', '.']).next()?.trim_start_matches("number of ");
+    let product = Some(Products::of_key(key)).filter(|product| !product.is_empty())?;
+    let gives = |at: &usize| match &play.checked.lines()[*at].settings {
+        Settings::Stage(stage) => stage.gives().contains(product),
+        Settings::Source(_) | Settings::Sink(_) => false,
     };
-    let gives = |at: &usize| match &play.pipeline.lines[*at].part {
-        Part::Stage(stage) => stage.gives().contains(product),
-        Part::Source(_) | Part::Sink(_) => false,
-    };
-    (0..play.pipeline.lines.len()).rev().find(gives).map(|at| play.pipeline.lines[at].id.clone())
+    (0..play.checked.lines().len()).rev().find(gives).map(|at| play.checked.lines()[at].id.clone())
 }
 
 /// The first difference: frame, stage, field, both values.
@@ -259,10 +289,10 @@ fn judge_end(test: &TestFile, seen: &Seen, failures: &mut Vec<String>) {
         (Err(error), None) => failures.push(format!("the run ended with {error}")),
     }
     // Live, a failure costs its packet; in a test nobody would see it.
-    let failed: u64 = seen.outcome.metrics.lines.iter().map(|line| line.failed.load(Relaxed)).sum();
+    let failed: u64 = seen.outcome.board.lines.iter().map(|line| line.failed.load(Relaxed)).sum();
     let bounds = test.expect.failed.unwrap_or(Bounds { least: 0, most: 0 });
     if !bounds.has(failed) {
-        let lines = seen.outcome.metrics.lines.iter().filter(|line| line.failed.load(Relaxed) > 0);
+        let lines = seen.outcome.board.lines.iter().filter(|line| line.failed.load(Relaxed) > 0);
         let lines: Vec<String> = lines.map(|line| format!("`{}`", line.id)).collect();
         failures.push(format!("{failed} packets failed ({}); expected {bounds}", lines.join(", ")));
     }
@@ -271,10 +301,10 @@ fn judge_end(test: &TestFile, seen: &Seen, failures: &mut Vec<String>) {
 /// The classes that the models of a pipeline know; empty if some model says none.
 fn known_classes(play: &Play) -> BTreeSet<String> {
     let mut known = BTreeSet::new();
-    for line in &play.pipeline.lines {
-        let Part::Stage(stage) = &line.part else { continue };
-        let Ok(Some((model, _))) = stage.takes_input(&play.env) else { continue };
-        if let Ok(card) = play.env.models.card(&model) {
+    for line in play.checked.lines() {
+        let Settings::Stage(stage) = &line.settings else { continue };
+        let Ok(Some((model, _))) = stage.takes_input(play.checked.env()) else { continue };
+        if let Ok(card) = play.checked.env().models.card(&model) {
             known.extend(card.labels.iter().cloned());
         }
     }
@@ -312,7 +342,7 @@ fn judge_limits(test: &TestFile, seen: &Seen, peak: Option<u64>, failures: &mut 
         ));
     }
     for (id, most) in &test.expect.allocations {
-        let Some(line) = seen.outcome.metrics.line(id) else {
+        let Some(line) = seen.outcome.board.line(id) else {
             failures.push(format!("`allocations`: no line is called `{id}`"));
             continue;
         };

@@ -1,15 +1,13 @@
 //! `ocelli bench`: how fast is a pipeline on this machine, and what holds it up?
 
-mod machine;
-mod report;
-
-use super::play::{Plan, Play, PlayArgs, write_file};
+use super::play::PlayArgs;
 use super::{Global, progress, say};
 use crate::error::Result;
-use crate::pipeline::{Options, Pace, Sinks};
+use crate::pipeline::{Plan, Sinks};
 use crate::stage::Outputs;
+use crate::trial::bench::{Bench, Rounds};
+use crate::trial::write_file;
 use clap::Args;
-use report::{Bench, Rounds};
 use std::path::PathBuf;
 
 /// Measure a pipeline on this machine: each line's time, allocations and waits, and which line holds it up
@@ -59,7 +57,15 @@ impl BenchArgs {
         let mut rounds = Rounds::default();
         let mut play = None;
         for _ in 0..self.rounds {
-            let done = self.round(global, &folder, &mut rounds);
+            let plan = Plan {
+                file: &self.file,
+                models: &global.models,
+                settings: Vec::new(),
+                playback: self.play.playback(),
+                sinks: Sinks::All,
+                outputs: Outputs::Folder(folder.clone()),
+            };
+            let done = rounds.play(plan, self.rate);
             // Also after a fault nothing is left behind.
             let _ = std::fs::remove_dir_all(&folder);
             play = Some(done?);
@@ -67,33 +73,11 @@ impl BenchArgs {
         }
         bar.finish_and_clear();
         let Some(play) = play else { return Ok(()) };
-        let bench = rounds.bench(&self.file, &play, &self.play, self.rate)?;
+        let bench = rounds.bench(&self.file, &play, &self.play.playback(), self.rate)?;
         if let Some(path) = &self.json {
             write_file(path, bench.json()?.as_bytes())?;
         }
         say(&bench.text())?;
         before.map_or(Ok(()), |before| say(&bench.compared(&before)))
-    }
-
-    fn round(&self, global: &Global, folder: &std::path::Path, rounds: &mut Rounds) -> Result<Play> {
-        let plan = Plan {
-            file: &self.file,
-            settings: Vec::new(),
-            playback: self.play.playback(),
-            sinks: Sinks::All,
-            outputs: Outputs::Folder(folder.to_path_buf()),
-        };
-        let mut play = Play::prepare(global, plan)?;
-        play.options = Options { pace: self.rate.map(Pace::Rate), ..play.options };
-        let run = play.start()?;
-        // From here on: what loading models took is not asked for.
-        let cpu = machine::process_cpu();
-        let outcome = run.wait();
-        let spent = machine::process_cpu().saturating_sub(cpu);
-        if let Err(error) = outcome.result {
-            return Err(error.at(self.file.display()));
-        }
-        rounds.add(&play, &outcome.metrics, outcome.elapsed, spent);
-        Ok(play)
     }
 }

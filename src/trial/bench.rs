@@ -1,11 +1,10 @@
 //! What was measured: as a table, as JSON for others, and beside an earlier measurement.
 
-use super::machine::Machine;
-use crate::cli::play::{Play, PlayArgs};
+use super::machine::{Machine, process_cpu};
 use crate::error::{Error, Result};
 use crate::eval::report::table;
-use crate::host::{LineMetrics, Metrics};
-use crate::pipeline::Part;
+use crate::host::{Board, LineCounters, Role};
+use crate::pipeline::{Options, Pace, Plan, Play, Playback, Settings};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
@@ -91,12 +90,12 @@ pub struct LineBench {
 }
 
 impl LineBench {
-    fn new(line: &LineMetrics, word: &str, elapsed: Duration) -> Self {
+    fn new(line: &LineCounters, elapsed: Duration) -> Self {
         let packets = line.worked();
         let share = |time: Duration| time.as_secs_f64() / elapsed.as_secs_f64().max(1e-9);
         Self {
-            id: line.id.clone(),
-            word: word.to_owned(),
+            id: line.id.to_string(),
+            word: line.word.to_owned(),
             packets,
             p50: line.quantile_ms(0.5),
             p90: line.quantile_ms(0.9),
@@ -111,17 +110,34 @@ impl LineBench {
 }
 
 impl Rounds {
-    /// Adds a round.
-    pub fn add(&mut self, play: &Play, metrics: &Metrics, elapsed: Duration, cpu: Duration) {
-        let words = play.pipeline.lines.iter().map(|line| line.word);
-        let lines: Vec<LineBench> =
-            metrics.lines.iter().zip(words).map(|(line, word)| LineBench::new(line, word, elapsed)).collect();
-        let is_source = |at: &usize| matches!(play.pipeline.lines[*at].part, Part::Source(_));
-        let frames: u64 = (0..lines.len()).filter(is_source).map(|at| lines[at].packets).sum();
+    /// Plays a pipeline once, with frames at a rate if one is given, and adds what was measured.
+    ///
+    /// # Errors
+    /// What does not fit, or what ended the run.
+    pub fn play(&mut self, plan: Plan<'_>, rate: Option<f64>) -> Result<Play> {
+        let file = plan.file;
+        let mut play = Play::prepare(plan)?;
+        play.options = Options { pace: rate.map(Pace::Rate), ..play.options };
+        let run = play.start()?;
+        // From here on: what loading models took is not asked for.
+        let cpu = process_cpu();
+        let outcome = run.wait();
+        let spent = process_cpu().saturating_sub(cpu);
+        if let Err(error) = outcome.result {
+            return Err(error.at(file.display()));
+        }
+        self.add(&outcome.board, outcome.elapsed, spent);
+        Ok(play)
+    }
+
+    fn add(&mut self, board: &Board, elapsed: Duration, cpu: Duration) {
+        let lines: Vec<LineBench> = board.lines.iter().map(|line| LineBench::new(line, elapsed)).collect();
+        let sources = board.lines.iter().filter(|line| line.role == Role::Source);
+        let frames: u64 = sources.map(|line| line.worked()).sum();
         let seconds = elapsed.as_secs_f64().max(1e-9);
         let own: f64 = lines.iter().map(|line| line.cpu).sum();
         let other_cpu = (cpu.as_secs_f64() / seconds - own).max(0.0);
-        let late = metrics.lines.iter().map(|line| line.late_micros.load(Relaxed)).max().unwrap_or(0) as f64 / 1e6;
+        let late = board.lines.iter().map(|line| line.late_micros.load(Relaxed)).max().unwrap_or(0) as f64 / 1e6;
         self.0.push(Round { fps: frames as f64 / seconds, late, seconds, frames, other_cpu, lines });
     }
 
@@ -129,7 +145,7 @@ impl Rounds {
     ///
     /// # Errors
     /// [`Error::Model`] if a card is gone meanwhile.
-    pub fn bench(mut self, file: &Path, play: &Play, args: &PlayArgs, rate: Option<f64>) -> Result<Bench> {
+    pub fn bench(mut self, file: &Path, play: &Play, playback: &Playback, rate: Option<f64>) -> Result<Bench> {
         let rounds = self.0.iter().map(|round| round.fps).collect();
         self.0.sort_by(|a, b| a.fps.total_cmp(&b.fps));
         // Of two in the middle the slower one.
@@ -138,14 +154,14 @@ impl Rounds {
         let slowest = round.lines.iter().max_by(|a, b| a.busy.total_cmp(&b.busy));
         let bottleneck = slowest.map_or(String::new(), |line| line.id.clone());
         let mut models = Vec::new();
-        for line in &play.pipeline.lines {
-            if let Part::Stage(stage) = &line.part
-                && let Some((name, _)) = stage.takes_input(&play.env)?
+        for line in play.checked.lines() {
+            if let Settings::Stage(stage) = &line.settings
+                && let Some((name, _)) = stage.takes_input(play.checked.env())?
             {
-                models.push((name.clone(), play.env.models.card(&name)?.fields.model.sha256));
+                models.push((name.clone(), play.checked.env().models.card(&name)?.fields.model.sha256));
             }
         }
-        let hash = Sha256::digest(play.pipeline.document.text.as_bytes());
+        let hash = Sha256::digest(play.checked.document().text.as_bytes());
         Ok(Bench {
             ocelli: env!("CARGO_PKG_VERSION").into(),
             machine: Machine::here(),
@@ -154,8 +170,8 @@ impl Rounds {
             models,
             rate,
             late: round.late,
-            from: args.from.iter().map(|origin| origin.path.display().to_string()).collect(),
-            threads: args.threads,
+            from: playback.from.iter().map(|origin| origin.path.display().to_string()).collect(),
+            threads: playback.threads.map(|threads| threads as u64),
             frames: round.frames,
             seconds: round.seconds,
             fps: round.fps,

@@ -1,0 +1,131 @@
+//! Child processes that write to their standard output and die with whoever reads them.
+
+use super::{Limiter, Secrets, catch};
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
+use std::process::{ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Lines of standard error that go into the log in [`SAY_IN`]; more are counted.
+const SAY_MOST: usize = 20;
+const SAY_IN: Duration = Duration::from_secs(10);
+/// No line is longer.
+const LONGEST_LINE: u64 = 1000;
+/// How long a child may take to end when asked to, and its last words to arrive.
+const FAREWELL: Duration = Duration::from_millis(700);
+
+/// A child in a process group of its own. Ctrl-C is for us; what the child starts ends with it. When this is dropped, the
+/// whole group is asked to end, and killed if it does not.
+pub struct Child {
+    inner: std::process::Child,
+    name: String,
+    listener: JoinHandle<()>,
+    said: Arc<Mutex<String>>,
+}
+
+/// What becomes of the lines on a child's standard error.
+#[derive(Clone, Debug)]
+pub enum Words {
+    /// They go into the log without secrets, no more of them than anyone would read.
+    Log(Secrets),
+    /// Only the last one is kept, for [`Child::last_words`].
+    Keep,
+}
+
+impl Child {
+    /// Starts a command; returns it with its standard output.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn spawn(command: &mut Command, words: Words) -> std::io::Result<(Self, ChildStdout)> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let mut inner =
+            command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let pipes = inner.stdout.take().zip(inner.stderr.take());
+        let (stdout, stderr) = pipes.ok_or(std::io::ErrorKind::BrokenPipe)?;
+        let said = Arc::<Mutex<String>>::default();
+        let (last, shown) = (Arc::clone(&said), name.clone());
+        // Its messages are read beside, or a talkative child would block.
+        let listen = move || _ = catch(|| listen(BufReader::new(stderr), &shown, &words, &last));
+        let listener = std::thread::Builder::new().name("stderr".into()).spawn(listen)?;
+        Ok((Self { inner, name, listener, said }, stdout))
+    }
+
+    /// The program's name, for messages.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its process number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.inner.id()
+    }
+
+    /// Waits a moment for it to end, unless `over` says that nobody cares any more; `None` if it goes on.
+    pub fn wait_a_moment(&mut self, over: impl Fn() -> bool) -> Option<ExitStatus> {
+        let waited = Instant::now();
+        let mut status = self.inner.try_wait().ok().flatten();
+        while status.is_none() && waited.elapsed() < FAREWELL && !over() {
+            std::thread::sleep(Duration::from_millis(10));
+            status = self.inner.try_wait().ok().flatten();
+        }
+        // Its last words may still be on their way; something it started may keep the pipe open for good.
+        while status.is_some() && !self.listener.is_finished() && waited.elapsed() < FAREWELL {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        status
+    }
+
+    /// The last line it wrote to standard error; empty if it said nothing.
+    #[must_use]
+    pub fn last_words(&self) -> String {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        let group = Pid::from_child(&self.inner);
+        let _ = kill_process_group(group, Signal::TERM);
+        let asked = Instant::now();
+        while matches!(self.inner.try_wait(), Ok(None)) && asked.elapsed() < FAREWELL {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        // Also what it started and left behind.
+        let _ = kill_process_group(group, Signal::KILL);
+        let _ = self.inner.wait();
+    }
+}
+
+fn listen(mut input: impl BufRead, name: &str, words: &Words, last: &Mutex<String>) {
+    let (mut line, mut limiter, began) = (Vec::new(), Limiter::new(SAY_MOST, SAY_IN), Instant::now());
+    loop {
+        line.clear();
+        match input.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        let text = String::from_utf8_lossy(&line);
+        // Progress lines end in a carriage return; the last of them is enough.
+        let text = text.trim_end().rsplit('\r').next().unwrap_or_default().trim();
+        if text.is_empty() {
+            continue;
+        }
+        let text = match words {
+            Words::Log(secrets) => {
+                let text = secrets.redact(text);
+                if let Some(text) = limiter.failed(&text, began.elapsed()) {
+                    tracing::info!("{name}: {text}");
+                }
+                text
+            }
+            Words::Keep => text.to_owned(),
+        };
+        *last.lock().unwrap_or_else(PoisonError::into_inner) = text;
+    }
+}

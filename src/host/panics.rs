@@ -1,0 +1,56 @@
+//! Panics of other people's code, caught.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
+
+thread_local! {
+    /// How many calls of [`catch`] this thread is inside of.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Runs `work` and turns a panic into what it said.
+///
+/// The program's panic hook stays as it is and still reports the panic, unless it was made quiet with
+/// [`quiet_caught_panics`].
+///
+/// # Errors
+/// The text of the panic.
+pub fn catch<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    DEPTH.set(DEPTH.get() + 1);
+    let done = catch_unwind(AssertUnwindSafe(work));
+    DEPTH.set(DEPTH.get() - 1);
+    done.map_err(|panic| panic_text(&*panic))
+}
+
+/// Keeps panics inside [`catch`] from being printed. For programs whose hook is theirs to change, such as `ocelli` itself;
+/// the library never calls it.
+pub fn quiet_caught_panics() {
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if DEPTH.get() == 0 {
+                before(info);
+            }
+        }));
+    });
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_panic_said_is_returned() {
+        assert_eq!(catch(|| 3), Ok(3));
+        assert_eq!(catch(|| -> u8 { panic!("at {}", 7) }), Err("at 7".into()));
+        assert_eq!(catch(|| catch(|| -> u8 { panic!("inside") })), Ok(Err("inside".into())));
+        assert_eq!(DEPTH.get(), 0);
+    }
+}

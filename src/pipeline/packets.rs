@@ -1,0 +1,31 @@
+//! The packets of a pipeline for the program that runs it.
+
+use super::config::{Line, Pipeline, Settings, default_id};
+use crate::sinks::Deliver;
+use crate::types::Packet;
+use crossbeam_channel::{Receiver, bounded};
+
+/// The packets that the last line of a pipeline gives, in order; ends when the run does. Dropping it ends the run.
+#[derive(Debug)]
+pub struct Packets(Receiver<Packet>);
+
+impl Iterator for Packets {
+    type Item = Packet;
+
+    fn next(&mut self) -> Option<Packet> {
+        self.0.recv().ok()
+    }
+}
+
+impl Pipeline {
+    /// Adds a sink that hands over the packets of the last line that gives some; up to `capacity` of them wait. While they
+    /// are not taken a recorded pipeline waits, and a live one keeps the newest.
+    pub fn packets(&mut self, capacity: usize) -> Packets {
+        let (sender, receiver) = bounded(capacity.max(1));
+        let ids: Vec<String> = self.lines.iter().map(|line| line.id.clone()).collect();
+        let place = self.lines.last().map(|line| line.place).unwrap_or_default();
+        let sink = Settings::Sink(Box::new(Deliver::new(sender)));
+        self.lines.push(Line::new(&default_id("packets", &ids), "packets", sink, place));
+        Packets(receiver)
+    }
+}

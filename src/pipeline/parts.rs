@@ -1,0 +1,106 @@
+//! The words that a pipeline may use.
+
+use super::config::Settings;
+use crate::sinks::SINKS;
+use crate::sources::{LEFT_OUT, SOURCES};
+use crate::stage::{Part, SinkConfig, SourceConfig, StageConfig};
+use crate::stages::STAGES;
+use crate::yaml::{Fault, Node, Place, nearest, one_of};
+
+/// The sources, stages and sinks that a pipeline may name: those of this build, and those of one's own program.
+#[derive(Clone)]
+pub struct Parts {
+    sources: Vec<Part<dyn SourceConfig>>,
+    stages: Vec<Part<dyn StageConfig>>,
+    sinks: Vec<Part<dyn SinkConfig>>,
+}
+
+/// A part of any kind, for [`Parts::with`].
+pub enum AnyPart {
+    /// Makes packets.
+    Source(Part<dyn SourceConfig>),
+    /// Works on packets.
+    Stage(Part<dyn StageConfig>),
+    /// Takes packets out.
+    Sink(Part<dyn SinkConfig>),
+}
+
+impl From<Part<dyn SourceConfig>> for AnyPart {
+    fn from(part: Part<dyn SourceConfig>) -> Self {
+        Self::Source(part)
+    }
+}
+
+impl From<Part<dyn StageConfig>> for AnyPart {
+    fn from(part: Part<dyn StageConfig>) -> Self {
+        Self::Stage(part)
+    }
+}
+
+impl From<Part<dyn SinkConfig>> for AnyPart {
+    fn from(part: Part<dyn SinkConfig>) -> Self {
+        Self::Sink(part)
+    }
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self::builtin()
+    }
+}
+
+impl Parts {
+    /// All parts of this build.
+    #[must_use]
+    pub fn builtin() -> Self {
+        Self { sources: SOURCES.to_vec(), stages: STAGES.to_vec(), sinks: SINKS.to_vec() }
+    }
+
+    /// These and one more. A part whose word is known already takes its place.
+    #[must_use]
+    pub fn with(mut self, part: impl Into<AnyPart>) -> Self {
+        let part = part.into();
+        let name = match &part {
+            AnyPart::Source(part) => part.name,
+            AnyPart::Stage(part) => part.name,
+            AnyPart::Sink(part) => part.name,
+        };
+        self.sources.retain(|known| known.name != name);
+        self.stages.retain(|known| known.name != name);
+        self.sinks.retain(|known| known.name != name);
+        match part {
+            AnyPart::Source(part) => self.sources.push(part),
+            AnyPart::Stage(part) => self.stages.push(part),
+            AnyPart::Sink(part) => self.sinks.push(part),
+        }
+        self
+    }
+
+    /// All words that may begin a line.
+    pub fn words(&self) -> impl Iterator<Item = &'static str> + Clone + '_ {
+        let sources = self.sources.iter().map(|part| part.name);
+        sources.chain(self.stages.iter().map(|part| part.name)).chain(self.sinks.iter().map(|part| part.name))
+    }
+
+    /// Reads the settings of a line. `place` is that of the word.
+    pub(super) fn read(&self, word: &str, place: Place, value: &Node) -> Result<(&'static str, Settings), Fault> {
+        // A fault of the whole map (a missing field) is shown at the part's word.
+        let shown = |fault: Fault| if fault.place == value.place { Fault { place, ..fault } } else { fault };
+        if let Some(part) = self.sources.iter().find(|part| part.name == word) {
+            return Ok((part.name, Settings::Source((part.read)(value).map_err(shown)?)));
+        }
+        if let Some(part) = self.stages.iter().find(|part| part.name == word) {
+            return Ok((part.name, Settings::Stage((part.read)(value).map_err(shown)?)));
+        }
+        if let Some(part) = self.sinks.iter().find(|part| part.name == word) {
+            return Ok((part.name, Settings::Sink((part.read)(value).map_err(shown)?)));
+        }
+        if let Some((_, feature)) = LEFT_OUT.iter().find(|(left_out, _)| *left_out == word) {
+            let message = format!("this build has no `{word}`; build with `--features {feature}`");
+            return Err(Fault::new(place, message));
+        }
+        let hint = nearest(word, self.words())
+            .map_or_else(|| format!("there are {}", one_of(self.words())), |near| format!("did you mean `{near}`?"));
+        Err(Fault::new(place, format!("unknown source, stage or sink `{word}`; {hint}")))
+    }
+}

@@ -1,0 +1,272 @@
+//! A line's thread.
+
+use super::gate::Gate;
+use super::options::{Delay, Pace};
+use super::queue::{Inbox, Outbox};
+use super::slot::{Job, Slot};
+use crate::error::{Error, Result};
+use crate::host::{Limiter, ManualClock, Stop, catch, thread_allocations};
+use crate::stage::{Emitter, LineEnv, Sink, Source, Stage};
+use crate::types::Packet;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The first fault of a run; later ones are consequences.
+#[derive(Default)]
+pub struct FirstFault(Mutex<Option<Error>>);
+
+impl FirstFault {
+    /// Notes a fault, and asks everything to stop.
+    pub fn report(&self, error: Error, stop: &Stop) {
+        let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A reader that went away must not hide a real fault that follows.
+        if first.as_ref().is_none_or(|known| matches!(known, Error::ReaderGone)) {
+            *first = Some(error);
+        }
+        stop.request();
+    }
+
+    /// Takes the fault out.
+    pub fn take(&self) -> Option<Error> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// What each thread has.
+pub struct Worker {
+    pub(super) env: LineEnv,
+    pub(super) live: bool,
+    /// Whether what fails costs a frame, not the run.
+    pub(super) forgives: bool,
+    pub(super) fault: Arc<FirstFault>,
+    pub(super) slot: Arc<Slot>,
+    pub(super) delay: Delay,
+    pub(super) pace: Option<Pace>,
+    pub(super) frames: Option<u64>,
+    /// The `pts` that the pace begins with: that of the first frame of all sources.
+    pub(super) first_pts: Arc<OnceLock<Duration>>,
+    pub(super) virtual_clock: Option<Arc<ManualClock>>,
+    pub(super) limiter: Limiter,
+    /// Whether the last packet failed.
+    pub(super) failing: bool,
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+impl Worker {
+    /// Works until the stream ends, and reports what ends it otherwise.
+    pub fn run(mut self, job: Job, inbox: Inbox, outbox: Outbox, gate: Gate) {
+        let done = catch(|| match job {
+            Job::Source(source) => {
+                drop(inbox);
+                self.source_loop(source, outbox)
+            }
+            Job::Stage(stage) => self.stage_loop(stage, inbox, outbox, gate),
+            Job::Sink(sink) => self.sink_loop(sink, inbox, gate),
+        });
+        let id = self.env.id();
+        match done {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self.fault.report(error.at(id), &self.env.stop),
+            Err(said) => self.fault.report(Error::Internal(format!("{id}: panicked: {said}")), &self.env.stop),
+        }
+        let spent = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        let micros = spent.tv_sec.unsigned_abs() * 1_000_000 + spent.tv_nsec.unsigned_abs() / 1000;
+        self.env.counters().cpu_micros.store(micros, Relaxed);
+    }
+
+    /// Does a piece of work, and notes what it cost.
+    fn measured<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        self.delay.wait();
+        let (start, before) = (Instant::now(), thread_allocations());
+        let done = work();
+        self.env.counters().time(start.elapsed());
+        self.env.counters().allocations.fetch_add(thread_allocations() - before, Relaxed);
+        done
+    }
+
+    fn source_loop(&mut self, mut source: Box<dyn Source>, mut outbox: Outbox) -> Result<()> {
+        let began = Instant::now();
+        let mut count = 0u64;
+        while !self.env.stop.is_requested() && self.frames.is_none_or(|most| count < most) {
+            self.delay.wait();
+            let (start, before) = (Instant::now(), thread_allocations());
+            let packet = match source.next() {
+                Ok(Some(packet)) => packet,
+                Ok(None) => break,
+                Err(error @ Error::Data(_)) if self.forgives => {
+                    self.failed(&error, None);
+                    continue;
+                }
+                // What breaks while everything ends (a child that got the same signal) is no fault.
+                Err(_) if self.env.stop.is_requested() => break,
+                Err(error) => return Err(error),
+            };
+            let counters = self.env.counters();
+            counters.time(start.elapsed());
+            counters.allocations.fetch_add(thread_allocations() - before, Relaxed);
+            counters.received.fetch_add(1, Relaxed);
+            counters.passed.fetch_add(1, Relaxed);
+            self.worked();
+            self.keep_pace(&packet, began, count);
+            count += 1;
+            if let Some(tap) = &self.env.tap {
+                tap.frame(&packet, self.live);
+            }
+            let packet = Packet { born: self.env.clock.now(), ..packet };
+            if !outbox.send(packet) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves the clock of a replay, and waits until a frame is due.
+    fn keep_pace(&self, packet: &Packet, began: Instant, count: u64) {
+        let pts = packet.frame.pts;
+        if let Some(clock) = &self.virtual_clock {
+            clock.advance_to(pts);
+        }
+        let due = match self.pace {
+            None => return,
+            Some(Pace::Real) => pts.saturating_sub(*self.first_pts.get_or_init(|| pts)),
+            Some(Pace::Rate(rate)) => Duration::from_secs_f64(count as f64 / rate),
+        };
+        while began.elapsed() < due && !self.env.stop.is_requested() {
+            std::thread::sleep(due.saturating_sub(began.elapsed()).min(Duration::from_millis(100)));
+        }
+        self.env.counters().late_micros.store(micros(began.elapsed().saturating_sub(due)), Relaxed);
+    }
+
+    fn stage_loop(
+        &mut self,
+        mut stage: Box<dyn Stage>,
+        mut inbox: Inbox,
+        mut outbox: Outbox,
+        mut gate: Gate,
+    ) -> Result<()> {
+        let mut out = Emitter::default();
+        while let Some(packet) = inbox.next() {
+            if let Some(Job::Stage(next)) = self.slot.take() {
+                if !self.last_words(&mut *stage, &mut out, &mut outbox)? {
+                    return Ok(());
+                }
+                stage = next;
+                self.env.counters().swaps.fetch_add(1, Relaxed);
+            }
+            self.env.counters().received.fetch_add(1, Relaxed);
+            if let Err(reason) = gate.admit(&packet, &*self.env.clock) {
+                self.env.count_drop(&packet, reason);
+                continue;
+            }
+            let seq = packet.frame.seq;
+            let done = self.measured(|| stage.process(packet, &mut out));
+            if !self.pass_on(done, seq, &mut out, &mut outbox)? {
+                return Ok(());
+            }
+        }
+        self.last_words(&mut *stage, &mut out, &mut outbox).map(|_| ())
+    }
+
+    /// Lets a stage emit what is still open. `false` if nobody reads any more.
+    fn last_words(&mut self, stage: &mut dyn Stage, out: &mut Emitter, outbox: &mut Outbox) -> Result<bool> {
+        let done = stage.finish(out);
+        self.pass_on(done, 0, out, outbox)
+    }
+
+    /// Sends what was emitted, if the work succeeded. `false` if nobody reads any more.
+    fn pass_on(&mut self, done: Result<()>, seq: u64, out: &mut Emitter, outbox: &mut Outbox) -> Result<bool> {
+        if self.settle(done, seq)?.is_none() {
+            out.clear();
+        }
+        for packet in out.drain() {
+            self.env.counters().passed.fetch_add(1, Relaxed);
+            if !outbox.send(packet) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Writes until the stream ends, then finishes: also after a fault, so that files are closed in order.
+    fn sink_loop(&mut self, mut sink: Box<dyn Sink>, inbox: Inbox, gate: Gate) -> Result<()> {
+        let written = self.write_all(&mut sink, inbox, gate);
+        let finished = sink.finish();
+        written.and(finished)
+    }
+
+    fn write_all(&mut self, sink: &mut Box<dyn Sink>, mut inbox: Inbox, mut gate: Gate) -> Result<()> {
+        let mut seq = 0;
+        loop {
+            if inbox.is_empty() {
+                let done = sink.flush();
+                self.note(done, seq)?;
+            }
+            let Some(packet) = inbox.next() else { return Ok(()) };
+            if let Some(Job::Sink(next)) = self.slot.take() {
+                let finished = std::mem::replace(sink, next).finish();
+                self.env.counters().swaps.fetch_add(1, Relaxed);
+                self.note(finished, seq)?;
+            }
+            seq = packet.frame.seq;
+            self.env.counters().received.fetch_add(1, Relaxed);
+            if !sink.wants(&packet) {
+                self.env.counters().passed.fetch_add(1, Relaxed);
+                continue;
+            }
+            if let Err(reason) = gate.admit(&packet, &*self.env.clock) {
+                self.env.count_drop(&packet, reason);
+                continue;
+            }
+            let done = self.measured(|| sink.write(&packet));
+            if self.settle(done, seq)?.is_some() {
+                self.env.counters().passed.fetch_add(1, Relaxed);
+            }
+        }
+    }
+
+    /// As [`Worker::settle`], for what is not about one packet: that it succeeds does not mean that packets do.
+    fn note(&mut self, done: Result<()>, seq: u64) -> Result<()> {
+        if done.is_err() { self.settle(done, seq).map(|_| ()) } else { Ok(()) }
+    }
+
+    /// Live: a failed packet is logged, counted and left out. Recorded: it ends the run.
+    fn settle<T>(&mut self, done: Result<T>, seq: u64) -> Result<Option<T>> {
+        match done {
+            Ok(value) => {
+                self.worked();
+                Ok(Some(value))
+            }
+            Err(Error::ReaderGone) => Err(Error::ReaderGone),
+            Err(error) if self.forgives => {
+                self.failed(&error, Some(seq));
+                Ok(None)
+            }
+            Err(error) => Err(error.at(format_args!("frame {seq}"))),
+        }
+    }
+
+    fn failed(&mut self, error: &Error, seq: Option<u64>) {
+        self.failing = true;
+        self.env.counters().failed.fetch_add(1, Relaxed);
+        let (now, reason) = (self.env.clock.now(), self.env.secrets.redact(&error.to_string()));
+        self.env.health().fail(&reason, now);
+        if let Some(told) = self.limiter.failed(&reason, now) {
+            tracing::warn!(line = &**self.env.id(), seq, "{told}");
+        }
+    }
+
+    fn worked(&mut self) {
+        if !std::mem::take(&mut self.failing) {
+            return;
+        }
+        let now = self.env.clock.now();
+        self.env.health().work(now);
+        if let Some(told) = self.limiter.works(now) {
+            tracing::info!(line = &**self.env.id(), "{told}");
+        }
+    }
+}

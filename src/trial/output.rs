@@ -1,0 +1,16 @@
+//! Files of results.
+
+use crate::error::{Error, Result};
+use std::path::Path;
+
+/// Writes a file of results; its folder is made if it is missing.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let io = |e| Error::io(path, e);
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(io)?;
+    }
+    std::fs::write(path, bytes).map_err(io)
+}

@@ -1,0 +1,155 @@
+//! How products stand in a row of JSON; docs/jsonl.md describes every key.
+
+use super::{Class, Detection, Found, Heatmap, Image, Mask, ModelInput};
+use std::fmt::{Result, Write as _};
+use std::sync::Arc;
+
+/// How a product stands in a row.
+pub trait Row {
+    /// Writes `,"key":value`, or nothing where a row does not show it.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    fn write(&self, key: &str, out: &mut String) -> Result;
+
+    /// Whether it says that nothing was found.
+    fn is_empty(&self) -> bool {
+        false
+    }
+}
+
+impl Row for Arc<ModelInput> {
+    fn write(&self, _: &str, _: &mut String) -> Result {
+        Ok(())
+    }
+}
+
+impl Row for Arc<Image> {
+    fn write(&self, _: &str, _: &mut String) -> Result {
+        Ok(())
+    }
+}
+
+impl Row for Found<Arc<Vec<Detection>>> {
+    fn write(&self, key: &str, out: &mut String) -> Result {
+        list(out, key, self.iter(), |out, detection| object(out, &self.by.labels, detection))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+}
+
+impl Row for Found<Arc<Vec<Class>>> {
+    fn write(&self, key: &str, out: &mut String) -> Result {
+        list(out, key, self.iter(), |out, answer| {
+            out.write_char('{')?;
+            class(out, answer.class, &self.by.labels)?;
+            write!(out, ",\"score\":{:.4}}}", answer.score)
+        })
+    }
+
+    fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+}
+
+impl Row for Found<Arc<Mask>> {
+    fn write(&self, key: &str, out: &mut String) -> Result {
+        list(out, key, self.shares(), |out, (number, share)| {
+            out.write_char('{')?;
+            class(out, number.into(), &self.by.labels)?;
+            write!(out, ",\"share\":{share:.4}}}")
+        })
+    }
+}
+
+impl Row for Found<Arc<Heatmap>> {
+    fn write(&self, key: &str, out: &mut String) -> Result {
+        let map = &*self.items;
+        write!(out, ",\"{key}\":{{")?;
+        if let Some(number) = map.class {
+            class(out, number, &self.by.labels)?;
+            out.write_char(',')?;
+        }
+        let (column, row) = map.peak();
+        let cell = |at: u32, cells: u32, side: u32| (at as f32 + 0.5) * side as f32 / cells.max(1) as f32;
+        let [x, y] = map
+            .placement
+            .point([cell(column, map.size.width, map.input.width), cell(row, map.size.height, map.input.height)]);
+        write!(
+            out,
+            "\"grid\":[{},{}],\"peak\":[{x:.2},{y:.2}],\"range\":[{:.4},{:.4}]}}",
+            map.size.width, map.size.height, map.range.0, map.range.1
+        )
+    }
+}
+
+impl Row for Found<f32> {
+    fn write(&self, key: &str, out: &mut String) -> Result {
+        if self.items.is_finite() { write!(out, ",\"{key}\":{:.6}", self.items) } else { Ok(()) }
+    }
+}
+
+/// `,"key":[…]`.
+fn list<T>(
+    out: &mut String,
+    key: &str,
+    items: impl Iterator<Item = T>,
+    mut write: impl FnMut(&mut String, T) -> Result,
+) -> Result {
+    write!(out, ",\"{key}\":[")?;
+    for (index, item) in items.enumerate() {
+        if index > 0 {
+            out.write_char(',')?;
+        }
+        write(out, item)?;
+    }
+    out.write_char(']')
+}
+
+fn class(out: &mut String, number: u16, labels: &[String]) -> Result {
+    write!(out, "\"class\":{number}")?;
+    if let Some(label) = labels.get(usize::from(number)) {
+        out.write_str(",\"label\":")?;
+        text(out, label)?;
+    }
+    Ok(())
+}
+
+fn object(out: &mut String, labels: &[String], detection: &Detection) -> Result {
+    out.write_char('{')?;
+    class(out, detection.class, labels)?;
+    let b = detection.bbox;
+    write!(out, ",\"score\":{:.4},\"box\":[{:.2},{:.2},{:.2},{:.2}]", detection.score, b.x1, b.y1, b.x2, b.y2)?;
+    if let Some(points) = &detection.points {
+        list(out, "points", points.iter(), |out, [x, y]| write!(out, "[{x:.2},{y:.2}]"))?;
+    }
+    if !detection.kinds.is_empty() {
+        list(out, "kinds", detection.kinds.iter(), |out, kind| {
+            out.write_str("{\"by\":")?;
+            text(out, &kind.by.model)?;
+            out.write_char(',')?;
+            class(out, kind.best.class, &kind.by.labels)?;
+            write!(out, ",\"score\":{:.4}}}", kind.best.score)
+        })?;
+    }
+    out.write_char('}')
+}
+
+/// A JSON string (RFC 8259, §7).
+///
+/// # Errors
+/// Those of `out`.
+pub fn text(out: &mut String, value: &str) -> Result {
+    out.write_char('"')?;
+    for c in value.chars() {
+        match c {
+            '"' => out.write_str("\\\"")?,
+            '\\' => out.write_str("\\\\")?,
+            c if (c as u32) < 0x20 => write!(out, "\\u{:04x}", c as u32)?,
+            c => out.write_char(c)?,
+        }
+    }
+    out.write_char('"')
+}
