@@ -168,8 +168,7 @@ fn build_in(lines: Vec<Line>, env: &Env) -> Checked {
 fn recorded_packets_all_arrive_in_order_at_every_reader() {
     let ((a, seen_a), (b, seen_b)) = (collect(), collect());
     let pass = call(|_| Ok(()));
-    let checked =
-        build(vec![source(&Numbers::new(500, false)), stage("pass", &pass), sink("a", &a), sink("b", &b)]);
+    let checked = build(vec![source(&Numbers::new(500, false)), stage("pass", &pass), sink("a", &a), sink("b", &b)]);
     checked.run().unwrap().result.unwrap();
     let all: Vec<u64> = (0..500).collect();
     assert_eq!((&*seen_a.lock().unwrap(), &*seen_b.lock().unwrap()), (&all, &all));
@@ -254,8 +253,7 @@ fn a_slow_sink_holds_up_a_recorded_source_within_its_queue() {
 fn a_fault_of_a_recorded_stage_ends_the_run_with_its_place_and_code() {
     let faulty = call(|packet| if packet.frame.seq == 7 { Err(Error::Model("wrong shape".into())) } else { Ok(()) });
     let (end, seen) = collect();
-    let checked =
-        build(vec![source(&Numbers::new(1_000_000, false)), stage("detect", &faulty), sink("end", &end)]);
+    let checked = build(vec![source(&Numbers::new(1_000_000, false)), stage("detect", &faulty), sink("end", &end)]);
     let error = checked.run().unwrap().result.unwrap_err();
     assert_eq!(error.to_string(), "detect: frame 7: wrong shape");
     assert_eq!(error.exit_code(), 3);
@@ -324,8 +322,7 @@ fn a_panic_ends_the_run_with_the_name_of_the_stage() {
             Ok(())
         });
         let (end, _) = collect();
-        let checked =
-            build(vec![source(&Numbers::new(1_000_000, live)), stage("blur", &broken), sink("end", &end)]);
+        let checked = build(vec![source(&Numbers::new(1_000_000, live)), stage("blur", &broken), sink("end", &end)]);
         let error = checked.run().unwrap().result.unwrap_err();
         assert!(error.to_string().starts_with("blur: panicked: boom"), "{error}");
         assert_eq!(error.exit_code(), 70);

@@ -11,7 +11,6 @@ use rustix::process::Signal;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use support::pipe;
@@ -39,7 +38,9 @@ fn play_with(line: &str, secrets: &[&str]) -> Playing {
     let pipeline = pipe::parse(&format!("pipeline:\n- {line}\n- jsonl\n"));
     let secrets = ocelli::internals::host::Secrets::new(secrets.iter().map(|s| (*s).to_owned()).collect());
     let env = Env { secrets, ..pipe::env(&[]) };
-    let ocelli::internals::pipeline::Settings::Source(config) = &pipeline.lines[0].settings else { panic!("no source") };
+    let ocelli::internals::pipeline::Settings::Source(config) = &pipeline.lines[0].settings else {
+        panic!("no source")
+    };
     let env = LineEnv::alone(&env, "cam");
     let mut source = config.open(&env).unwrap();
     let (send, frames) = channel();
@@ -139,7 +140,10 @@ fn rtsp_gives_every_picture_in_order_with_and_without_b_frames() {
         }
         let by_ffmpeg = play(&format!("ffmpeg: {{ url: 'rtsp://127.0.0.1:{port}/cam' }}"));
         let other: Vec<Seen> = (0..60).map(|_| by_ffmpeg.next(15)).collect();
-        assert!(other.windows(2).all(|pair| pair[1].pts > pair[0].pts) && by_ffmpeg.env.health().losses() == 0, "{other:?}");
+        assert!(
+            other.windows(2).all(|pair| pair[1].pts > pair[0].pts) && by_ffmpeg.env.health().losses() == 0,
+            "{other:?}"
+        );
         eprintln!("{name}: {whole} pictures, {} of them taken, all 33.3 ms apart", all.len());
     }
 }

@@ -1,7 +1,8 @@
 //! `ocelli bench`: how fast is a pipeline on this machine, and what holds it up?
 
+use super::global::{Global, say};
 use super::play::PlayArgs;
-use super::{Global, progress, say};
+use super::progress;
 use crate::error::Result;
 use crate::pipeline::{Plan, Sinks};
 use crate::stage::Outputs;

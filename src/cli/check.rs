@@ -1,6 +1,6 @@
 //! `ocelli check`: looks for faults without running anything.
 
-use super::{Global, say};
+use super::global::{Global, say};
 use crate::error::{Error, Result};
 use crate::pipeline::Pipeline;
 use crate::stage::Env;

@@ -1,6 +1,6 @@
 //! `ocelli devices`: which cameras there are and what they offer.
 
-use super::say;
+use super::global::say;
 use crate::error::Result;
 use clap::Args;
 

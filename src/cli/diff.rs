@@ -1,6 +1,6 @@
 //! `ocelli diff`: what changed between two runs?
 
-use super::{Global, say};
+use super::global::{Global, say};
 use crate::error::{Error, Result};
 use crate::eval::diff::{Change, Diff, Least, page};
 use crate::eval::pictures::{Frames, fetch};

@@ -1,6 +1,6 @@
 //! `ocelli doctor`: whether this machine is fit, and what to do where it is not.
 
-use super::say;
+use super::global::say;
 use crate::error::{Error, Result};
 use crate::host::redact_addresses;
 use clap::Args;

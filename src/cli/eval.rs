@@ -1,7 +1,7 @@
 //! `ocelli eval`: how good are the answers of a pipeline?
 
+use super::global::{Global, say};
 use super::play::{PlayArgs, single};
-use super::{Global, say};
 use crate::error::Result;
 use crate::eval::labels::Labels;
 use crate::eval::measure::Tally;

@@ -6,6 +6,7 @@ mod devices;
 mod diff;
 mod doctor;
 mod eval;
+mod global;
 mod models;
 mod play;
 mod progress;
@@ -19,11 +20,10 @@ mod test;
 
 use crate::error::Error;
 use crate::host::quiet_caught_panics;
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use clap::{Parser, Subcommand};
+use global::Global;
+use std::io::Write;
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
 
 /// From a camera, a stream or a recording to answers: what is where, out to a file or a picture
 #[derive(Debug, Parser)]
@@ -52,24 +52,6 @@ struct Cli {
     verb: Verb,
 }
 
-#[derive(Debug, Args)]
-struct Global {
-    /// Form of the log on standard error; OCELLI_LOG sets what is logged (warn, info, debug, trace)
-    #[arg(long, value_enum, global = true, default_value = "auto")]
-    log: LogForm,
-    /// A folder of models; may be given several times
-    #[arg(long, global = true, value_name = "FOLDER")]
-    models: Vec<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum LogForm {
-    /// Lines for people
-    Auto,
-    /// One JSON object a line
-    Json,
-}
-
 #[derive(Debug, Subcommand)]
 enum Verb {
     Run(run::RunArgs),
@@ -86,24 +68,6 @@ enum Verb {
     Models(models::ModelsArgs),
     Devices(devices::DevicesArgs),
     Doctor(doctor::DoctorArgs),
-}
-
-impl Global {
-    fn start_log(&self) {
-        let filter = EnvFilter::try_from_env("OCELLI_LOG").unwrap_or_else(|_| EnvFilter::new("warn,ocelli=info"));
-        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-        // A second subscriber (in tests) is no fault.
-        let _ = match self.log {
-            LogForm::Json => log.json().try_init(),
-            LogForm::Auto => log.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init(),
-        };
-    }
-}
-
-/// Writes to standard output; a reader that went away is [`Error::ReaderGone`].
-fn say(text: &str) -> Result<(), Error> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| Error::io("standard output", e))
 }
 
 /// Reads the command line, does what it says, and gives the exit code.

@@ -1,6 +1,6 @@
 //! `ocelli record`: runs a pipeline and keeps what it sees.
 
-use super::Global;
+use super::global::Global;
 use super::run::drive;
 use crate::error::Result;
 use crate::media::flight::Keep;

@@ -1,6 +1,6 @@
 //! `ocelli replay`: runs a pipeline on what was recorded.
 
-use super::Global;
+use super::global::Global;
 use super::play::PlayArgs;
 use super::run::drive;
 use crate::error::{Error, Result};
@@ -140,7 +140,7 @@ impl ReplayArgs {
             return Err(Error::Differs(format!("{}: the same values in other bytes", path.display())));
         }
         let how = if expected == found { "byte for byte" } else { "within the tolerances" };
-        super::say(&format!("{}: {} rows, equal {how}\n", path.display(), after.len()))
+        super::global::say(&format!("{}: {} rows, equal {how}\n", path.display(), after.len()))
     }
 
     fn list(&self, env: &Env) -> Result<()> {
@@ -151,7 +151,7 @@ impl ReplayArgs {
             }
             let last = Flight::open(&path, self.play.run)?;
             for run in if self.play.run.is_some() { vec![last.begin.run] } else { last.runs } {
-                super::say(&describe(&Flight::open(&path, Some(run))?)?)?;
+                super::global::say(&describe(&Flight::open(&path, Some(run))?)?)?;
             }
         }
         Ok(())

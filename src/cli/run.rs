@@ -1,6 +1,7 @@
 //! `ocelli run`: runs a pipeline.
 
-use super::{Global, progress};
+use super::global::Global;
+use super::progress;
 use crate::error::{Error, Result};
 use crate::eval::measure::Tally;
 use crate::eval::report::shown;

@@ -114,7 +114,12 @@ impl SceneArgs {
         });
         let path = self.out.join("annotations.json");
         std::fs::write(&path, document.to_string()).map_err(|e| Error::io(&path, e))?;
-        super::say(&format!("{} pictures, {} boxes in {}\n", self.frames, annotations.len(), self.out.display()))
+        super::global::say(&format!(
+            "{} pictures, {} boxes in {}\n",
+            self.frames,
+            annotations.len(),
+            self.out.display()
+        ))
     }
 
     fn write_picture(&self, image: &Image, path: &Path) -> Result<()> {

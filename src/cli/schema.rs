@@ -1,6 +1,6 @@
 //! `ocelli schema`: what a pipeline may say, for editors and for people.
 
-use super::say;
+use super::global::say;
 use crate::error::{Error, Result};
 use crate::pipeline;
 use clap::Args;

@@ -1,7 +1,8 @@
 //! `ocelli sweep`: the same recording with one setting after the other.
 
+use super::global::{Global, say};
 use super::play::PlayArgs;
-use super::{Global, progress, say};
+use super::progress;
 use crate::error::Result;
 use crate::eval::labels::Labels;
 use crate::pipeline::Setting;

@@ -1,6 +1,6 @@
 //! `ocelli test`: does a pipeline still give what it gave?
 
-use super::{Global, say};
+use super::global::{Global, say};
 use crate::error::{Error, Result};
 use crate::trial::{Trial, Verdict, junit, write_file};
 use clap::Args;

@@ -16,11 +16,17 @@ pub struct Backoff {
     dice: u64,
 }
 
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { next: LEAST, dice: std::hash::RandomState::new().build_hasher().finish() | 1 }
+    }
+}
+
 impl Backoff {
     /// A fresh one; its dice are thrown by the process's random hash keys.
     #[must_use]
     pub fn new() -> Self {
-        Self { next: LEAST, dice: std::hash::RandomState::new().build_hasher().finish() | 1 }
+        Self::default()
     }
 
     /// The wait before the next try.

@@ -1,6 +1,6 @@
 //! Classifiers: a score a class for the whole picture.
 
-use super::softmax;
+use super::numbers::softmax;
 use crate::error::{Error, Result};
 use crate::infer::Outputs;
 use crate::types::Class;
@@ -57,7 +57,7 @@ impl Classifier {
         match self.scores {
             Scores::Probabilities => {}
             Scores::Logits => softmax(&mut buffer.scores),
-            Scores::Sigmoid => buffer.scores.iter_mut().for_each(|v| *v = super::sigmoid(*v)),
+            Scores::Sigmoid => buffer.scores.iter_mut().for_each(|v| *v = super::numbers::sigmoid(*v)),
         }
         Ok(())
     }

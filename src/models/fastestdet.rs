@@ -1,6 +1,8 @@
 //! FastestDet (dog-qiuqiu, 2022): one map, one column of numbers a cell.
 
-use super::{Detector, check_shape, sigmoid};
+use super::checks::check_shape;
+use super::detector::Detector;
+use super::numbers::sigmoid;
 use crate::error::Result;
 use crate::infer::{Card, Outputs};
 use crate::ops::iou::from_cxcywh;

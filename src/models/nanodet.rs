@@ -1,6 +1,8 @@
 //! NanoDet (RangiLyu, 2020): FCOS-like heads with Generalized Focal Loss. Li et al. 2020, §3.2.
 
-use super::{Detector, best_of, check_shape, check_strides, expectation};
+use super::checks::{check_shape, check_strides};
+use super::detector::Detector;
+use super::numbers::{best_of, expectation};
 use crate::error::Result;
 use crate::infer::{Card, Outputs};
 use crate::types::{BBox, Detection, Placement, Size};

@@ -1,6 +1,6 @@
 //! Segmentation: a class a pixel. DeepLab, FCN, U-Net, SegNet, PSPNet, LR-ASPP differ in their graphs only.
 
-use super::logit;
+use super::numbers::logit;
 use crate::error::{Error, Result};
 use crate::infer::{Card, Outputs};
 use crate::ops::normalize::Layout;

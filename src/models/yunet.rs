@@ -1,6 +1,7 @@
 //! YuNet: faces with five points. Wu et al. 2023, YuNet: A Tiny Millisecond-level Face Detector, §3.
 
-use super::{Detector, check_shape, check_strides};
+use super::checks::{check_shape, check_strides};
+use super::detector::Detector;
 use crate::error::Result;
 use crate::infer::{Card, Outputs};
 use crate::ops::iou::from_cxcywh;

@@ -2,9 +2,6 @@
 
 use super::config::{Line, Pipeline};
 use super::graph::Graph;
-use super::options::Options;
-use super::run::{Outcome, Run};
-use crate::error::Result;
 use crate::stage::{Env, Tap};
 use crate::yaml::{Document, Faults};
 use std::sync::Arc;
@@ -83,29 +80,5 @@ impl Checked {
     pub fn heard_by(mut self, tap: Arc<dyn Tap>) -> Self {
         self.env.tap = Some(tap);
         self
-    }
-
-    /// Starts it: models are loaded, sources and then sinks are opened, and every line gets its thread.
-    ///
-    /// # Errors
-    /// What kept it from starting.
-    pub fn start(&self) -> Result<Run> {
-        self.start_with(&Options::default())
-    }
-
-    /// As [`Checked::start`], with options.
-    ///
-    /// # Errors
-    /// What kept it from starting.
-    pub fn start_with(&self, options: &Options) -> Result<Run> {
-        Run::start(self, options)
-    }
-
-    /// Runs it to its end.
-    ///
-    /// # Errors
-    /// What kept it from starting; what ended it is in the outcome.
-    pub fn run(&self) -> Result<Outcome> {
-        Ok(self.start()?.wait())
     }
 }

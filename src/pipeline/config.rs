@@ -1,23 +1,13 @@
 //! Reads the lines of a pipeline, each on its own, so that all faults are found at once.
 
 use super::parts::Parts;
+use super::settings::Settings;
 use crate::error::Result;
 use crate::sources::{Faults, Faulty};
-use crate::stage::{SinkConfig, SourceConfig, StageConfig};
 use crate::yaml::{self, Document, Fault, Node, Place, Value};
 use serde::Deserialize;
 use std::path::Path;
 use std::time::Duration;
-
-/// What a line does: the settings of its part.
-pub enum Settings {
-    /// Makes packets.
-    Source(Box<dyn SourceConfig>),
-    /// Works on packets.
-    Stage(Box<dyn StageConfig>),
-    /// Takes packets out.
-    Sink(Box<dyn SinkConfig>),
-}
 
 /// What happens when a queue is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]

@@ -1,6 +1,7 @@
 //! Who reads from whom, and whether each line gets what it needs.
 
-use super::config::{Line, Pipeline, Settings, WhenFull};
+use super::config::{Line, Pipeline, WhenFull};
+use super::settings::Settings;
 use crate::error::Error;
 use crate::infer::InputForm;
 use crate::stage::{Env, Outputs};

@@ -16,11 +16,12 @@ mod recorder;
 mod run;
 mod schema;
 mod setting;
+mod settings;
 mod slot;
 mod worker;
 
 pub use checked::Checked;
-pub use config::{Every, Line, Pipeline, QueueSetting, Settings, WhenFull};
+pub use config::{Every, Line, Pipeline, QueueSetting, WhenFull};
 pub use detector::Detector;
 pub use graph::{Graph, Node};
 pub use options::{Options, Pace};
@@ -32,3 +33,4 @@ pub use recorder::{RecordSettings, Recorder};
 pub use run::{Outcome, Run};
 pub use schema::{card_reference, reference, schema};
 pub use setting::{Setting, shown};
+pub use settings::Settings;

@@ -1,6 +1,7 @@
 //! The packets of a pipeline for the program that runs it.
 
-use super::config::{Line, Pipeline, Settings, default_id};
+use super::config::{Line, Pipeline, default_id};
+use super::settings::Settings;
 use crate::sinks::Deliver;
 use crate::types::Packet;
 use crossbeam_channel::{Receiver, bounded};

@@ -1,6 +1,6 @@
 //! The words that a pipeline may use.
 
-use super::config::Settings;
+use super::settings::Settings;
 use crate::sinks::SINKS;
 use crate::sources::{LEFT_OUT, SOURCES};
 use crate::stage::{Part, SinkConfig, SourceConfig, StageConfig};

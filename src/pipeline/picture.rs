@@ -1,7 +1,8 @@
 //! The graph for people: as text, for Graphviz, and as SVG.
 
-use super::config::{Pipeline, Settings, WhenFull};
+use super::config::{Pipeline, WhenFull};
 use super::graph::Graph;
+use super::settings::Settings;
 use std::fmt::Write as _;
 
 impl Graph {

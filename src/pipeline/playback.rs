@@ -1,7 +1,8 @@
 //! A pipeline on what was recorded: the same YAML, only sources and clock replaced.
 
-use super::config::{Line, Pipeline, Settings, WhenFull};
+use super::config::{Line, Pipeline, WhenFull};
 use super::options::Options;
+use super::settings::Settings;
 use crate::error::{Error, Result};
 use crate::host::ManualClock;
 use crate::media::flight::{Begin, Entry, Flight};

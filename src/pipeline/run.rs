@@ -1,11 +1,12 @@
 //! Runs a checked pipeline: a thread a line, a queue an edge.
 
 use super::checked::Checked;
-use super::config::{Line, Settings, WhenFull};
+use super::config::{Line, WhenFull};
 use super::gate::Gate;
 use super::graph::Graph;
 use super::options::{Delay, Options};
 use super::queue::{Edge, Inbox, Merge, Outbox, edge};
+use super::settings::Settings;
 use super::slot::{Job, Slot};
 use super::worker::{FirstFault, Worker};
 use crate::error::{Error, Result};
@@ -92,9 +93,35 @@ const fn role(settings: &Settings) -> Role {
     }
 }
 
+impl Checked {
+    /// Starts it: models are loaded, sources and then sinks are opened, and every line gets its thread.
+    ///
+    /// # Errors
+    /// What kept it from starting.
+    pub fn start(&self) -> Result<Run> {
+        self.start_with(&Options::default())
+    }
+
+    /// As [`Checked::start`], with options.
+    ///
+    /// # Errors
+    /// What kept it from starting.
+    pub fn start_with(&self, options: &Options) -> Result<Run> {
+        Run::start(self, options)
+    }
+
+    /// Runs it to its end.
+    ///
+    /// # Errors
+    /// What kept it from starting; what ended it is in the outcome.
+    pub fn run(&self) -> Result<Outcome> {
+        Ok(self.start()?.wait())
+    }
+}
+
 impl Run {
     /// Builds every line, then starts the threads: sinks first, sources last.
-    pub(super) fn start(checked: &Checked, options: &Options) -> Result<Self> {
+    fn start(checked: &Checked, options: &Options) -> Result<Self> {
         let (graph, board) = (checked.graph(), board(checked));
         let stop = checked.env().stop.below();
         let secrets = checked.env().secrets.with(checked.document().secrets.clone());

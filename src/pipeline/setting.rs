@@ -172,7 +172,8 @@ pub fn shown(node: &Node) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::config::{Pipeline, Settings};
+    use super::super::config::Pipeline;
+    use super::super::settings::Settings;
     use super::*;
 
     fn values(text: &str) -> Vec<String> {

@@ -47,7 +47,7 @@ impl StageConfig for Annotate {
     }
 
     fn check(&self, _env: &Env) -> Result<()> {
-        super::check_score("cover", self.cover)
+        super::checks::check_score("cover", self.cover)
     }
 
     fn gives(&self) -> Products {

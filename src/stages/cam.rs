@@ -1,6 +1,6 @@
 //! Says what a frame shows, and where the classifier looked.
 
-use super::{check_score, check_threads, input_of, one};
+use super::checks::{check_score, check_threads, input_of, one};
 use crate::error::{Error, Result};
 use crate::infer::{Card, Extra, InputForm, Session};
 use crate::models::{self, classifier};

@@ -1,6 +1,6 @@
 //! Says what a frame, or each box in it, shows.
 
-use super::{check_score, check_threads, input_of, one};
+use super::checks::{check_score, check_threads, input_of, one};
 use crate::error::{Error, Result};
 use crate::infer::{Extra, InputForm, InputSpec, Session};
 use crate::models::{self, classifier};

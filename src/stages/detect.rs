@@ -1,6 +1,6 @@
 //! Finds objects with a model.
 
-use super::{check_score, check_threads, input_of, one};
+use super::checks::{check_score, check_threads, input_of, one};
 use crate::error::{Error, Result};
 use crate::infer::{Extra, InputForm, Session};
 use crate::models::{self, Detector, Seen};

@@ -112,7 +112,10 @@ struct Thinning {
 
 impl Stage for Thinning {
     fn process(&mut self, mut packet: Packet, out: &mut Emitter) -> Result<()> {
-        let Some(Found { items: found, by }) = packet.detections.take() else { return Ok(out.emit(packet)) };
+        let Some(Found { items: found, by }) = packet.detections.take() else {
+            out.emit(packet);
+            return Ok(());
+        };
         let scope = if self.settings.across_classes { Scope::All } else { Scope::Class };
         let Nms { iou, max, soft, sigma, min_score, .. } = self.settings;
         let worker = &mut self.worker;

@@ -1,6 +1,6 @@
 //! Makes a picture of a picture, or says how badly that went.
 
-use super::{check_threads, input_of, one};
+use super::checks::{check_threads, input_of, one};
 use crate::error::Result;
 use crate::infer::{Card, Dtype, Extra, InputForm, InputSpec, Session};
 use crate::models::{self, reconstruction::Reconstructor};

@@ -1,6 +1,6 @@
 //! Says of each pixel what it shows.
 
-use super::{check_threads, input_of, one};
+use super::checks::{check_threads, input_of, one};
 use crate::error::Result;
 use crate::infer::{Extra, InputForm, Session};
 use crate::models::{self, segmentation::Segmenter};

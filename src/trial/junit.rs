@@ -11,6 +11,9 @@ fn plain(text: &str) -> String {
 }
 
 /// All verdicts as one suite.
+///
+/// # Errors
+/// [`Error::Internal`] if it cannot be written as XML.
 pub fn report(verdicts: &[Verdict]) -> Result<String> {
     let mut writer = Writer::new_with_indent(Vec::new(), b' ', 2);
     let count = |wanted: &dyn Fn(&Verdict) -> bool| verdicts.iter().filter(|v| wanted(v)).count().to_string();

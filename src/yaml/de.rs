@@ -1,6 +1,8 @@
 //! Reads a part's settings from its node: serde, with the place of every fault.
 
-use super::{Fault, Node, Place, Value, nearest, one_of};
+use super::fault::{Fault, nearest, one_of};
+use super::node::{Node, Value};
+use super::place::Place;
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Unexpected, Visitor};
 
 /// Reads a value from a node.

@@ -1,19 +1,9 @@
 //! The tree that a YAML text becomes.
 
-use super::Fault;
+use super::fault::Fault;
+use super::place::Place;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::Spanned;
-
-/// Line and column, both counted from 1, and how many characters wide.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Place {
-    /// Line, from 1.
-    pub line: u32,
-    /// Column in characters, from 1.
-    pub column: u32,
-    /// Width in characters, for the caret.
-    pub width: usize,
-}
 
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq)]

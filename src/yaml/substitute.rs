@@ -1,6 +1,7 @@
 //! `${NAME}` and `${file:PATH}` inside texts.
 
-use super::{Fault, Node, Value};
+use super::fault::Fault;
+use super::node::{Node, Value};
 use std::path::Path;
 
 /// What a name stands for: an environment variable, or the content of a file without its last line end.

@@ -13,7 +13,8 @@ pub fn env(models: &[PathBuf]) -> Env {
 /// A pipeline from its text.
 pub fn parse(text: &str) -> Pipeline {
     let lookup = |name: &str| Err(format!("no {name}"));
-    Pipeline::of(Document::parse("test.yaml", text.into(), lookup).unwrap(), &Parts::builtin()).unwrap_or_else(|e| panic!("{e}"))
+    Pipeline::of(Document::parse("test.yaml", text.into(), lookup).unwrap(), &Parts::builtin())
+        .unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// Runs a pipeline from its text to its end.

@@ -18,7 +18,7 @@ mod download {
     }
 }
 
-use super::{Global, say};
+use super::global::{Global, say};
 use crate::error::Result;
 use crate::infer::{Card, Extra, ModelStore, Plan};
 use crate::onnx::rewrite::PASSES;

@@ -1,6 +1,6 @@
 //! `ocelli models new`: a card for an ONNX file.
 
-use crate::cli::say;
+use crate::cli::global::say;
 use crate::error::{Error, Result};
 use crate::infer::{Card, Extra, ModelStore, Plan, selfcheck};
 use crate::models::propose::propose;

@@ -1,7 +1,7 @@
 //! `ocelli models pull`: a public model from its home into the models folder.
 
 use super::download::download;
-use crate::cli::say;
+use crate::cli::global::say;
 use crate::error::{Error, Result};
 use crate::infer::zoo::{Entry, Zoo, ZooFile};
 use crate::infer::{Card, Extra, ModelStore, Plan, selfcheck};

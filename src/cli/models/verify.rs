@@ -1,6 +1,6 @@
 //! `ocelli models verify`: does a model do what its card says?
 
-use crate::cli::say;
+use crate::cli::global::say;
 use crate::error::{Error, Result};
 use crate::infer::{Card, Extra, Golden, ModelStore, Plan, Session, selfcheck};
 use crate::media::still;

@@ -73,7 +73,7 @@ impl Tally {
                 label: known
                     .by
                     .label(d.class)
-                    .map_or_else(|| name(labels_of(&packet.detections), d.class), str::to_owned),
+                    .map_or_else(|| name(labels_of(packet.detections.as_ref()), d.class), str::to_owned),
                 class: d.class,
                 corners: [d.bbox.x1, d.bbox.y1, d.bbox.x2, d.bbox.y2].map(f64::from),
                 area: None,
@@ -112,7 +112,7 @@ impl Tally {
 
     fn named(&self, labelled: &Labelled, packet: &Packet) -> Truth {
         let own = self.labels.as_ref().map_or(&[][..], |labels| &labels.names);
-        let model = labels_of(&packet.detections);
+        let model = labels_of(packet.detections.as_ref());
         let label = match &labelled.class {
             ClassName::Name(name) => name.clone(),
             ClassName::Number(number) => name(if own.is_empty() { model } else { own }, *number),
@@ -324,8 +324,8 @@ fn xywh(bbox: &BBox) -> [f64; 4] {
 }
 
 /// The labels of whoever found something.
-fn labels_of<T>(found: &Option<Found<T>>) -> &[String] {
-    found.as_ref().map_or(&[], |found| &found.by.labels)
+fn labels_of<T>(found: Option<&Found<T>>) -> &[String] {
+    found.map_or(&[], |found| &found.by.labels)
 }
 
 fn name(names: &[String], class: u16) -> String {

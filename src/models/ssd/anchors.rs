@@ -5,6 +5,17 @@ use crate::types::Size;
 use serde::Deserialize;
 use std::path::Path;
 
+/// Order of the four offsets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// `dx, dy, dw, dh`: torchvision, Caffe.
+    #[default]
+    Xywh,
+    /// `dy, dx, dh, dw`: TensorFlow.
+    Yxhw,
+}
+
 /// Most anchors that make sense.
 const MAX_ANCHORS: usize = 1_000_000;
 
@@ -99,7 +110,7 @@ pub struct AnchorFile {
     pub path: String,
     /// Order of the four numbers.
     #[serde(default)]
-    pub order: super::Order,
+    pub order: Order,
 }
 
 impl Anchors {
@@ -200,7 +211,7 @@ impl Sizes {
 }
 
 /// Reads `[N, 4]` 32-bit floats (NEP 1). Own reader: one kind of array does not need a crate for all.
-fn read_npy(path: &Path, order: super::Order) -> Result<Vec<[f32; 4]>, String> {
+fn read_npy(path: &Path, order: Order) -> Result<Vec<[f32; 4]>, String> {
     let bytes = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
     let wrong = || format!("{}: not a NumPy file of 32-bit floats [N, 4]", path.display());
     let header_end = match bytes.get(..12) {
@@ -225,8 +236,8 @@ fn read_npy(path: &Path, order: super::Order) -> Result<Vec<[f32; 4]>, String> {
     let row = |row: &[u8; 16]| {
         let [a, b, c, d] = [0, 1, 2, 3].map(|at| number(row, at));
         match order {
-            super::Order::Xywh => [a, b, c, d],
-            super::Order::Yxhw => [b, a, d, c],
+            Order::Xywh => [a, b, c, d],
+            Order::Yxhw => [b, a, d, c],
         }
     };
     Ok(rows.iter().map(row).collect())
@@ -263,7 +274,7 @@ mod tests {
         assert!(Anchors::Tf(tf).generate(Size::new(300, 300), Path::new("")).is_err());
         let priors = Priors { strides: vec![8, 16], sizes_px: vec![vec![10.0]] };
         assert!(Anchors::Priors(priors).generate(Size::new(320, 240), Path::new("")).is_err());
-        let file = AnchorFile { path: "Cargo.toml".into(), order: super::super::Order::Xywh };
+        let file = AnchorFile { path: "Cargo.toml".into(), order: Order::Xywh };
         assert!(Anchors::File(file).generate(Size::new(1, 1), Path::new(".")).is_err());
     }
 }

@@ -2,9 +2,11 @@
 
 mod anchors;
 
-pub use anchors::Anchors;
+pub use anchors::{Anchors, Order};
 
-use super::{Detector, check_shape, logit, sigmoid, softmax};
+use super::checks::check_shape;
+use super::detector::Detector;
+use super::numbers::{logit, sigmoid, softmax};
 use crate::error::Result;
 use crate::infer::{Card, Outputs};
 use crate::ops::box_coder::BoxCoder;
@@ -82,17 +84,6 @@ const fn default_weights() -> [f32; 4] {
 #[expect(clippy::unnecessary_wraps, reason = "serde wants the field's type")]
 const fn default_background() -> Option<usize> {
     Some(0)
-}
-
-/// Order of the four offsets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Order {
-    /// `dx, dy, dw, dh`: torchvision, Caffe.
-    #[default]
-    Xywh,
-    /// `dy, dx, dh, dw`: TensorFlow.
-    Yxhw,
 }
 
 /// What the score columns hold.

@@ -1,6 +1,6 @@
 //! The formulas of YOLO boxes. All give input pixels.
 
-use crate::models::sigmoid;
+use crate::models::numbers::sigmoid;
 use crate::types::{BBox, Size};
 
 /// A cell of the grid: column, row, and input pixels a cell.

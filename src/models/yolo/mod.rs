@@ -4,7 +4,9 @@ pub mod decode;
 
 pub use decode::{Cell, cells};
 
-use super::{Detector, best_of, check_shape, check_strides, expectation, logit, sigmoid};
+use super::checks::{check_shape, check_strides};
+use super::detector::Detector;
+use super::numbers::{best_of, expectation, logit, sigmoid};
 use crate::error::{Error, Result};
 use crate::infer::{Card, Outputs};
 use crate::ops::iou::from_cxcywh;

@@ -2,7 +2,7 @@
 //! only zeros of the border; without it the window is smaller and the answer the same. DeepLab's pyramid has such
 //! windows (Chen et al. 2017, Rethinking Atrous Convolution, §3.3: "the 3×3 filter degenerates to 1×1").
 
-use super::Context;
+use super::context::Context;
 use crate::error::Result;
 use crate::onnx::DataType;
 use crate::onnx::graph::Model;

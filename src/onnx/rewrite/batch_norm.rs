@@ -1,7 +1,7 @@
 //! Folds batch normalisation into the convolution before it. Ioffe and Szegedy 2015, §3.1: in inference it is
 //! `y = (x - mean) / sqrt(var + epsilon) * gamma + beta`, a factor and an offset a channel.
 
-use super::Context;
+use super::context::Context;
 use crate::error::Result;
 use crate::onnx::DataType;
 use crate::onnx::graph::Model;

@@ -1,6 +1,6 @@
 //! Quantised graphs in QDQ form (`QuantizeLinear`, `DequantizeLinear` around float operators).
 
-use super::Context;
+use super::context::Context;
 use crate::error::{Error, Result};
 use crate::onnx::graph::{Index, Model};
 use crate::onnx::pb::{AttributeProto, NodeProto, TensorProto, ValueInfoProto};

@@ -1,6 +1,6 @@
 //! Passes that only take away.
 
-use super::Context;
+use super::context::Context;
 use crate::error::{Error, Result};
 use crate::onnx::graph::Model;
 use crate::onnx::pb::ValueInfoProto;

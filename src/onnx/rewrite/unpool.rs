@@ -1,7 +1,7 @@
 //! `MaxUnpool` (SegNet) in operators that tract has. The indices of ONNX's `MaxPool` count over the whole tensor, so
 //! unpooling is a scatter into a flat tensor of zeros. ONNX Operators, `MaxUnpool`.
 
-use super::Context;
+use super::context::Context;
 use crate::error::{Error, Result};
 use crate::onnx::graph::Model;
 use crate::onnx::pb::{NodeProto, TensorProto};

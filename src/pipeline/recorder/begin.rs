@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::host::{cpu_class, redact_addresses};
 use crate::media::flight::{self, Begin, SourceEntry};
 use crate::pipeline::checked::Checked;
-use crate::pipeline::config::Settings;
+use crate::pipeline::settings::Settings;
 use crate::types::Products;
 use crate::yaml::{Node, Value};
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! The flight recorder: writes what a run sees, beside the run, and never makes a live one wait.
 
 mod begin;
+mod counts;
 mod item;
 mod work;
 
@@ -11,11 +12,12 @@ use crate::media::flight::{Entry, FlightWriter, Keep, UnitEntry, nanos};
 use crate::stage::{Tap, Unit};
 use crate::types::Packet;
 use begin::begin;
+use counts::Counts;
 use crossbeam_channel::{Sender, unbounded};
 use item::{Gaps, Item};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -47,14 +49,6 @@ pub struct Recorder {
     stop: Stop,
     thread: Mutex<Option<JoinHandle<()>>>,
     run: u64,
-}
-
-/// What became of it.
-#[derive(Debug, Default)]
-struct Counts {
-    frames: AtomicU64,
-    missed: AtomicU64,
-    bytes: AtomicU64,
 }
 
 impl Recorder {

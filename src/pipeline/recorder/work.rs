@@ -1,6 +1,6 @@
 //! The recorder's thread.
 
-use super::Counts;
+use super::counts::Counts;
 use super::item::{Gaps, Item, describe};
 use crate::error::Result;
 use crate::media::flight::{Entry, FlightWriter, FormEntry};

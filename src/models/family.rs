@@ -1,0 +1,111 @@
+//! The families that a card can name.
+
+use super::classifier::Classifier;
+use super::detector::Detector;
+use super::reconstruction::Reconstruction;
+use super::segmentation::Segmentation;
+use super::{fastestdet, nanodet, ssd, yolo, yunet};
+use crate::error::{Error, Result};
+use crate::infer::Card;
+use crate::yaml;
+use serde::Deserialize;
+
+/// How a card's tensors become answers.
+#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// Single shot detectors: offsets from anchors, and scores a class.
+    Ssd(ssd::Ssd),
+    /// YOLO v3, v5, v7, v8, v11, X.
+    Yolo(yolo::Yolo),
+    /// FastestDet: one row a cell of one map.
+    Fastestdet(fastestdet::FastestDet),
+    /// NanoDet: scores and distances to the four sides, a distribution each.
+    Nanodet(nanodet::NanoDet),
+    /// YuNet: faces with five points.
+    Yunet(yunet::YuNet),
+    /// A score a class for the whole picture.
+    Classifier(Classifier),
+    /// A class a pixel.
+    Segmentation(Segmentation),
+    /// A picture out of a picture: super-resolution, autoencoders.
+    Reconstruction(Reconstruction),
+}
+
+impl Family {
+    /// The stage that runs it.
+    #[must_use]
+    pub const fn stage(&self) -> &'static str {
+        match self {
+            Self::Ssd(_) | Self::Yolo(_) | Self::Fastestdet(_) | Self::Nanodet(_) | Self::Yunet(_) => "detect",
+            Self::Classifier(_) => "classify",
+            Self::Segmentation(_) => "segment",
+            Self::Reconstruction(_) => "reconstruct",
+        }
+    }
+}
+
+/// Reads the family of a card.
+///
+/// # Errors
+/// [`Error::Model`] with the place in the card.
+pub fn family(card: &Card) -> Result<Family> {
+    yaml::read(&card.family).map_err(|fault| card.error(fault.within("family")))
+}
+
+/// The detector of a card.
+///
+/// # Errors
+/// [`Error::Model`] if the card is faulty or its model is no detector.
+pub fn detector(card: &Card) -> Result<Box<dyn Detector>> {
+    Ok(match family(card)? {
+        Family::Ssd(ssd) => Box::new(ssd::SsdDetector::new(ssd, card)?),
+        Family::Yolo(yolo) => Box::new(yolo::YoloDetector::new(yolo, card)?),
+        Family::Fastestdet(spec) => Box::new(fastestdet::FastestDetDetector::new(spec, card)),
+        Family::Nanodet(spec) => Box::new(nanodet::NanoDetDetector::new(spec, card)?),
+        Family::Yunet(spec) => Box::new(yunet::YuNetDetector::new(spec, card)?),
+        other => return Err(wrong_stage(card, &other, "detect")),
+    })
+}
+
+/// The classifier of a card.
+///
+/// # Errors
+/// [`Error::Model`] if the card is faulty or its model is no classifier.
+pub fn classifier(card: &Card) -> Result<Classifier> {
+    match family(card)? {
+        Family::Classifier(spec) => Ok(spec),
+        other => Err(wrong_stage(card, &other, "classify")),
+    }
+}
+
+/// What a card says of a model that gives a class a pixel.
+///
+/// # Errors
+/// [`Error::Model`] if the card is faulty or its model is of another family.
+pub fn segmentation(card: &Card) -> Result<Segmentation> {
+    match family(card)? {
+        Family::Segmentation(spec) => Ok(spec),
+        other => Err(wrong_stage(card, &other, "segment")),
+    }
+}
+
+/// What a card says of a model that makes pictures.
+///
+/// # Errors
+/// [`Error::Model`] if the card is faulty or its model is of another family.
+pub fn reconstruction(card: &Card) -> Result<Reconstruction> {
+    match family(card)? {
+        Family::Reconstruction(spec) => Ok(spec),
+        other => Err(wrong_stage(card, &other, "reconstruct")),
+    }
+}
+
+fn wrong_stage(card: &Card, family: &Family, asked: &str) -> Error {
+    Error::Model(format!(
+        "model `{}` is of the family `{}`, which `{asked}` does not run; use `{}`",
+        card.name,
+        card.family_name(),
+        family.stage()
+    ))
+}

@@ -1,0 +1,11 @@
+//! What became of a recording.
+
+use std::sync::atomic::AtomicU64;
+
+/// Frames and bytes.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) frames: AtomicU64,
+    pub(super) missed: AtomicU64,
+    pub(super) bytes: AtomicU64,
+}

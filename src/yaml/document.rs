@@ -1,0 +1,114 @@
+//! A file that has been read and parsed.
+
+use super::fault::{Fault, Faults};
+use super::node::{self, Node};
+use super::place::Place;
+use super::substitute;
+use crate::error::{Error, Result};
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// No file of ours is longer; a longer one is not read.
+pub const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// A file that has been read and parsed.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// The name to show in messages.
+    pub file: String,
+    /// The text as read.
+    pub text: String,
+    /// The whole of it.
+    pub root: Node,
+    /// What `${…}` stood for; never to be shown.
+    pub secrets: Vec<String>,
+}
+
+impl Document {
+    /// Reads a file and parses it; `${NAME}` and `${file:PATH}` are put in, PATH relative to the file's folder.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read, [`Error::Config`] with all faults if it is no sound YAML.
+    pub fn read(path: &Path) -> Result<Self> {
+        let file = path.display().to_string();
+        let io = |e| Error::io(path, e);
+        let length = std::fs::metadata(path).map_err(io)?.len();
+        if length > MAX_FILE_BYTES {
+            return Err(Error::Config(format!(
+                "{file}: {length} bytes; a file of ours has at most {MAX_FILE_BYTES}; is it the right file?"
+            )));
+        }
+        let bytes = std::fs::read(path).map_err(io)?;
+        let text = String::from_utf8(bytes).map_err(|e| {
+            let at = e.utf8_error().valid_up_to();
+            Error::Config(format!("{file}: byte {at} is not UTF-8; save the file as UTF-8"))
+        })?;
+        let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
+        let lookup = |name: &str| substitute::from_process(name, &folder);
+        Self::parse(&file, text, lookup)
+    }
+
+    /// Parses a text that stands in no file, as [`Document::read`] does, with PATH relative to the working folder.
+    ///
+    /// # Errors
+    /// As [`Document::parse`].
+    pub fn from_text(name: &str, text: String) -> Result<Self> {
+        Self::parse(name, text, |name| substitute::from_process(name, Path::new("")))
+    }
+
+    /// Parses a text; `lookup` gives what `${…}` stands for, or why it cannot.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with all faults.
+    pub fn parse(file: &str, text: String, lookup: impl Fn(&str) -> Result<String, String>) -> Result<Self> {
+        let parsed = node::parse(&text);
+        let mut document = Self { file: file.into(), text, root: Node::null(), secrets: Vec::new() };
+        match parsed {
+            Err(fault) => Err(document.error(&[fault])),
+            Ok(root) => {
+                document.root = root;
+                let mut faults = Vec::new();
+                let secrets = std::cell::RefCell::new(Vec::new());
+                let noted = |name: &str| lookup(name).inspect(|value| secrets.borrow_mut().push(value.clone()));
+                substitute::apply(&mut document.root, &noted, &mut faults);
+                document.secrets = secrets.into_inner();
+                if faults.is_empty() { Ok(document) } else { Err(document.error(&faults)) }
+            }
+        }
+    }
+
+    /// All faults as one error: each with file, line, column and the line it is in.
+    #[must_use]
+    pub fn error(&self, faults: &[Fault]) -> Error {
+        self.faults(faults.to_vec()).into()
+    }
+
+    /// All faults, in the order of the text.
+    #[must_use]
+    pub fn faults(&self, mut list: Vec<Fault>) -> Faults {
+        list.sort_by_key(|fault| (fault.place.line, fault.place.column));
+        let mut message = String::new();
+        for fault in &list {
+            if !message.is_empty() {
+                message.push('\n');
+            }
+            let Place { line, column, .. } = fault.place;
+            let _ = write!(message, "{}:{line}:{column}: {}", self.file, fault.message);
+            self.excerpt(fault.place, &mut message);
+        }
+        Faults { list, message }
+    }
+
+    /// The line of a place with a caret under it.
+    fn excerpt(&self, place: Place, message: &mut String) {
+        let Some(line) = self.text.lines().nth((place.line as usize).wrapping_sub(1)) else { return };
+        let column = (place.column as usize).max(1);
+        // A long line is cut to what surrounds the place.
+        let start = column.saturating_sub(61);
+        let shown: String = line.chars().skip(start).take(100).map(|c| if c == '\t' { ' ' } else { c }).collect();
+        let width = place.width.clamp(1, shown.chars().count().saturating_sub(column - 1 - start).max(1));
+        let number = place.line.to_string();
+        let _ = write!(message, "\n {number} | {shown}\n {} | ", " ".repeat(number.len()));
+        let _ = write!(message, "{}{}", " ".repeat(column - 1 - start), "^".repeat(width));
+    }
+}

@@ -1,0 +1,68 @@
+//! What is wrong in a file, and where; and the words that help.
+
+use super::place::Place;
+use crate::error::Error;
+
+/// Something wrong in a file, and where.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fault {
+    /// Where in the text.
+    pub place: Place,
+    /// What was found, what was expected, and the way out.
+    pub message: String,
+}
+
+impl Fault {
+    /// A fault at a place.
+    #[must_use]
+    pub fn new(place: Place, message: impl Into<String>) -> Self {
+        Self { place, message: message.into() }
+    }
+
+    /// Puts `part: ` in front of the message.
+    #[must_use]
+    pub fn within(mut self, part: &str) -> Self {
+        self.message = format!("{part}: {}", self.message);
+        self
+    }
+}
+
+/// Everything that is wrong in a file. Shown, each fault has its file, line and column, and the line it is in.
+#[derive(Clone, Debug)]
+pub struct Faults {
+    /// The faults, from the top of the file to its end.
+    pub list: Vec<Fault>,
+    pub(super) message: String,
+}
+
+impl std::fmt::Display for Faults {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Faults {}
+
+impl From<Faults> for Error {
+    fn from(faults: Faults) -> Self {
+        Self::Config(faults.message)
+    }
+}
+
+/// The name of `names` that is nearest to `word`, if one is near.
+#[must_use]
+pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let best = names.into_iter().map(|name| (strsim::damerau_levenshtein(word, name), name)).min()?;
+    (best.0 <= 1 + word.chars().count() / 4).then_some(best.1)
+}
+
+/// `a`, `b` or `c`.
+#[must_use]
+pub fn one_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let quoted: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    match quoted.split_last() {
+        None => "nothing".into(),
+        Some((only, [])) => only.clone(),
+        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+    }
+}
