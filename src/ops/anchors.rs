@@ -60,15 +60,17 @@ pub struct TfSsd {
 ///
 /// A cell's boxes: the level's scale as a square, the square of the geometric mean with the next scale,
 /// then each ratio and its inverse. `steps_px` are the strides; without them a cell is an equal part
-/// of the input. Widths and heights are clipped to 0–1 as torchvision does. Liu et al. 2016 (SSD), §2.2.
+/// of the input. With `clip` widths and heights, but not the middles, are clipped to 0–1. Liu et al. 2016 (SSD), §2.2.
 #[must_use]
 pub fn default_boxes(
     maps: &[Size],
     scales: &[f64],
     ratios: &[Vec<f64>],
     steps_px: Option<&[f64]>,
+    clip: bool,
     input: Size,
 ) -> Vec<[f32; 4]> {
+    let side = |side: f64| if clip { side.clamp(0.0, 1.0) as f32 } else { side as f32 };
     let mut boxes = Vec::new();
     for (level, map) in maps.iter().enumerate() {
         let (Some(&scale), Some(&next)) = (scales.get(level), scales.get(level + 1)) else { break };
@@ -85,11 +87,7 @@ pub fn default_boxes(
         for y in 0..map.height {
             for x in 0..map.width {
                 let (cx, cy) = ((f64::from(x) + 0.5) / cells.0, (f64::from(y) + 0.5) / cells.1);
-                boxes.extend(
-                    shapes
-                        .iter()
-                        .map(|&(w, h)| [cx as f32, cy as f32, w.clamp(0.0, 1.0) as f32, h.clamp(0.0, 1.0) as f32]),
-                );
+                boxes.extend(shapes.iter().map(|&(w, h)| [cx as f32, cy as f32, side(w), side(h)]));
             }
         }
     }

@@ -77,6 +77,13 @@ pub struct DefaultBoxes {
     /// Stride of each level in pixels, if the cells are no equal parts of the input.
     #[serde(default)]
     pub steps_px: Option<Vec<f64>>,
+    /// Whether boxes wider or higher than the input are clipped to its size; torchvision's `clip`.
+    #[serde(default = "yes")]
+    pub clip: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// Squares in the cells of each stride; the priors of Linzaer's Ultra-Light-Fast-Generic-Face-Detector.
@@ -152,7 +159,9 @@ impl Anchors {
                 interpolated: true,
                 reduce_lowest: true,
             }),
-            Self::DefaultBoxes(d) => anchors::default_boxes(&maps, &d.scales, &d.ratios, d.steps_px.as_deref(), input),
+            Self::DefaultBoxes(d) => {
+                anchors::default_boxes(&maps, &d.scales, &d.ratios, d.steps_px.as_deref(), d.clip, input)
+            }
             Self::Priors(priors) => priors.generate(&maps, input),
             Self::Sizes(sizes) => sizes.generate(&maps),
             Self::File(_) => Vec::new(),

@@ -14,13 +14,22 @@ pub struct Cell {
     pub stride: f32,
 }
 
+/// The grid of a stride: where the input's side is no multiple of it, its last cells reach beyond, as convolutions with
+/// padding make them.
+#[must_use]
+pub const fn grid(input: Size, stride: u32) -> Size {
+    let stride = if stride == 0 { 1 } else { stride };
+    Size::new(input.width.div_ceil(stride), input.height.div_ceil(stride))
+}
+
 /// All cells of an input, stride by stride, row by row.
 #[must_use]
 pub fn cells(input: Size, strides: &[u32]) -> Vec<Cell> {
     let mut cells = Vec::new();
     for &stride in strides.iter().filter(|stride| **stride > 0) {
-        for y in 0..input.height / stride {
-            cells.extend((0..input.width / stride).map(|x| Cell { x: x as f32, y: y as f32, stride: stride as f32 }));
+        let grid = grid(input, stride);
+        for y in 0..grid.height {
+            cells.extend((0..grid.width).map(|x| Cell { x: x as f32, y: y as f32, stride: stride as f32 }));
         }
     }
     cells

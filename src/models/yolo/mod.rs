@@ -147,7 +147,7 @@ impl YoloDetector {
     #[must_use]
     pub fn for_input(spec: Yolo, input: Size, classes: usize) -> Self {
         let cells = cells(input, &spec.strides);
-        let maps = spec.strides.iter().map(|&s| Size::new(input.width / s.max(1), input.height / s.max(1))).collect();
+        let maps = spec.strides.iter().map(|&stride| decode::grid(input, stride)).collect();
         Self { spec, cells, maps, classes, shape: Vec::new(), values: Vec::new(), best: Vec::new() }
     }
 
