@@ -60,7 +60,8 @@ fn ages(capacity: Option<usize>, seconds: u64) -> Vec<f64> {
         Ok(())
     });
     pipeline.lines.push(line("ages", Settings::Sink(Box::new(collect)), None));
-    let env = Env { clock, ..Env::new(".", &[]) };
+    let mut env = Env::new(".", &[]);
+    env.clock = clock;
     pipeline.check(&env).unwrap().run().unwrap().result.unwrap();
     let mut ages = seen.lock().unwrap().clone();
     ages.sort_by(f64::total_cmp);

@@ -36,7 +36,13 @@ fn ages(how: How) -> (Vec<f64>, String) {
         Ok(())
     });
     Sinks::Instead(Box::new(collect)).apply(&mut pipeline).unwrap();
-    let checked = pipeline.check(&Env { clock, ..Env::new(".", &[]) }).unwrap();
+    let checked = pipeline
+        .check(&{
+            let mut env = Env::new(".", &[]);
+            env.clock = clock;
+            env
+        })
+        .unwrap();
     let folder = std::env::temp_dir().join(format!("ocelli-bench-record-{}", std::process::id()));
     let start = |jpeg| {
         let keep = Keep { bytes: 2 << 30, time: None };

@@ -7,6 +7,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong, by who can put it right. [`Error::exit_code`] is the code the program ends with.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The writer of the YAML or of the command line must act. Exit code 2.
     #[error("{0}")]

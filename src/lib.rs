@@ -40,6 +40,9 @@ mod error;
 mod eval;
 mod host;
 mod infer;
+#[cfg(test)]
+#[path = "../tests/support/limit.rs"]
+mod limit;
 mod media;
 mod models;
 mod onnx;

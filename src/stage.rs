@@ -114,10 +114,12 @@ pub trait SourceConfig: Send + Sync {
         Ok(())
     }
     /// How it is opened afresh, if it can be lost and come back; `faulty:` then breaks the link, not the source.
+    #[doc(hidden)]
     fn link(&self, _env: &Env) -> Option<Box<dyn Link>> {
         None
     }
     /// How it is watched, if it can be lost.
+    #[doc(hidden)]
     fn care(&self) -> Care {
         Care::default()
     }
@@ -142,6 +144,7 @@ pub trait StageConfig: Send {
     ///
     /// # Errors
     /// If the model it is for cannot be found.
+    #[doc(hidden)]
     fn makes_input(&self, _env: &Env) -> Result<Option<InputForm>> {
         Ok(None)
     }
@@ -149,6 +152,7 @@ pub trait StageConfig: Send {
     ///
     /// # Errors
     /// If its model cannot be found.
+    #[doc(hidden)]
     fn takes_input(&self, _env: &Env) -> Result<Option<(String, InputForm)>> {
         Ok(None)
     }
@@ -160,6 +164,7 @@ pub trait StageConfig: Send {
         Ok(())
     }
     /// Sets how many threads work on one frame, where that can be set; answers never hang on it.
+    #[doc(hidden)]
     fn set_threads(&mut self, _threads: usize) {}
     /// Makes the worker: loads models, takes buffers.
     ///

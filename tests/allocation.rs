@@ -1,6 +1,8 @@
 //! After warm-up a frame costs no allocation: a counting allocator watches pipelines without inference.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/limit.rs"]
+mod limit;
 mod support;
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -44,6 +46,7 @@ fn allocations(lines: &str, frames: u64) -> u64 {
 /// One test function: the counter is the process's.
 #[test]
 fn a_frame_costs_no_allocation_after_warm_up() {
+    let _limit = limit::within(120);
     let pipelines = [
         "pipeline:\n- scene: { frames: FRAMES, size: [160, 96] }\n- { id: a, jsonl: { path: 'OUT', truth: true } }\n- { id: b, jsonl: { path: 'OUT2' } }\n",
         "pipeline:\n- scene: { frames: FRAMES, size: [160, 96] }\n- resize: { size: [80, 80], fit: letterbox, filter: cv_nearest }\n- jsonl: { path: 'OUT' }\n",

@@ -3,6 +3,9 @@
 #![cfg(all(feature = "h264", feature = "mkv", feature = "openh264"))]
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/limit.rs"]
+mod limit;
+
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Output, Stdio};
 
@@ -22,6 +25,7 @@ fn file(folder: &tempfile::TempDir, name: &str, content: &str) -> String {
 
 #[test]
 fn every_verb_explains_itself_with_examples() {
+    let _limit = limit::within(300);
     for verb in [&[][..], &["run"], &["check"], &["schema"], &["scene"], &["models"]] {
         let output = ocelli(&[verb, &["--help"]].concat());
         assert!(output.status.success());
@@ -31,6 +35,7 @@ fn every_verb_explains_itself_with_examples() {
 
 #[test]
 fn exit_codes_say_who_must_act() {
+    let _limit = limit::within(300);
     let folder = tempfile::tempdir().unwrap();
     let bad = file(&folder, "bad.yaml", "pipeline:\n- zebra\n");
     let torn = file(&folder, "torn.y4m", "YUV4MPEG2 W16 H16 F10:1\nFRAME\nabc");
@@ -54,6 +59,7 @@ fn exit_codes_say_who_must_act() {
 
 #[test]
 fn faults_of_models_are_told_apart() {
+    let _limit = limit::within(300);
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path().join("m");
     std::fs::create_dir(&home).unwrap();
@@ -89,6 +95,7 @@ fn faults_of_models_are_told_apart() {
 
 #[test]
 fn a_reader_that_stops_reading_is_no_fault() {
+    let _limit = limit::within(300);
     let folder = tempfile::tempdir().unwrap();
     let endless = file(&folder, "p.yaml", "pipeline:\n- scene: { size: [64, 48] }\n- jsonl\n");
     let mut child = Command::new(env!("CARGO_BIN_EXE_ocelli"))
@@ -114,6 +121,7 @@ fn a_reader_that_stops_reading_is_no_fault() {
 
 #[test]
 fn a_signal_ends_the_run_in_order() {
+    let _limit = limit::within(300);
     let folder = tempfile::tempdir().unwrap();
     for signal in ["INT", "TERM"] {
         let out = folder.path().join("found.jsonl");
@@ -148,6 +156,7 @@ fn a_signal_ends_the_run_in_order() {
 /// A run that cannot end in order, because nobody reads its output, is ended by the second signal.
 #[test]
 fn a_second_signal_ends_the_run_at_once() {
+    let _limit = limit::within(300);
     let folder = tempfile::tempdir().unwrap();
     let endless = file(&folder, "p.yaml", "pipeline:\n- scene: { size: [64, 48] }\n- jsonl\n");
     let mut child = Command::new(env!("CARGO_BIN_EXE_ocelli"))
@@ -169,6 +178,7 @@ fn a_second_signal_ends_the_run_at_once() {
 
 #[test]
 fn the_log_can_be_json() {
+    let _limit = limit::within(300);
     let folder = tempfile::tempdir().unwrap();
     let noted =
         file(&folder, "p.yaml", "pipeline:\n- scene: { frames: 1, size: [64, 48] }\n- { jsonl: {}, deadline: 1s }\n");
@@ -179,6 +189,7 @@ fn the_log_can_be_json() {
 
 #[test]
 fn the_graph_can_be_drawn() {
+    let _limit = limit::within(300);
     let svg = text(&ocelli(&["check", "--svg", "pipelines/quickstart.yaml"]).stdout);
     assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n") && svg.contains(">detect<"));
     let dot = text(&ocelli(&["check", "--dot", "pipelines/quickstart.yaml"]).stdout);
@@ -189,6 +200,7 @@ fn the_graph_can_be_drawn() {
 
 #[test]
 fn ffmpeg_missing_is_said_clearly() {
+    let _limit = limit::within(300);
     let folder = tempfile::tempdir().unwrap();
     let strange = file(&folder, "x.webm", "\x1aE\u{df}nonsense that no reader knows");
     let pipeline = file(&folder, "p.yaml", &format!("pipeline:\n- video: {{ path: '{strange}' }}\n- jsonl\n"));
@@ -207,6 +219,7 @@ fn ffmpeg_missing_is_said_clearly() {
 
 #[test]
 fn a_scene_is_written_as_coco() {
+    let _limit = limit::within(300);
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().display().to_string();
     let made = ocelli(&["scene", "--export", "masks", "--out", &out, "--frames", "3", "--size", "160x96"]);

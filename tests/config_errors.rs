@@ -2,6 +2,8 @@
 //! `OCELLI_BLESS=1` rewrites the texts; read them before committing.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/limit.rs"]
+mod limit;
 mod support;
 
 use ocelli::internals::pipeline::Pipeline;
@@ -22,6 +24,7 @@ fn complaint(path: &Path) -> String {
 
 #[test]
 fn every_bad_file_gets_its_message() {
+    let _limit = limit::within(120);
     let entries = std::fs::read_dir("tests/bad").unwrap();
     let mut files: Vec<PathBuf> =
         entries.map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "yaml")).collect();
@@ -56,6 +59,7 @@ fn refuse(name: &str, content: &[u8]) -> String {
 
 #[test]
 fn hostile_files_are_refused_at_once() {
+    let _limit = limit::within(120);
     let nested = "pipeline: ".to_owned() + &"[".repeat(10_000);
     assert!(refuse("nested.yaml", nested.as_bytes()).contains("not sound YAML"));
     let indented: String = (0..10_000).map(|depth| " ".repeat(depth.min(90)) + "- \n").collect();
@@ -77,6 +81,7 @@ fn hostile_files_are_refused_at_once() {
 /// What came out of `${…}` is never shown, whatever is wrong with it.
 #[test]
 fn a_password_never_appears_in_a_message() {
+    let _limit = limit::within(120);
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("secret.txt"), "hunter2\n").unwrap();
     for line in [

@@ -3,10 +3,12 @@
 #![cfg(all(feature = "h264", feature = "openh264"))]
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/limit.rs"]
+mod limit;
 mod support;
 
 use ocelli::internals::pipeline::{Options, Origin, Pipeline, Playback};
-use ocelli::internals::stage::{Env, Outputs};
+use ocelli::internals::stage::Outputs;
 use ocelli::internals::types::Products;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -32,7 +34,9 @@ fn files(folder: &Path, found: &mut BTreeMap<PathBuf, String>, root: &Path) {
 fn play(path: &Path, from: Option<&str>, threads: usize, shake: Option<u64>) -> BTreeMap<PathBuf, String> {
     let out = tempfile::tempdir().unwrap();
     let base_dir = path.parent().unwrap().to_path_buf();
-    let mut env = Env { base_dir, outputs: Outputs::Folder(out.path().to_path_buf()), ..pipe::env(&[]) };
+    let mut env = pipe::env(&[]);
+    env.base_dir = base_dir;
+    env.outputs = Outputs::Folder(out.path().to_path_buf());
     let mut pipeline = Pipeline::read(path).unwrap_or_else(|e| panic!("{e}"));
     let from = from.map(|path| Origin { source: None, path: path.into(), recorded: None });
     let playback = Playback {
@@ -55,6 +59,7 @@ fn play(path: &Path, from: Option<&str>, threads: usize, shake: Option<u64>) -> 
 
 #[test]
 fn every_bundled_pipeline_gives_the_same_bytes_at_any_timing() {
+    let _limit = limit::within(300);
     let entries = std::fs::read_dir("pipelines").unwrap().map(|entry| entry.unwrap().path());
     let mut all: Vec<(PathBuf, Option<&str>)> =
         entries.filter(|path| path.extension().is_some_and(|e| e == "yaml")).map(|path| (path, None)).collect();

@@ -4,6 +4,8 @@
 //! tolerances are the golden files' own. `OCELLI_BLESS=1` writes the table anew.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/limit.rs"]
+mod limit;
 mod support;
 
 use ocelli::internals::infer::{Card, Extra, Outputs, Plan, Session, selfcheck};
@@ -428,6 +430,7 @@ const LSTM_CAR: [f32; 4] = [1049.675, 384.175, 1269.739, 509.572];
 
 #[test]
 fn every_model_answers_as_its_reference() {
+    let _limit = limit::within(1200);
     let Some(folder) = folder("OCELLI_FIELD") else { return };
     let root = models(&folder);
     let env = pipe::env(&[root.path().to_path_buf()]);
@@ -533,6 +536,7 @@ fn write_table(rows: &[[String; 6]]) {
 /// from behind to the waist; in frame 195 half the person has left on the right, in frame 205 nobody is there.
 #[test]
 fn people_are_found_from_the_frame_they_walk_in() {
+    let _limit = limit::within(1200);
     let Some(field) = folder("OCELLI_FIELD") else { return };
     let root = models(&field);
     for model in ["ssd_mobilenet_v1", "yolox_nano"] {

@@ -3,6 +3,8 @@
 #![cfg(feature = "h264")]
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/limit.rs"]
+mod limit;
 mod support;
 
 use ocelli::internals::media::png;
@@ -28,6 +30,7 @@ fn ocelli(root: &Path, args: &[&str]) -> (Output, String) {
 
 #[test]
 fn goldens_hold_and_a_change_of_nms_is_shown() {
+    let _limit = limit::within(600);
     let Some(field) = folder("OCELLI_FIELD") else { return };
     let (field, cards) = (field.canonicalize().unwrap(), models(&field));
     let root = tempfile::tempdir().unwrap();

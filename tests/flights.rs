@@ -1,6 +1,8 @@
 //! What was recorded is played again to the byte: after faults, under load, cut anywhere, on a full disk.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/limit.rs"]
+mod limit;
 mod support;
 
 use ocelli::internals::media::flight::{Begin, Entry, Flight, FlightWriter, Next, read};
@@ -41,6 +43,7 @@ impl Drop for Load {
 /// that cannot keep up.
 #[test]
 fn a_minute_with_faults_replays_to_the_byte() {
+    let _limit = limit::within(400);
     let folder = tempfile::tempdir().unwrap();
     let text = "pipeline:
 - id: door
@@ -90,6 +93,7 @@ const SMALL: &str = "pipeline:
 /// A recording that was cut anywhere gives the frames before the cut, and no fault.
 #[test]
 fn a_recording_cut_at_any_byte_replays_up_to_the_cut() {
+    let _limit = limit::within(400);
     let folder = tempfile::tempdir().unwrap();
     let live = record(SMALL, folder.path(), Duration::from_secs(10), &[]);
     let whole = replay(SMALL, folder.path(), How::default());
@@ -130,6 +134,7 @@ fn a_recording_cut_at_any_byte_replays_up_to_the_cut() {
 /// Damage within costs what follows it in its file; what comes before is the very same, and nothing panics.
 #[test]
 fn a_damaged_recording_gives_a_prefix() {
+    let _limit = limit::within(400);
     let folder = tempfile::tempdir().unwrap();
     record(SMALL, folder.path(), Duration::from_secs(10), &[]);
     let path = folder.path().join("00000000.flight");
@@ -190,6 +195,7 @@ fn rows_of(yaml: &Path, flights: &Path) -> Vec<u8> {
 
 #[test]
 fn a_recorder_killed_at_work_leaves_all_but_the_last_moment() {
+    let _limit = limit::within(400);
     let folder = tempfile::tempdir().unwrap();
     let (yaml, flights) = (street(folder.path()), folder.path().join("flights"));
     let mut child = ocelli().arg("record").arg(&yaml).arg("--to").arg(&flights).stderr(Stdio::null()).spawn().unwrap();
@@ -232,6 +238,7 @@ fn a_recorder_killed_at_work_leaves_all_but_the_last_moment() {
 /// A disk that is full stops the recording, not the run: files may not grow beyond 400 KiB here.
 #[test]
 fn a_full_disk_stops_the_recording_not_the_run() {
+    let _limit = limit::within(400);
     let folder = tempfile::tempdir().unwrap();
     let flights = folder.path().join("flights");
     let yaml = folder.path().join("p.yaml");
@@ -259,6 +266,7 @@ fn a_full_disk_stops_the_recording_not_the_run() {
 /// A stick that is pulled out: the folder is gone.
 #[test]
 fn a_folder_that_vanishes_stops_the_recording_not_the_run() {
+    let _limit = limit::within(400);
     let folder = tempfile::tempdir().unwrap();
     let flights = folder.path().join("flights");
     let yaml = folder.path().join("p.yaml");
@@ -278,6 +286,7 @@ fn a_folder_that_vanishes_stops_the_recording_not_the_run() {
 /// Passwords of the YAML are not in the recording, whether they stand there or come from the environment.
 #[test]
 fn no_secret_is_recorded() {
+    let _limit = limit::within(400);
     let folder = tempfile::tempdir().unwrap();
     let yaml = folder.path().join("p.yaml");
     let text = "pipeline:\n- id: a\n  rtsp: { url: 'rtsp://me:planted-one@127.0.0.1:9/x', password: planted-two }\n- { id: b, mjpeg_http: { url: 'http://127.0.0.1:9/', user: me, password: '${PLANTED}' } }\n- { from: [a, b], jsonl: {} }\n";
@@ -297,6 +306,7 @@ fn no_secret_is_recorded() {
 /// What a flight does not fit is told before anything runs.
 #[test]
 fn what_does_not_fit_is_told() {
+    let _limit = limit::within(400);
     let folder = tempfile::tempdir().unwrap();
     let says = |args: &[&str]| {
         let output = ocelli().args(args).output().unwrap();

@@ -2,6 +2,8 @@
 #![cfg(all(feature = "http", feature = "rtsp"))]
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/limit.rs"]
+mod limit;
 mod support;
 
 use ocelli::internals::media::flight::{Entry, Flight, FormEntry};
@@ -51,6 +53,7 @@ fn forms(folder: &Path) -> (BTreeMap<&'static str, u64>, usize) {
 /// live run saw comes back with its very pixels.
 #[test]
 fn h264_is_recorded_as_it_came_with_and_without_b_frames() {
+    let _limit = limit::within(240);
     for (name, encoder) in [("plain", PLAIN), ("B-frames", WITH_B)] {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
@@ -87,6 +90,7 @@ fn h264_is_recorded_as_it_came_with_and_without_b_frames() {
 /// the others are the same.
 #[test]
 fn h264_without_its_beginning_starts_at_a_key_picture() {
+    let _limit = limit::within(240);
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
     let Some(_server) = rtsp(port, WITH_B, &[]) else { return };
@@ -115,6 +119,7 @@ fn h264_without_its_beginning_starts_at_a_key_picture() {
 
 #[test]
 fn jpeg_is_recorded_as_it_came() {
+    let _limit = limit::within(240);
     if !support::ffmpeg_is_installed() {
         return;
     }

@@ -4,6 +4,8 @@
 
 #[path = "support/imports.rs"]
 mod imports;
+#[path = "support/limit.rs"]
+mod limit;
 
 use imports::{Sources, circles};
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,6 +62,7 @@ fn house() -> Sources {
 
 #[test]
 fn no_floor_imports_a_floor_above() {
+    let _limit = limit::within(120);
     let house = house();
     let mut wrong = BTreeSet::new();
     for (file, imports) in house.imports() {
@@ -78,6 +81,7 @@ fn no_floor_imports_a_floor_above() {
 
 #[test]
 fn no_file_imports_itself_by_way_of_others() {
+    let _limit = limit::within(120);
     let found = circles(&house().imports());
     let words: Vec<String> = found.iter().map(|circle| circle.join(" → ")).collect();
     assert!(words.is_empty(), "{} circles:\n{}", words.len(), words.join("\n"));
@@ -85,6 +89,7 @@ fn no_file_imports_itself_by_way_of_others() {
 
 #[test]
 fn every_floor_is_lived_on() {
+    let _limit = limit::within(120);
     let house = house();
     let modules: BTreeSet<String> =
         house.imports().keys().map(|file| file.split("::").next().unwrap().to_owned()).collect();
@@ -95,6 +100,7 @@ fn every_floor_is_lived_on() {
 /// The reader of imports sees what it is to see: each case would otherwise be a hole in the tests above.
 #[test]
 fn imports_are_seen_however_they_are_written() {
+    let _limit = limit::within(120);
     let text = |name: &str, text: &str| (PathBuf::from(name), text.to_owned());
     let house = Sources::read([
         text("low/mod.rs", "mod inner; pub use inner::Thing; pub fn own() {}"),
@@ -119,8 +125,44 @@ fn imports_are_seen_however_they_are_written() {
     assert!(circles(&none).is_empty());
 }
 
+/// Each test says how long it may take; inline ones where they loop, wait or have threads.
+#[test]
+fn no_test_can_hang() {
+    let _limit = limit::within(120);
+    use quote::ToTokens as _;
+    let mut all = Vec::new();
+    ["src", "tests"].iter().for_each(|folder| files(Path::new(folder), &mut all));
+    let (mut count, mut wrong) = (0, Vec::new());
+    for path in &all {
+        let inline = path.starts_with("src");
+        let tree = syn::parse_file(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let inner = tree.items.iter().filter_map(|item| match item {
+            syn::Item::Mod(module) => module.content.as_ref().map(|(_, items)| items.as_slice()),
+            _ => None,
+        });
+        for item in std::iter::once(tree.items.as_slice()).chain(inner).flatten() {
+            let syn::Item::Fn(function) = item else { continue };
+            if !function.attrs.iter().any(|attribute| attribute.path().is_ident("test")) {
+                continue;
+            }
+            count += 1;
+            let first = function.block.stmts.first().map(|statement| statement.to_token_stream().to_string());
+            let guarded = first.is_some_and(|first| first.starts_with("let _limit = ") && first.contains("within"));
+            let text = function.block.to_token_stream().to_string();
+            let waits =
+                ["loop {", "while ", "spawn", "recv", "thread ::", "join ()"].iter().any(|word| text.contains(word));
+            if !guarded && (waits || !inline) {
+                wrong.push(format!("{}: {}", path.display(), function.sig.ident));
+            }
+        }
+    }
+    assert!(count > 200, "{count} tests were found");
+    assert!(wrong.is_empty(), "begin these with `let _limit = limit::within(60);`:\n{}", wrong.join("\n"));
+}
+
 #[test]
 fn no_file_is_over_600_lines() {
+    let _limit = limit::within(120);
     let mut all = Vec::new();
     ["src", "tests", "benches", "examples", "fuzz"].iter().for_each(|folder| files(Path::new(folder), &mut all));
     for path in all.iter().filter(|path| !path.starts_with("fuzz/target")) {
@@ -131,6 +173,7 @@ fn no_file_is_over_600_lines() {
 
 #[test]
 fn the_words_we_do_not_use_for_files() {
+    let _limit = limit::within(120);
     let mut all = Vec::new();
     files(Path::new("src"), &mut all);
     for path in all {

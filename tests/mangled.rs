@@ -2,6 +2,8 @@
 //! again; the seed of the failing round is in the message.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/limit.rs"]
+mod limit;
 mod support;
 
 use ocelli::internals::media::{still, video};
@@ -73,6 +75,7 @@ fn play(path: &Path) {
 
 #[test]
 fn pictures() {
+    let _limit = limit::within(300);
     let mut scene = ocelli::internals::sources::scene::Renderer::new(
         ocelli::internals::sources::scene::Setting::Street,
         1,
@@ -95,6 +98,7 @@ fn pictures() {
 
 #[test]
 fn videos() {
+    let _limit = limit::within(300);
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let text = format!(
@@ -140,6 +144,7 @@ fn videos() {
 
 #[test]
 fn yaml() {
+    let _limit = limit::within(300);
     for file in ["pipelines/quickstart.yaml", "models/scene/card.yaml"] {
         let original = std::fs::read(file).unwrap();
         survives(file, &original, 3000, |bytes| {

@@ -2,6 +2,9 @@
 //! failing round is in the message. (A file's hash would give it away; here the cards take any.)
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/limit.rs"]
+mod limit;
+
 use ocelli::internals::infer::{Card, Session};
 use ocelli::internals::models::propose::propose;
 use ocelli::internals::onnx::pb::{AttributeProto, GraphProto, ModelProto, OperatorSetId, ValueInfoProto};
@@ -274,6 +277,7 @@ fn makers() -> Model {
 /// One test function: the counters are the process's.
 #[test]
 fn damaged_models_are_errors_and_nothing_more() {
+    let _limit = limit::within(300);
     // The seed of the fuzz target is this graph.
     let seed = Path::new("fuzz/seeds/onnx/makers.onnx");
     if std::env::var_os("OCELLI_BLESS").is_some() {

@@ -1,6 +1,8 @@
 //! Decoded frames against ffmpeg's, picture by picture (MD5 of the planes).
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/limit.rs"]
+mod limit;
 mod support;
 
 use md5::{Digest, Md5};
@@ -80,6 +82,7 @@ fn make(folder: &Path, name: &str, args: &str) -> PathBuf {
 
 #[test]
 fn field_clips_decode_as_ffmpeg_decodes_them() {
+    let _limit = limit::within(300);
     let Some(field) = folder("OCELLI_FIELD") else { return };
     if !ffmpeg_is_installed() {
         return;
@@ -94,6 +97,7 @@ fn field_clips_decode_as_ffmpeg_decodes_them() {
 #[cfg(feature = "h264")]
 #[test]
 fn h264_of_every_common_kind_decodes_as_ffmpeg_decodes_it() {
+    let _limit = limit::within(300);
     if !ffmpeg_is_installed() {
         return;
     }
@@ -121,6 +125,7 @@ fn h264_of_every_common_kind_decodes_as_ffmpeg_decodes_it() {
 #[cfg(all(feature = "h264", feature = "mkv"))]
 #[test]
 fn matroska_decodes_as_ffmpeg_decodes_it() {
+    let _limit = limit::within(300);
     if !ffmpeg_is_installed() {
         return;
     }
@@ -131,6 +136,7 @@ fn matroska_decodes_as_ffmpeg_decodes_it() {
 
 #[test]
 fn raw_layouts_decode_as_ffmpeg_decodes_them() {
+    let _limit = limit::within(300);
     if !ffmpeg_is_installed() {
         return;
     }
@@ -143,6 +149,7 @@ fn raw_layouts_decode_as_ffmpeg_decodes_them() {
 
 #[test]
 fn other_formats_come_through_ffmpeg() {
+    let _limit = limit::within(300);
     if !ffmpeg_is_installed() {
         return;
     }
@@ -162,6 +169,7 @@ fn other_formats_come_through_ffmpeg() {
 /// most 1.5 levels.
 #[test]
 fn mjpeg_is_close_to_ffmpeg() {
+    let _limit = limit::within(300);
     if !ffmpeg_is_installed() {
         return;
     }
@@ -197,6 +205,7 @@ fn mjpeg_is_close_to_ffmpeg() {
 /// What `record` writes is read by ffmpeg and by us as the same pictures.
 #[test]
 fn what_we_record_others_can_play() {
+    let _limit = limit::within(300);
     if !ffmpeg_is_installed() {
         return;
     }

@@ -1,6 +1,8 @@
 //! ONNX files: read and written without a byte lost, and rewritten without an answer moved.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/limit.rs"]
+mod limit;
 mod support;
 
 use ocelli::internals::onnx::pb::{AttributeProto, GraphProto, ModelProto, OperatorSetId, ValueInfoProto};
@@ -29,6 +31,7 @@ fn round_trip(path: &Path) {
 
 #[test]
 fn an_untouched_file_is_written_as_it_was_read() {
+    let _limit = limit::within(120);
     round_trip(Path::new("models/scene/model.onnx"));
     for (variable, inside) in [("OCELLI_FIELD", "models"), ("OCELLI_VECTORS", "")] {
         let Some(folder) = folder(variable) else { continue };
@@ -120,6 +123,7 @@ fn keeps(name: &str, before: &Model, input: &Tensor, places: usize, tolerance: f
 
 #[test]
 fn identity_nodes_and_constants_go() {
+    let _limit = limit::within(120);
     let mut constant = NodeProto::of("Constant", "c", &[], &["k"]);
     let t = Some(weight("", &[1, 3, 1, 1], 5));
     constant.attribute.push(AttributeProto { name: Some("value".into()), r#type: Some(4), t, ..Default::default() });
@@ -137,6 +141,7 @@ fn identity_nodes_and_constants_go() {
 
 #[test]
 fn batch_norm_is_folded() {
+    let _limit = limit::within(120);
     let variance: Vec<f32> = numbers(4, 9).iter().map(|v| v.abs() + 0.1).collect();
     let weights = vec![
         weight("w", &[4, 3, 3, 3], 1),
@@ -157,6 +162,7 @@ fn batch_norm_is_folded() {
 
 #[test]
 fn windows_beyond_the_map_lose_their_outer_taps() {
+    let _limit = limit::within(120);
     // (dilation, map, taps that stay a side)
     for (d, map, stays) in [(12_i64, 10, 1), (9, 10, 3), (10, 10, 1), (24, 20, 1), (6, 20, 3)] {
         let conv = NodeProto::of("Conv", "c", &["x", "w"], &["y"])
@@ -183,6 +189,7 @@ fn windows_beyond_the_map_lose_their_outer_taps() {
 
 #[test]
 fn unpooling_becomes_a_scatter() {
+    let _limit = limit::within(120);
     let pool = NodeProto::of("MaxPool", "p", &["x"], &["h", "i"])
         .with_ints("kernel_shape", &[2, 2])
         .with_ints("strides", &[2, 2]);
@@ -253,6 +260,7 @@ fn levels() -> Tensor {
 
 #[test]
 fn a_quantised_classifier_keeps_its_answers_through_every_pass() {
+    let _limit = limit::within(120);
     let before = quantised_classifier();
     let expect: Vec<f32> = answer(&before, &levels()).iter().map(|q| q / 256.0).collect();
     // Each pass alone: half a step of the output where it stays exact inside.
@@ -286,6 +294,7 @@ fn a_quantised_classifier_keeps_its_answers_through_every_pass() {
 /// SSD heads: two maps quantised alike are reshaped and put together as bytes; nothing of that remains.
 #[test]
 fn roundings_go_behind_what_only_moves_numbers() {
+    let _limit = limit::within(120);
     let mut weights = scalar("q", 0.05, 0x80, DataType::U8).to_vec();
     weights.push(TensorProto::of_i64("flat", &[2], &[1, -1]));
     let nodes = vec![
@@ -313,6 +322,7 @@ fn roundings_go_behind_what_only_moves_numbers() {
 /// before they are dequantised, and where the graph ends.
 #[test]
 fn a_swallowed_relu_stays_wherever_the_rounding_stood() {
+    let _limit = limit::within(120);
     let mut weights = scalar("q", 0.02, 0, DataType::U8).to_vec();
     weights.push(weight("w", &[4, 3, 1, 1], 1));
     weights.push(TensorProto::of_i64("flat", &[2], &[1, -1]));
@@ -341,6 +351,7 @@ fn a_swallowed_relu_stays_wherever_the_rounding_stood() {
 
 #[test]
 fn hostile_graphs_are_refused_by_the_passes() {
+    let _limit = limit::within(120);
     let q = scalar("q", 0.02, 0, DataType::U8).to_vec();
     let flat = TensorProto::of_i64("flat", &[1], &[-1]);
     // A circle.
@@ -364,6 +375,7 @@ fn hostile_graphs_are_refused_by_the_passes() {
 
 #[test]
 fn a_graph_is_cut_at_the_heads_that_the_card_names() {
+    let _limit = limit::within(120);
     let nodes = vec![
         NodeProto::of("Relu", "r", &["x"], &["h"]),
         NodeProto::of("Sigmoid", "s", &["h"], &["z"]),
@@ -382,6 +394,7 @@ fn a_graph_is_cut_at_the_heads_that_the_card_names() {
 
 #[test]
 fn weights_in_other_files_are_refused_or_brought_in() {
+    let _limit = limit::within(120);
     let folder = tempfile::tempdir().unwrap();
     let mut outside = weight("w", &[2, 2], 3);
     let raw = outside.raw_data.take().unwrap();

@@ -10,6 +10,8 @@
 ))]
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/limit.rs"]
+mod limit;
 mod support;
 
 use ocelli::internals::infer::zoo::Zoo;
@@ -48,12 +50,14 @@ fn check(path: &Path) -> Checked {
     let pipeline = Pipeline::of(document, &Parts::builtin()).unwrap_or_else(|e| panic!("{e}"));
     let zoo = zoo();
     let models = pipe::env(&[zoo.path().to_path_buf()]);
-    let env = ocelli::internals::stage::Env { base_dir: path.parent().unwrap().to_path_buf(), ..models };
+    let mut env = models;
+    env.base_dir = path.parent().unwrap().to_path_buf();
     pipeline.check(&env).unwrap_or_else(|e| panic!("{e}"))
 }
 
 #[test]
 fn every_pipeline_is_sound_and_says_what_it_does() {
+    let _limit = limit::within(120);
     for path in shipped() {
         let checked = check(&path);
         assert!(checked.document().text.starts_with("# "), "{}: the first line says what and where", path.display());
@@ -63,6 +67,7 @@ fn every_pipeline_is_sound_and_says_what_it_does() {
 
 #[test]
 fn every_pipeline_is_in_the_gallery_and_every_picture_is_there() {
+    let _limit = limit::within(120);
     let gallery = std::fs::read_to_string("docs/pipelines.md").unwrap();
     for path in shipped() {
         assert!(gallery.contains(&format!("(../{})", path.display())), "docs/pipelines.md lacks {}", path.display());
@@ -75,6 +80,7 @@ fn every_pipeline_is_in_the_gallery_and_every_picture_is_there() {
 /// Cards of public models are read whole, and their families are sound.
 #[test]
 fn every_card_of_the_zoo_is_sound() {
+    let _limit = limit::within(120);
     let zoo = zoo();
     let store = ocelli::internals::infer::ModelStore::new(&[zoo.path().to_path_buf()], Path::new("/"));
     let names = store.names();
@@ -87,6 +93,7 @@ fn every_card_of_the_zoo_is_sound() {
 
 #[test]
 fn every_part_is_shown_in_a_pipeline() {
+    let _limit = limit::within(120);
     let shown: Vec<&str> = shipped()
         .iter()
         .flat_map(|path| check(path).lines().iter().map(|line| line.word).collect::<Vec<_>>())
@@ -100,6 +107,7 @@ fn every_part_is_shown_in_a_pipeline() {
 
 #[test]
 fn the_manual_is_what_the_code_says() {
+    let _limit = limit::within(120);
     let manuals = [
         ("docs/yaml.md", "--reference", ocelli::internals::pipeline::reference()),
         ("docs/model-card.md", "--card", ocelli::internals::pipeline::card_reference()),
@@ -118,6 +126,7 @@ fn the_manual_is_what_the_code_says() {
 /// The YAML blocks of our documents that are whole pipelines are read and checked.
 #[test]
 fn the_yaml_in_the_documents_is_sound() {
+    let _limit = limit::within(120);
     let mut count = 0;
     for file in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
         let text = std::fs::read_to_string(file).unwrap();
@@ -138,6 +147,7 @@ fn the_yaml_in_the_documents_is_sound() {
 /// The schema takes what we ship and refuses what is wrong; it is what editors go by.
 #[test]
 fn the_schema_names_every_part() {
+    let _limit = limit::within(120);
     let schema = ocelli::internals::pipeline::schema().to_string();
     for part in ["video", "images", "scene", "resize", "detect", "nms", "annotate", "jsonl", "record", "snapshot"] {
         assert!(schema.contains(&format!("\"required\":[\"{part}\"]")), "{part}");

@@ -2,6 +2,9 @@
 #![cfg(feature = "pull")]
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/limit.rs"]
+mod limit;
+
 use sha2::{Digest, Sha256};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -108,6 +111,7 @@ fn said(output: &Output) -> String {
 
 #[test]
 fn a_model_is_downloaded_resumed_checked_and_installed() {
+    let _limit = limit::within(180);
     let body = std::fs::read("models/scene_tags/model.onnx").unwrap();
     let server = serve(body.clone());
     let folder = tempfile::tempdir().unwrap();
@@ -152,6 +156,7 @@ fn a_model_is_downloaded_resumed_checked_and_installed() {
 
 #[test]
 fn a_proxy_is_used_and_no_network_is_said_clearly() {
+    let _limit = limit::within(180);
     let body = std::fs::read("models/scene_tags/model.onnx").unwrap();
     let proxy = serve(body.clone());
     let folder = tempfile::tempdir().unwrap();
@@ -167,6 +172,7 @@ fn a_proxy_is_used_and_no_network_is_said_clearly() {
 
 #[test]
 fn nothing_is_converted_behind_the_users_back() {
+    let _limit = limit::within(180);
     let body = std::fs::read("models/scene_tags/model.onnx").unwrap();
     let server = serve(body.clone());
     let folder = tempfile::tempdir().unwrap();

@@ -1,6 +1,8 @@
 //! Live sources that are lost and come back, by `faulty:` and a clock that the tests move. No real time is waited for.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/limit.rs"]
+mod limit;
 mod support;
 
 use ocelli::internals::error::Error;
@@ -14,7 +16,8 @@ use support::pipe;
 /// The first line's source, opened on a clock that jumps when somebody sleeps.
 fn open(line: &str) -> (Box<dyn Source>, LineEnv) {
     let pipeline = pipe::parse(&format!("pipeline:\n- {line}\n- jsonl\n"));
-    let env = Env { clock: Arc::new(ManualClock::default()), ..pipe::env(&[]) };
+    let mut env = pipe::env(&[]);
+    env.clock = Arc::new(ManualClock::default());
     let ocelli::internals::pipeline::Settings::Source(config) = &pipeline.lines[0].settings else {
         panic!("no source")
     };
@@ -32,6 +35,7 @@ fn status(word: &str) -> u64 {
 
 #[test]
 fn a_thousand_losses_are_recovered_and_cost_neither_memory_nor_threads() {
+    let _limit = limit::within(300);
     let every_tenth: Vec<String> = (1..=1000).map(|nth| (nth * 10).to_string()).collect();
     // Each tenth frame: 900 are unplugged, 100 freeze until they are given up.
     let (frozen, gone): (Vec<_>, Vec<_>) = every_tenth.iter().enumerate().partition(|(nth, _)| nth % 10 < 1);
@@ -76,6 +80,7 @@ fn a_thousand_losses_are_recovered_and_cost_neither_memory_nor_threads() {
 
 #[test]
 fn a_drop_leaves_a_gap_and_corruption_the_size() {
+    let _limit = limit::within(300);
     let line = "{ scene: { frames: 20, size: [64, 48] }, faulty: { drop: [3], corrupt: [5], time_jump: [7] } }";
     let (mut broken, _env) = open(line);
     let (mut whole, _env) = open("scene: { frames: 20, size: [64, 48] }");
@@ -98,6 +103,7 @@ fn a_drop_leaves_a_gap_and_corruption_the_size() {
 
 #[test]
 fn an_unplugged_recording_ends_the_run_with_the_code_of_devices() {
+    let _limit = limit::within(300);
     let env = pipe::env(&[]);
     let text = "pipeline:\n- { scene: { frames: 20, size: [64, 48] }, faulty: { unplug: [4] } }\n- jsonl: { path: /dev/null }\n";
     let error = pipe::play(text, &env).result.unwrap_err();
@@ -106,6 +112,7 @@ fn an_unplugged_recording_ends_the_run_with_the_code_of_devices() {
 
 #[test]
 fn a_time_that_jumps_does_not_move_ours() {
+    let _limit = limit::within(300);
     let line = "{ scene: { live: true, fps: 10, size: [64, 48] }, faulty: { time_jump: [5, 9], jump_by: 2h } }";
     let (mut source, _env) = open(line);
     let times: Vec<Duration> = (0..15).map(|_| source.next().unwrap().unwrap().frame.pts).collect();
@@ -114,6 +121,7 @@ fn a_time_that_jumps_does_not_move_ours() {
 
 #[test]
 fn a_source_that_never_opens_is_tried_until_the_stop_and_a_wrong_setting_ends_the_run() {
+    let _limit = limit::within(300);
     use ocelli::internals::stage::{Care, Feed, Link, OnLost, Watch};
     struct Never(fn() -> Error);
     impl Link for Never {
@@ -124,7 +132,8 @@ fn a_source_that_never_opens_is_tried_until_the_stop_and_a_wrong_setting_ends_th
     let keep = |link: Never, on_lost, env: &Env| {
         live::keep(Box::new(link), Care { on_lost, stall_after: None }, &LineEnv::alone(env, "door"))
     };
-    let env = Env { clock: Arc::new(ManualClock::default()), ..pipe::env(&[]) };
+    let mut env = pipe::env(&[]);
+    env.clock = Arc::new(ManualClock::default());
     let mut exits = keep(
         Never(|| Error::Io { what: "camera".into(), source: std::io::ErrorKind::NotFound.into() }),
         OnLost::Exit,
@@ -152,6 +161,7 @@ fn a_source_that_never_opens_is_tried_until_the_stop_and_a_wrong_setting_ends_th
 
 #[test]
 fn damaged_pictures_cost_themselves_and_nothing_but_damage_is_a_stall() {
+    let _limit = limit::within(300);
     use ocelli::internals::stage::{Care, Feed, Link, OnLost, Shot, Watch};
     /// One picture, one damaged one, and once the test has seen that, nothing but damaged ones.
     struct Garbage(Arc<AtomicBool>);
@@ -171,7 +181,8 @@ fn damaged_pictures_cost_themselves_and_nothing_but_damage_is_a_stall() {
             if self.0 == 1 { Ok(true) } else { Err(Error::Data("torn".into())) }
         }
     }
-    let env = Env { clock: Arc::new(ManualClock::default()), ..pipe::env(&[]) };
+    let mut env = pipe::env(&[]);
+    env.clock = Arc::new(ManualClock::default());
     let care = Care { on_lost: OnLost::Exit, stall_after: None };
     let seen = Arc::<AtomicBool>::default();
     let line = LineEnv::alone(&env, "door");

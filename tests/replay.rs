@@ -1,6 +1,8 @@
 //! A recording through a pipeline gives the same bytes each time, whatever the queues.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/limit.rs"]
+mod limit;
 mod support;
 
 use std::path::Path;
@@ -23,6 +25,7 @@ fn quickstart(queue: &str, out: &Path) -> Vec<u8> {
 
 #[test]
 fn two_runs_give_the_same_bytes_with_any_queues() {
+    let _limit = limit::within(120);
     let folder = tempfile::tempdir().unwrap();
     let first = quickstart("", &folder.path().join("a.jsonl"));
     assert_eq!(first.iter().filter(|byte| **byte == b'\n').count(), 60);
@@ -35,6 +38,7 @@ fn two_runs_give_the_same_bytes_with_any_queues() {
 /// Two sources and two branches into one sink: in order of media time, the same each run.
 #[test]
 fn merged_streams_come_in_the_same_order_each_time() {
+    let _limit = limit::within(120);
     let folder = tempfile::tempdir().unwrap();
     let run = |name: &str| {
         let out = folder.path().join(name);
@@ -65,6 +69,7 @@ fn merged_streams_come_in_the_same_order_each_time() {
 /// Two merges over the same two sources, crosswise and sparse: waiting for one stream must not stop the other.
 #[test]
 fn merges_do_not_stop_each_other() {
+    let _limit = limit::within(120);
     let folder = tempfile::tempdir().unwrap();
     let out = |name: &str| folder.path().join(name).display().to_string();
     let text = format!(
@@ -88,6 +93,7 @@ fn merges_do_not_stop_each_other() {
 /// What a scene knows keeps its own names, whatever a model calls its classes.
 #[test]
 fn truth_keeps_its_names() {
+    let _limit = limit::within(120);
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("t.jsonl");
     let text = format!(
@@ -102,6 +108,7 @@ fn truth_keeps_its_names() {
 /// Folders in a pattern are made; `found` with `every` takes the first picture of each turn that has something.
 #[test]
 fn snapshots_go_where_the_pattern_says() {
+    let _limit = limit::within(120);
     let folder = tempfile::tempdir().unwrap();
     let text = format!(
         "pipeline:\n- {{ id: cam, scene: {{ frames: 20, size: [64, 48] }} }}\n- {{ snapshot: {{ path: '{}/{{source}}/{{seq}}.jpg' }}, every: 1s }}\n",
@@ -114,6 +121,7 @@ fn snapshots_go_where_the_pattern_says() {
 /// The rendered scene is the same on every machine: these are its truths (`OCELLI_BLESS=1` rewrites).
 #[test]
 fn the_scene_is_the_same_everywhere() {
+    let _limit = limit::within(120);
     let folder = tempfile::tempdir().unwrap();
     for setting in ["street", "table"] {
         let out = folder.path().join("truth.jsonl");
@@ -135,6 +143,7 @@ fn the_scene_is_the_same_everywhere() {
 /// The bundled model finds what the scene knows to be there: at IoU 0.5 most of it, and little else.
 #[test]
 fn the_bundled_model_finds_what_is_there() {
+    let _limit = limit::within(120);
     use ocelli::internals::ops::iou::iou;
     use ocelli::internals::types::BBox;
     let folder = tempfile::tempdir().unwrap();

@@ -2,6 +2,8 @@
 //! the test opens make them certain.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/limit.rs"]
+mod limit;
 mod support;
 
 use ocelli::internals::error::{Error, Result};
@@ -166,6 +168,7 @@ fn build_in(lines: Vec<Line>, env: &Env) -> Checked {
 
 #[test]
 fn recorded_packets_all_arrive_in_order_at_every_reader() {
+    let _limit = limit::within(120);
     let ((a, seen_a), (b, seen_b)) = (collect(), collect());
     let pass = call(|_| Ok(()));
     let checked = build(vec![source(&Numbers::new(500, false)), stage("pass", &pass), sink("a", &a), sink("b", &b)]);
@@ -176,6 +179,7 @@ fn recorded_packets_all_arrive_in_order_at_every_reader() {
 
 #[test]
 fn a_live_stream_keeps_the_newest_and_counts_what_it_drops() {
+    let _limit = limit::within(120);
     let numbers = Numbers::new(100, true);
     let made = Arc::clone(&numbers.made);
     let (slow, open, seen) = gated();
@@ -197,6 +201,7 @@ fn a_live_stream_keeps_the_newest_and_counts_what_it_drops() {
 
 #[test]
 fn a_slow_sink_starves_nobody_on_a_live_stream() {
+    let _limit = limit::within(120);
     let numbers = Numbers::new(50, true);
     let (slow, open, _) = gated();
     let (count, fast_seen) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
@@ -231,6 +236,7 @@ fn a_slow_sink_starves_nobody_on_a_live_stream() {
 
 #[test]
 fn a_slow_sink_holds_up_a_recorded_source_within_its_queue() {
+    let _limit = limit::within(120);
     let numbers = Numbers::new(100, false);
     let made = Arc::clone(&numbers.made);
     let (slow, open, seen) = gated();
@@ -251,6 +257,7 @@ fn a_slow_sink_holds_up_a_recorded_source_within_its_queue() {
 
 #[test]
 fn a_fault_of_a_recorded_stage_ends_the_run_with_its_place_and_code() {
+    let _limit = limit::within(120);
     let faulty = call(|packet| if packet.frame.seq == 7 { Err(Error::Model("wrong shape".into())) } else { Ok(()) });
     let (end, seen) = collect();
     let checked = build(vec![source(&Numbers::new(1_000_000, false)), stage("detect", &faulty), sink("end", &end)]);
@@ -262,6 +269,7 @@ fn a_fault_of_a_recorded_stage_ends_the_run_with_its_place_and_code() {
 
 #[test]
 fn a_fault_of_a_live_stage_costs_one_frame() {
+    let _limit = limit::within(120);
     let faulty = call(|packet| if packet.frame.seq == 7 { Err(Error::Model("wrong shape".into())) } else { Ok(()) });
     let (end, seen) = collect();
     // Room for all frames, so that none is dropped for want of it.
@@ -304,6 +312,7 @@ impl Sink for Even {
 
 #[test]
 fn a_sink_is_finished_after_a_fault_and_unwanted_packets_use_up_no_turn() {
+    let _limit = limit::within(120);
     let even = Even(Arc::default(), Arc::default());
     let mut last = line("even", Settings::Sink(Box::new(even.clone())));
     last.every = Some(Every::Packets(3));
@@ -316,6 +325,7 @@ fn a_sink_is_finished_after_a_fault_and_unwanted_packets_use_up_no_turn() {
 
 #[test]
 fn a_panic_ends_the_run_with_the_name_of_the_stage() {
+    let _limit = limit::within(120);
     for live in [false, true] {
         let broken = call(|packet| {
             assert!(packet.frame.seq < 3, "boom");
@@ -331,6 +341,7 @@ fn a_panic_ends_the_run_with_the_name_of_the_stage() {
 
 #[test]
 fn stop_ends_an_endless_source_and_what_waits_is_still_written() {
+    let _limit = limit::within(120);
     let (end, seen) = collect();
     let numbers = Numbers::new(u64::MAX, false);
     let made = Arc::clone(&numbers.made);
@@ -347,6 +358,7 @@ fn stop_ends_an_endless_source_and_what_waits_is_still_written() {
 
 #[test]
 fn a_reader_that_went_away_ends_the_run_without_a_fault() {
+    let _limit = limit::within(120);
     let end = call(|packet| if packet.frame.seq == 5 { Err(Error::ReaderGone) } else { Ok(()) });
     let checked = build(vec![source(&Numbers::new(u64::MAX, false)), sink("stdout", &end)]);
     checked.run().unwrap().result.unwrap();
@@ -354,6 +366,7 @@ fn a_reader_that_went_away_ends_the_run_without_a_fault() {
 
 #[test]
 fn every_takes_each_third_or_one_in_a_time() {
+    let _limit = limit::within(120);
     for (every, expect) in [
         (Every::Packets(3), vec![0, 3, 6, 9, 12, 15, 18]),
         (Every::Time(Duration::from_millis(500)), vec![0, 5, 10, 15]),
@@ -372,6 +385,7 @@ fn every_takes_each_third_or_one_in_a_time() {
 
 #[test]
 fn a_deadline_leaves_out_what_is_too_old() {
+    let _limit = limit::within(120);
     let clock = Arc::new(ManualClock::default());
     let (end, seen) = collect();
     // Working on frame 4 takes a second of the test's clock; frame 5 waits meanwhile.
@@ -404,7 +418,11 @@ fn a_deadline_leaves_out_what_is_too_old() {
     work.queue = Some(QueueSetting { capacity: Some(4), when_full: None });
     let mut last = sink("end", &end);
     last.queue = Some(QueueSetting { capacity: Some(8), when_full: None });
-    let checked = build_in(vec![source(&numbers), work, last], &Env { clock, ..pipe::env(&[]) });
+    let checked = build_in(vec![source(&numbers), work, last], &{
+        let mut env = pipe::env(&[]);
+        env.clock = clock;
+        env
+    });
     let outcome = checked.run().unwrap();
     outcome.result.unwrap();
     let late = outcome.board.line("slow").unwrap().dropped(DropReason::Deadline);
@@ -415,6 +433,7 @@ fn a_deadline_leaves_out_what_is_too_old() {
 
 #[test]
 fn a_source_that_fails_live_is_asked_again_and_recorded_ends_the_run() {
+    let _limit = limit::within(120);
     for live in [true, false] {
         let (end, seen) = collect();
         let failed = Arc::new(AtomicU64::new(0));
@@ -442,6 +461,7 @@ fn a_source_that_fails_live_is_asked_again_and_recorded_ends_the_run() {
 
 #[test]
 fn threads_carry_the_names_of_their_lines() {
+    let _limit = limit::within(120);
     let names: Arc<Mutex<Vec<String>>> = Arc::default();
     let kept = Arc::clone(&names);
     let end = call(move |_| {

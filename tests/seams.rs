@@ -2,6 +2,8 @@
 //! emit, lines replaced while they run, connections of sinks, and answers that keep their own labels.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/limit.rs"]
+mod limit;
 mod support;
 
 use ocelli::internals::error::{Error, Result};
@@ -87,7 +89,11 @@ impl Stage for Repeat {
     fn process(&mut self, packet: Packet, out: &mut Emitter) -> Result<()> {
         (0..self.times).for_each(|_| out.emit(packet.clone()));
         // What was emitted by a call that fails does not go on.
-        if packet.frame.seq == 3 { Err(Error::Data("the third is odd".into())) } else { Ok(self.last = Some(packet)) }
+        if packet.frame.seq == 3 {
+            return Err(Error::Data("the third is odd".into()));
+        }
+        self.last = Some(packet);
+        Ok(())
     }
     fn finish(&mut self, out: &mut Emitter) -> Result<()> {
         self.last.take().into_iter().for_each(|packet| out.emit(packet));
@@ -143,6 +149,7 @@ fn checked(lines: &str) -> (ocelli::Checked, Keep) {
 
 #[test]
 fn a_model_that_cannot_be_loaded_touches_no_file() {
+    let _limit = limit::within(120);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rows.jsonl");
     std::fs::write(&path, "precious\n").unwrap();
@@ -165,6 +172,7 @@ fn a_model_that_cannot_be_loaded_touches_no_file() {
 
 #[test]
 fn a_run_that_is_dropped_stops_and_joins_and_its_neighbour_goes_on() {
+    let _limit = limit::within(120);
     let env = pipe::env(&[]);
     let start = || {
         let (pipeline, keep) = pipeline("- numbers: { pause: 1 }\n");
@@ -191,6 +199,7 @@ fn a_run_that_is_dropped_stops_and_joins_and_its_neighbour_goes_on() {
 
 #[test]
 fn packets_come_through_a_channel_and_a_run_that_nobody_reads_can_be_dropped() {
+    let _limit = limit::within(120);
     let numbers = |text: &str| {
         let parts = Parts::builtin().with(Part::source::<Numbers>("numbers"));
         Pipeline::parse("test.yaml", &format!("pipeline:\n- numbers: {text}\n"), &parts).unwrap()
@@ -211,6 +220,7 @@ fn packets_come_through_a_channel_and_a_run_that_nobody_reads_can_be_dropped() {
 
 #[test]
 fn a_stage_gives_none_one_or_several_and_what_is_open_at_the_end() {
+    let _limit = limit::within(120);
     for (times, expect) in [(0, vec![4]), (1, vec![0, 1, 2, 4, 4]), (2, vec![0, 0, 1, 1, 2, 2, 4, 4, 4])] {
         // Live, so that the odd one costs itself; slow enough that none is dropped.
         let (checked, keep) = checked(&format!(
@@ -228,6 +238,7 @@ fn a_stage_gives_none_one_or_several_and_what_is_open_at_the_end() {
 
 #[test]
 fn a_line_is_replaced_a_thousand_times_under_load_and_no_packet_is_lost_or_overtaken() {
+    let _limit = limit::within(120);
     let (checked, keep) = checked("- numbers: {}\n- nms\n");
     let run = checked.start().unwrap();
     let line = Arc::clone(run.board.line("nms").unwrap());
@@ -257,6 +268,7 @@ fn a_line_is_replaced_a_thousand_times_under_load_and_no_packet_is_lost_or_overt
 
 #[test]
 fn a_line_is_not_replaced_by_one_that_its_neighbours_could_not_live_with() {
+    let _limit = limit::within(120);
     let (checked, _keep) = checked("- numbers: { pause: 1 }\n- nms\n");
     let run = checked.start().unwrap();
     let numbers = Settings::Source(Box::new(Numbers { count: None, live: false, pause: 1 }));
@@ -305,6 +317,7 @@ impl Sink for Looking {
 
 #[test]
 fn any_part_reads_the_board_of_its_run() {
+    let _limit = limit::within(120);
     let (mut pipeline, _keep) = pipeline("- numbers: { count: 20 }\n- nms\n");
     let watching = Watching::default();
     pipeline.lines.last_mut().unwrap().settings = Settings::Sink(Box::new(watching.clone()));
@@ -317,6 +330,7 @@ fn any_part_reads_the_board_of_its_run() {
 
 #[test]
 fn a_line_that_fails_again_and_again_is_an_unhealthy_line_and_not_a_log_full_of_lines() {
+    let _limit = limit::within(120);
     /// Fails until it is told to work.
     #[derive(Clone)]
     struct Moody(Arc<AtomicU64>);
@@ -368,8 +382,16 @@ impl Reach for Broker {
 
 #[test]
 fn a_connection_of_a_sink_is_lost_and_comes_back_like_a_live_source() {
+    let _limit = limit::within(120);
     let clock = Arc::new(ManualClock::default());
-    let env = LineEnv::alone(&Env { clock: clock.clone(), ..pipe::env(&[]) }, "mqtt");
+    let env = LineEnv::alone(
+        &{
+            let mut env = pipe::env(&[]);
+            env.clock = clock.clone();
+            env
+        },
+        "mqtt",
+    );
     let (on, tries) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
     let mut connection = Connection::new(Broker(Arc::clone(&on), Arc::clone(&tries)), Care::default(), &env);
     let packet = Packet::new(Arc::default());
@@ -427,6 +449,7 @@ fn model(folder: &Path, name: &str, of: &str, change: &[(&str, &str)]) {
 
 #[test]
 fn two_classifiers_on_boxes_both_stay_and_no_labels_are_mixed_up() {
+    let _limit = limit::within(120);
     let folder = tempfile::tempdir().unwrap();
     let labels = "labels: [";
     let card = std::fs::read_to_string("models/scene_tags/card.yaml").unwrap();
@@ -463,6 +486,7 @@ fn two_classifiers_on_boxes_both_stay_and_no_labels_are_mixed_up() {
 
 #[test]
 fn a_resize_for_another_model_is_refused_by_whatever_of_the_input_differs() {
+    let _limit = limit::within(120);
     let folder = tempfile::tempdir().unwrap();
     let differ = [
         ("fit", "fit: letterbox_top_left", "fit: stretch"),
@@ -496,6 +520,7 @@ fn a_resize_for_another_model_is_refused_by_whatever_of_the_input_differs() {
 
 #[test]
 fn faults_can_be_read_by_programs_and_become_errors() {
+    let _limit = limit::within(120);
     let text = "pipeline:\n- scene: { frames: 3 }\n- nms\n- jsonl: { truth: true }\n- snapshot: { path: a.gif }\n";
     let faults = pipe::parse(text).check(&pipe::env(&[])).map(|_| ()).unwrap_err();
     let places: HashMap<u32, &str> = faults.list.iter().map(|f| (f.place.line, f.message.as_str())).collect();
@@ -505,6 +530,7 @@ fn faults_can_be_read_by_programs_and_become_errors() {
 
 #[test]
 fn a_stop_is_seen_in_time() {
+    let _limit = limit::within(120);
     let (checked, _keep) = checked("- numbers: { pause: 1 }\n");
     let run = checked.start().unwrap();
     let asked = Instant::now();

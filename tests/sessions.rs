@@ -1,6 +1,8 @@
 //! Sessions: memories, shared weights, threads, and plans that are refused.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/limit.rs"]
+mod limit;
 mod support;
 
 use ocelli::internals::infer::{Card, Extra, ModelStore, Outputs, Plan, Session, selfcheck};
@@ -65,6 +67,7 @@ const COUNTING: &str = "model: { file: m.onnx, sha256: SHA, license: MIT, source
 
 #[test]
 fn a_memory_goes_from_frame_to_frame_and_each_source_has_its_own() {
+    let _limit = limit::within(120);
     let root = tempfile::tempdir().unwrap();
     let card = install(root.path(), "counting", &counting(), COUNTING);
     let mut session = Session::load(&card).unwrap_or_else(|e| panic!("{e}"));
@@ -82,6 +85,7 @@ fn a_memory_goes_from_frame_to_frame_and_each_source_has_its_own() {
 
 #[test]
 fn a_state_that_does_not_fit_is_refused_with_the_names_there_are() {
+    let _limit = limit::within(120);
     let root = tempfile::tempdir().unwrap();
     let wrong = COUNTING.replace("output: next", "output: nxt");
     let card = install(root.path(), "counting", &counting(), &wrong);
@@ -95,6 +99,7 @@ fn a_state_that_does_not_fit_is_refused_with_the_names_there_are() {
 
 #[test]
 fn two_lines_with_one_model_hold_its_weights_once() {
+    let _limit = limit::within(120);
     let store = ModelStore::new(&[], Path::new("."));
     let card = store.card("scene").unwrap();
     let one = store.session(&card, &Extra::default(), 1).unwrap();
@@ -111,6 +116,7 @@ fn two_lines_with_one_model_hold_its_weights_once() {
 
 #[test]
 fn threads_change_no_answer() {
+    let _limit = limit::within(120);
     let store = ModelStore::new(&[], Path::new("."));
     let card = store.card("scene").unwrap();
     let mut image = Image::new(card.fields.input.size, PixelFormat::Rgb8);
@@ -129,6 +135,7 @@ fn threads_change_no_answer() {
 /// that must keep its roundings no pass of ours takes that away: the check must refuse the plan.
 #[test]
 fn a_plan_that_tract_optimised_wrongly_is_refused() {
+    let _limit = limit::within(120);
     let root = tempfile::tempdir().unwrap();
     let scalar = |name: &str, scale: f32| {
         [
@@ -164,6 +171,7 @@ fn a_plan_that_tract_optimised_wrongly_is_refused() {
 
 #[test]
 fn cards_are_proposed_for_what_can_be_told_from_a_graph() {
+    let _limit = limit::within(120);
     let file = |path: &str| Model::decode(std::fs::read(path).unwrap()).unwrap();
     let proposal = propose(&file("models/scene/model.onnx")).unwrap();
     assert!(proposal.card.contains("kind: x") && proposal.card.contains("size: [320, 192]"), "{}", proposal.card);

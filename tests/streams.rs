@@ -3,10 +3,12 @@
 #![cfg(all(feature = "http", feature = "rtsp"))]
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/limit.rs"]
+mod limit;
 mod support;
 
 use ocelli::internals::error::Error;
-use ocelli::internals::stage::{Env, LineEnv};
+use ocelli::internals::stage::LineEnv;
 use rustix::process::Signal;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -37,7 +39,8 @@ fn play(line: &str) -> Playing {
 fn play_with(line: &str, secrets: &[&str]) -> Playing {
     let pipeline = pipe::parse(&format!("pipeline:\n- {line}\n- jsonl\n"));
     let secrets = ocelli::internals::host::Secrets::new(secrets.iter().map(|s| (*s).to_owned()).collect());
-    let env = Env { secrets, ..pipe::env(&[]) };
+    let mut env = pipe::env(&[]);
+    env.secrets = secrets;
     let ocelli::internals::pipeline::Settings::Source(config) = &pipeline.lines[0].settings else {
         panic!("no source")
     };
@@ -121,6 +124,7 @@ impl Drop for Playing {
 
 #[test]
 fn rtsp_gives_every_picture_in_order_with_and_without_b_frames() {
+    let _limit = limit::within(240);
     for (name, encoder) in [("plain", PLAIN), ("B-frames", WITH_B)] {
         let port = free_port();
         let Some(_server) = rtsp(port, encoder, &[]) else { return };
@@ -150,6 +154,7 @@ fn rtsp_gives_every_picture_in_order_with_and_without_b_frames() {
 
 #[test]
 fn rtsp_comes_back_after_kill_and_after_a_freeze() {
+    let _limit = limit::within(240);
     let port = free_port();
     let Some(server) = rtsp(port, PLAIN, &[]) else { return };
     let playing = play(&format!("rtsp: {{ url: 'rtsp://127.0.0.1:{port}/cam' }}"));
@@ -186,6 +191,7 @@ fn rtsp_comes_back_after_kill_and_after_a_freeze() {
 
 #[test]
 fn rtsp_authenticates_and_a_wrong_password_is_told_without_showing_it() {
+    let _limit = limit::within(240);
     for kind in ["basic", "digest"] {
         let port = free_port();
         let Some(_server) = rtsp(port, PLAIN, &[kind, "me", "s3cret"]) else { return };
@@ -241,6 +247,7 @@ fn part(stream: &mut TcpStream, length: &str, body: &[u8]) -> std::io::Result<()
 
 #[test]
 fn mjpeg_over_http_survives_lies_stalls_and_torn_parts() {
+    let _limit = limit::within(240);
     let colours = [[250, 0, 0], [0, 250, 0], [0, 0, 250]];
     let pictures: Vec<Vec<u8>> = colours.iter().map(|c| jpeg(*c)).collect();
     let port = web(move |nth, _, stream| {
@@ -282,6 +289,7 @@ fn mjpeg_over_http_survives_lies_stalls_and_torn_parts() {
 
 #[test]
 fn mjpeg_over_http_answers_challenges_and_explains_refusals() {
+    let _limit = limit::within(240);
     let picture = jpeg([9, 9, 9]);
     // The server of the fourth example of RFC 7616, §3.9.1, as far as this needs it.
     let port = web(move |_, request, stream| {
@@ -310,6 +318,7 @@ fn mjpeg_over_http_answers_challenges_and_explains_refusals() {
 
 #[test]
 fn a_child_that_exits_hangs_or_writes_garbage_is_started_again_and_all_it_started_dies() {
+    let _limit = limit::within(240);
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).display().to_string();
     std::fs::write(at("a.jpg"), jpeg([200, 30, 30])).unwrap();
@@ -351,6 +360,7 @@ fn a_child_that_exits_hangs_or_writes_garbage_is_started_again_and_all_it_starte
 /// The program ends only after the child it gave up has ended, even one that does not want to.
 #[test]
 fn no_child_outlives_a_run_that_ends_because_it_hung() {
+    let _limit = limit::within(240);
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     std::fs::write(at("a.jpg"), jpeg([9, 9, 9])).unwrap();
@@ -370,6 +380,7 @@ fn no_child_outlives_a_run_that_ends_because_it_hung() {
 
 #[test]
 fn raw_and_y4m_frames_of_ffmpeg_come_whole_and_a_missing_program_is_told() {
+    let _limit = limit::within(240);
     if !support::ffmpeg_is_installed() {
         return;
     }

@@ -3,6 +3,8 @@
 //! Tolerances are those the vectors carry; they come from the reference's own arithmetic.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/limit.rs"]
+mod limit;
 mod support;
 
 use ocelli::internals::ops::{anchors, box_coder::BoxCoder, color, debayer, iou, matcher, nms, normalize, resize};
@@ -39,6 +41,7 @@ fn sizes_hw(value: &Value) -> Vec<Size> {
 
 #[test]
 fn iou_matrices_conversions_and_clipping() {
+    let _limit = limit::within(180);
     cases("iou", |case| {
         let p = &case.params;
         match case.op.as_str() {
@@ -95,6 +98,7 @@ fn iou_matrices_conversions_and_clipping() {
 
 #[test]
 fn nms_hard_soft_and_of_every_program() {
+    let _limit = limit::within(180);
     cases("nms", |case| {
         let p = &case.params;
         let number = |key: &str| p[key].as_f64().unwrap() as f32;
@@ -170,6 +174,7 @@ fn detections(boxes: &[BBox], scores: &[f32], classes: &[i64]) -> Vec<Detection>
 
 #[test]
 fn box_coder_and_matchers() {
+    let _limit = limit::within(180);
     cases("boxcoder", |case| {
         let p = &case.params;
         let coder = || {
@@ -214,6 +219,7 @@ fn box_coder_and_matchers() {
 
 #[test]
 fn anchors_of_all_kinds() {
+    let _limit = limit::within(180);
     cases("anchors", |case| {
         let p = &case.params;
         let maps = sizes_hw(&p["feature_maps"]);
@@ -278,6 +284,7 @@ fn anchors_of_all_kinds() {
 
 #[test]
 fn letterbox_and_normalisation() {
+    let _limit = limit::within(180);
     cases("letterbox", |case| {
         let p = &case.params;
         let image = rgb(case, "img");
@@ -325,6 +332,7 @@ fn letterbox_and_normalisation() {
 
 #[test]
 fn colour_spaces() {
+    let _limit = limit::within(180);
     cases("color", |case| {
         let p = &case.params;
         match case.op.as_str() {

@@ -1,6 +1,8 @@
 //! The metrics against the numbers of the field's reference programs (`OCELLI_VECTORS`): all cases.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/limit.rs"]
+mod limit;
 mod support;
 
 use ocelli::internals::eval::rle::{Merge, Rle};
@@ -26,6 +28,7 @@ fn close(what: &str, found: Option<f64>, expected: &Value, tolerance: f64) {
 
 #[test]
 fn coco_metrics_are_those_of_pycocotools() {
+    let _limit = limit::within(120);
     let Some(vectors) = document("coco_map.json") else { return };
     let tolerance = vectors["tol_abs"].as_f64().unwrap();
     let problems = vectors["problems"].as_array().unwrap();
@@ -74,6 +77,7 @@ fn coco_metrics_are_those_of_pycocotools() {
 
 #[test]
 fn voc_ap_is_that_of_the_official_code() {
+    let _limit = limit::within(120);
     let Some(vectors) = document("voc_ap.json") else { return };
     let tolerance = vectors["tol_abs"].as_f64().unwrap();
     let image = |value: &Value| value["image"].as_str().unwrap().parse().unwrap();
@@ -109,6 +113,7 @@ fn voc_ap_is_that_of_the_official_code() {
 
 #[test]
 fn masks_are_those_of_pycocotools() {
+    let _limit = limit::within(120);
     cases("rle_masks", |case| {
         let number = |value: &Value| value.as_u64().unwrap() as usize;
         let masks = |name: &str| -> Vec<Rle> {
@@ -156,6 +161,7 @@ fn masks_are_those_of_pycocotools() {
 
 #[test]
 fn class_maps_are_measured_as_scikit_learn_does() {
+    let _limit = limit::within(120);
     cases("seg", |case| {
         if case.op != "seg_metrics" {
             return case.leave("checked in vectors_models.rs");

@@ -1,6 +1,8 @@
 //! Decoding, maps and resizing of models against the numbers of the field's reference programs (`OCELLI_VECTORS`).
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/limit.rs"]
+mod limit;
 mod support;
 
 use ocelli::internals::infer::Arrays;
@@ -82,6 +84,7 @@ fn compare_rows(case: &Case, found: &[Detection], objectness: bool) {
 
 #[test]
 fn yolo_heads_of_every_kind() {
+    let _limit = limit::within(300);
     cases("yolo_decode", |case| {
         let p = &case.params;
         let classes = p["nc"].as_u64().unwrap() as usize;
@@ -159,6 +162,7 @@ fn yolo_heads_of_every_kind() {
 
 #[test]
 fn ssd_and_retinanet_from_logits_to_boxes() {
+    let _limit = limit::within(300);
     cases("postprocess", |case| {
         let p = &case.params;
         let number = |key: &str| p[key].as_f64().unwrap() as f32;
@@ -211,6 +215,7 @@ fn ssd_and_retinanet_from_logits_to_boxes() {
 
 #[test]
 fn class_maps_from_logits() {
+    let _limit = limit::within(300);
     cases("seg", |case| {
         if case.op == "seg_metrics" {
             return case.leave("checked in vectors_eval.rs");
@@ -306,6 +311,7 @@ fn through_tract(case: &Case, attributes: Vec<AttributeProto>) {
 /// ONNX write, and what our own upsampling of logits makes of them.
 #[test]
 fn resizing_of_frames_and_of_maps() {
+    let _limit = limit::within(300);
     cases("resize", |case| {
         let p = &case.params;
         let named = p.get("filter").or(p.get("interpolation")).and_then(Value::as_str);
@@ -396,6 +402,7 @@ fn maps(case: &Case) {
 /// Keras' `UpSampling2D` (channels last): by the `Resize` that tf2onnx makes of it, and by our own upsampling.
 #[test]
 fn upsampling_layers_of_keras() {
+    let _limit = limit::within(300);
     cases("keras_upsample", |case| {
         if case.op != "upsampling2d" {
             return case.leave("only UpSampling2D is claimed");
@@ -454,6 +461,7 @@ fn finished(map: &[f32], grid: [usize; 2], input: [usize; 2]) -> Vec<f32> {
 
 #[test]
 fn class_activation_maps() {
+    let _limit = limit::within(300);
     let folder = support::folder("OCELLI_VECTORS");
     cases("cam", |case| {
         let class = case.params["class"].as_u64().unwrap() as usize;

@@ -2,6 +2,9 @@
 #![cfg(all(feature = "h264", feature = "openh264"))]
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/limit.rs"]
+mod limit;
+
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -31,6 +34,7 @@ fn json(path: &Path) -> Value {
 
 #[test]
 fn every_verb_explains_itself_with_examples() {
+    let _limit = limit::within(300);
     for verb in ["record", "replay", "test", "diff", "bench", "sweep", "eval"] {
         let said = says(&[verb, "--help"], 0);
         assert!(said.contains(&format!("Examples:\n  ocelli {verb} ")), "{verb}: {said}");
@@ -40,6 +44,7 @@ fn every_verb_explains_itself_with_examples() {
 /// One set of pictures, its labels in three forms: the same numbers, and those of the scene itself.
 #[test]
 fn labels_of_all_forms_give_the_same_numbers() {
+    let _limit = limit::within(300);
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path();
     let data = home.join("data").display().to_string();
@@ -111,6 +116,7 @@ fn labels_of_all_forms_give_the_same_numbers() {
 
 #[test]
 fn class_maps_and_classes_are_measured() {
+    let _limit = limit::within(300);
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path();
     let data = home.join("data").display().to_string();
@@ -168,6 +174,7 @@ fn class_maps_and_classes_are_measured() {
 
 #[test]
 fn a_sweep_is_a_table_and_a_plot() {
+    let _limit = limit::within(300);
     let folder = tempfile::tempdir().unwrap();
     let html = folder.path().join("sweep.html").display().to_string();
     let args = [
@@ -197,6 +204,7 @@ fn a_sweep_is_a_table_and_a_plot() {
 
 #[test]
 fn diff_has_its_exit_codes_and_a_page() {
+    let _limit = limit::within(300);
     let folder = tempfile::tempdir().unwrap();
     let replay = |name: &str, set: &str| {
         let output = ocelli(&["replay", "-q", "pipelines/live/street.yaml", "--from", "examples/flight", "--set", set]);
@@ -222,6 +230,7 @@ fn diff_has_its_exit_codes_and_a_page() {
 
 #[test]
 fn test_tells_what_failed_and_what_is_faulty() {
+    let _limit = limit::within(300);
     let folder = tempfile::tempdir().unwrap();
     let root = std::env::current_dir().unwrap();
     let base =
@@ -276,6 +285,7 @@ fn test_tells_what_failed_and_what_is_faulty() {
 
 #[test]
 fn bench_names_the_bottleneck_and_compares() {
+    let _limit = limit::within(300);
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("bench.json");
     let path = out.display().to_string();
@@ -299,6 +309,7 @@ fn bench_names_the_bottleneck_and_compares() {
 /// The words of docs/testing.md are those that the program reads: what fails is only that there is no such pipeline.
 #[test]
 fn the_manual_of_test_files_is_true() {
+    let _limit = limit::within(300);
     let folder = tempfile::tempdir().unwrap();
     let manual = std::fs::read_to_string("docs/testing.md").unwrap();
     let block = manual.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();

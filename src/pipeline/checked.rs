@@ -29,24 +29,28 @@ impl Pipeline {
 impl Checked {
     /// The lines, top to bottom.
     #[must_use]
+    #[doc(hidden)]
     pub fn lines(&self) -> &[Line] {
         &self.pipeline.lines
     }
 
     /// The file that it came from.
     #[must_use]
+    #[doc(hidden)]
     pub const fn document(&self) -> &Document {
         &self.pipeline.document
     }
 
     /// Who reads from whom; a node a line.
     #[must_use]
+    #[doc(hidden)]
     pub const fn graph(&self) -> &Graph {
         &self.graph
     }
 
     /// What its parts may use.
     #[must_use]
+    #[doc(hidden)]
     pub const fn env(&self) -> &Env {
         &self.env
     }
@@ -77,6 +81,7 @@ impl Checked {
 
     /// Lets somebody listen to its runs: a recorder.
     #[must_use]
+    #[doc(hidden)]
     pub fn heard_by(mut self, tap: Arc<dyn Tap>) -> Self {
         self.env.tap = Some(tap);
         self

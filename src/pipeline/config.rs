@@ -75,8 +75,10 @@ impl Line {
 /// All lines of a file.
 pub struct Pipeline {
     /// The lines, top to bottom.
+    #[doc(hidden)]
     pub lines: Vec<Line>,
     /// The file, for messages.
+    #[doc(hidden)]
     pub document: Document,
 }
 
@@ -112,6 +114,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// As [`Pipeline::read`].
+    #[doc(hidden)]
     pub fn of(document: Document, parts: &Parts) -> Result<Self> {
         let mut faults = Vec::new();
         let lines = read_lines(&document.root, parts, &mut faults);

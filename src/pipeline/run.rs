@@ -33,6 +33,7 @@ pub struct Run {
 
 /// How a run ended.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Outcome {
     /// Lines, edges, counters and states.
     pub board: Board,
@@ -106,6 +107,7 @@ impl Checked {
     ///
     /// # Errors
     /// What kept it from starting.
+    #[doc(hidden)]
     pub fn start_with(&self, options: &Options) -> Result<Run> {
         Run::start(self, options)
     }
@@ -182,6 +184,7 @@ impl Run {
     /// # Errors
     /// [`Error::Config`] if there is no such line, or if what its neighbours rely on would change: needs, gives, the model
     /// input it makes or takes, the file it writes. What kept the new part from being built; the old one then goes on.
+    #[doc(hidden)]
     pub fn replace(&self, line: &str, settings: &Settings) -> Result<()> {
         let Some(running) = self.lines.iter().find(|running| &**running.env.id() == line) else {
             let known = self.lines.iter().map(|running| &**running.env.id());

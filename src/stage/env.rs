@@ -10,20 +10,26 @@ use std::sync::{Arc, Mutex};
 
 /// What parts may use of the world.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Env {
     /// Folder of the pipeline's file; relative input paths start there or here.
     pub base_dir: PathBuf,
     /// Where models are found.
+    #[doc(hidden)]
     pub models: ModelStore,
     /// Time.
+    #[doc(hidden)]
     pub clock: Arc<dyn Clock>,
     /// The wish to stop.
     pub stop: Stop,
     /// What must not be shown.
+    #[doc(hidden)]
     pub secrets: Secrets,
     /// Whoever records the run.
+    #[doc(hidden)]
     pub tap: Option<Arc<dyn Tap>>,
     /// Where sinks write.
+    #[doc(hidden)]
     pub outputs: Outputs,
     /// What the run is doing; empty until it has begun.
     pub board: Board,
@@ -110,6 +116,7 @@ impl Deref for LineEnv {
 impl LineEnv {
     /// The part of the world that belongs to one line.
     #[must_use]
+    #[doc(hidden)]
     pub const fn new(env: Arc<Env>, counters: Arc<LineCounters>) -> Self {
         Self { env, counters }
     }
@@ -128,17 +135,20 @@ impl LineEnv {
 
     /// Whether the line works. The runner notes packets that fail; a part notes what else it knows.
     #[must_use]
+    #[doc(hidden)]
     pub fn health(&self) -> &Health {
         &self.counters.health
     }
 
     /// The line's counters, kept by the runner.
     #[must_use]
+    #[doc(hidden)]
     pub const fn counters(&self) -> &Arc<LineCounters> {
         &self.counters
     }
 
     /// Counts a packet that the line does not work on, and tells whoever records.
+    #[doc(hidden)]
     pub fn count_drop(&self, packet: &Packet, reason: DropReason) {
         self.counters.count_drop(reason);
         if let Some(tap) = &self.tap {

@@ -9,8 +9,10 @@ pub struct Part<C: ?Sized> {
     /// The word.
     pub name: &'static str,
     /// Reads its settings.
+    #[doc(hidden)]
     pub read: fn(&Node) -> Result<Box<C>, Fault>,
     /// The JSON Schema of its settings.
+    #[doc(hidden)]
     pub schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
 }
 

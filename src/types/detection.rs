@@ -32,6 +32,7 @@ pub type FacePoints = [[f32; 2]; 5];
 
 /// One object found in a frame.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Detection {
     /// Where, in frame pixels.
     pub bbox: BBox,

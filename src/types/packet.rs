@@ -40,6 +40,7 @@ macro_rules! products {
 
         /// A frame and all that has been found in it so far. Cloning copies pointers, never pixels.
         #[derive(Clone, Debug)]
+        #[non_exhaustive]
         pub struct Packet {
             /// The picture.
             pub frame: Arc<Frame>,

@@ -41,7 +41,8 @@ fn sinks(of: Of, rows: &Rows) -> Sinks {
 
 fn prepare(text: &str, of: Of) -> (Pipeline, Env, Rows) {
     let rows = Rows::default();
-    let env = Env { outputs: Outputs::Rows(rows.clone()), ..pipe::env(&[]) };
+    let mut env = pipe::env(&[]);
+    env.outputs = Outputs::Rows(rows.clone());
     let mut pipeline = pipe::parse(text);
     sinks(of, &rows).apply(&mut pipeline).unwrap();
     (pipeline, env, rows)

@@ -9,11 +9,19 @@ pub mod pipe;
 pub mod servers;
 pub mod vectors;
 
+use std::io::Write as _;
+
+/// Says that a test does not test: past the capture of output, which would keep it from everyone.
+pub fn skipped(why: &str) {
+    let name = std::thread::current().name().unwrap_or("a test").to_owned();
+    let _ = writeln!(std::io::stderr(), "skipped: {why} ({name})");
+}
+
 /// The folder that an environment variable names; `None` (after saying so) when it is not set.
 pub fn folder(variable: &str) -> Option<std::path::PathBuf> {
     let found = std::env::var_os(variable).map(std::path::PathBuf::from);
     let Some(path) = found else {
-        eprintln!("skipped: set {variable}");
+        skipped(&format!("set {variable}"));
         return None;
     };
     // Tests run in the package's folder; a relative path is meant from there.
@@ -25,7 +33,7 @@ pub fn folder(variable: &str) -> Option<std::path::PathBuf> {
 pub fn ffmpeg_is_installed() -> bool {
     let found = std::process::Command::new("ffmpeg").arg("-version").output().is_ok();
     if !found {
-        eprintln!("skipped: install ffmpeg");
+        skipped("install ffmpeg");
     }
     found
 }

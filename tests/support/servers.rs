@@ -44,7 +44,7 @@ pub fn rtsp(port: u16, encoder: &str, auth: &[&str]) -> Option<Server> {
     }
     let _ = server.0.stderr.take().unwrap().read_to_string(&mut said);
     assert!(said.contains("not available") || said.contains("No module"), "{said}");
-    eprintln!("skipped: install GStreamer's RTSP server (scripts/setup.sh)");
+    super::skipped("install GStreamer's RTSP server (scripts/setup.sh)");
     None
 }
 

@@ -269,6 +269,7 @@ mod tests {
 
     #[test]
     fn entries_come_back_and_a_cut_one_is_not_there() {
+        let _limit = crate::limit::within(60);
         let frame = FrameEntry { source: "cam".into(), seq: 7, form: FormEntry::Unit(12), ..FrameEntry::default() };
         let all = [
             (Entry::Frame(frame), vec![1, 2, 3]),

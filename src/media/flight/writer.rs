@@ -267,6 +267,7 @@ mod tests {
 
     #[test]
     fn the_ring_is_bounded_over_runs_and_a_second_writer_is_refused() {
+        let _limit = crate::limit::within(60);
         let folder = tempfile::tempdir().unwrap();
         let keep = Keep { bytes: 80_000, time: None };
         let mut last = 0;
@@ -299,6 +300,7 @@ mod tests {
 
     #[test]
     fn old_files_go() {
+        let _limit = crate::limit::within(60);
         let folder = tempfile::tempdir().unwrap();
         let keep = Keep { bytes: 1 << 30, time: Some(Duration::from_secs(8)) };
         let mut writer = FlightWriter::create(folder.path(), Begin::default(), keep).unwrap();

@@ -209,6 +209,7 @@ mod tests {
     /// that a replay waits for a key picture. A missed frame alone costs no unit.
     #[test]
     fn what_does_not_fit_is_told_and_a_missing_unit_marks_the_next() {
+        let _limit = crate::limit::within(60);
         let folder = tempfile::tempdir().unwrap();
         let recorder = recorder(folder.path());
         let source: Arc<str> = Arc::from("cam");
