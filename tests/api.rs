@@ -51,8 +51,8 @@ fn about(name: &str, texts: &[String]) -> String {
         let found = heads.iter().find_map(|head| line.trim_start().strip_prefix(head.as_str()));
         found.is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
     };
-    let lines = texts.iter().map(|text| text.lines().collect::<Vec<_>>());
-    let (lines, at) = lines.filter_map(|l| l.iter().position(|line| is_head(line)).map(|at| (l, at))).next().unwrap();
+    let mut lines = texts.iter().map(|text| text.lines().collect::<Vec<_>>());
+    let (lines, at) = lines.find_map(|l| l.iter().position(|line| is_head(line)).map(|at| (l, at))).unwrap();
     let above = lines[..at].iter().rev().map(|line| line.trim());
     let above = above.skip_while(|line| line.starts_with("#[")).take_while(|line| line.starts_with("///"));
     let mut words: Vec<&str> = above.map(|line| line.trim_start_matches("///").trim()).collect();

@@ -198,6 +198,28 @@ fn the_graph_can_be_drawn() {
     assert!(table.contains("MiB") && table.contains("block 2"));
 }
 
+/// What a run measures beside the YAML is asked for, and stands in the table as a line of its own.
+#[test]
+fn truth_is_measured_where_it_is_asked_for() {
+    let _limit = limit::within(300);
+    let folder = tempfile::tempdir().unwrap();
+    let scene =
+        "pipeline:\n- scene: { frames: 8 }\n- resize: { for: scene }\n- detect: { model: scene }\n- nms\n- jsonl\n";
+    let known = file(&folder, "known.yaml", scene);
+    let plain = ocelli(&["run", &known]);
+    assert!(plain.status.success() && !text(&plain.stderr).contains("mAP"), "{}", text(&plain.stderr));
+    assert!(!text(&plain.stderr).contains("truth"), "no line is added that nobody asked for");
+    let measured = ocelli(&["run", &known, "--truth"]);
+    let said = text(&measured.stderr);
+    assert!(measured.status.success() && said.contains("mAP 0.") && said.contains("8 frames"), "{said}");
+    assert!(said.lines().any(|line| line.starts_with("truth ")), "the line is in the table:\n{said}");
+    assert_eq!(plain.stdout, measured.stdout);
+    let unknown = file(&folder, "unknown.yaml", "pipeline:\n- scene: { frames: 8 }\n- jsonl\n");
+    let refused = ocelli(&["run", &unknown, "--truth"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("`--truth` needs detections"), "{}", text(&refused.stderr));
+}
+
 #[test]
 fn ffmpeg_missing_is_said_clearly() {
     let _limit = limit::within(300);

@@ -155,7 +155,9 @@ fn family(
     named: usize,
     guesses: &mut Vec<String>,
 ) -> (String, usize) {
-    let cells = |strides: [usize; 3]| -> usize { strides.iter().map(|s| (input.width / s) * (input.height / s)).sum() };
+    let cells = |strides: [usize; 3]| -> usize {
+        strides.iter().map(|s| input.width.div_ceil(*s) * input.height.div_ceil(*s)).sum()
+    };
     let all = cells([8, 16, 32]);
     let ends_in_softmax = || {
         let (graph, index) = (model.graph(), model.index());
@@ -183,7 +185,7 @@ fn family(
             ("yolo: { kind: x }".into(), width - 5)
         }
         [[1, n, width]] if *n == 3 * all && *width > 5 => ("yolo: { kind: v5, form: decoded }".into(), width - 5),
-        [[1, c, h, w]] if *c > 5 && *h == input.height / 16 && *w == input.width / 16 && *c == 85 => {
+        [[1, c, h, w]] if *c == 85 && *h == input.height.div_ceil(16) && *w == input.width.div_ceil(16) => {
             ("fastestdet: {}".into(), c - 5)
         }
         [[1, a, _, _], [1, b, _, _], [1, c, _, _]]

@@ -142,6 +142,24 @@ fn for_each_cell(map: Size, mut visit: impl FnMut(f32, f32)) {
 mod tests {
     use super::*;
 
+    /// By hand: the last level of SSD300 is one cell with the scales 0.87 and 1.05; torchvision clips widths and heights
+    /// unless `clip=False`.
+    #[test]
+    fn default_boxes_are_clipped_if_asked() {
+        let boxes =
+            |clip| default_boxes(&[Size::new(1, 1)], &[0.87, 1.05], &[vec![2.0]], None, clip, Size::new(300, 300));
+        let wide = 0.87 * 2f32.sqrt();
+        let narrow = 0.87 / 2f32.sqrt();
+        let close = |found: [f32; 4], w: f32, h: f32| {
+            assert!((found[2] - w).abs() < 1e-6 && (found[3] - h).abs() < 1e-6, "{found:?}, not {w} x {h}");
+            assert_eq!(found[..2], [0.5, 0.5]);
+        };
+        close(boxes(false)[2], wide, narrow);
+        close(boxes(false)[3], narrow, wide);
+        close(boxes(true)[2], 1.0, narrow);
+        close(boxes(true)[0], 0.87, 0.87);
+    }
+
     #[test]
     fn ssd_mobilenet_has_1917_anchors() {
         let spec = TfSsd {

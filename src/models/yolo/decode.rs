@@ -76,6 +76,10 @@ mod tests {
         assert_eq!(all.len(), 8 + 2);
         assert_eq!((all[4].x, all[4].y), (0.0, 1.0));
         assert_eq!(all[9], Cell { x: 1.0, y: 0.0, stride: 32.0 });
+        // 80 by 48 at stride 32 has three columns and two rows: convolutions with padding round up.
+        let all = cells(Size::new(80, 48), &[8, 16, 32]);
+        assert_eq!((all.len(), grid(Size::new(80, 48), 32)), (60 + 15 + 6, Size::new(3, 2)));
+        assert_eq!(all[80], Cell { x: 2.0, y: 1.0, stride: 32.0 });
     }
 
     #[test]

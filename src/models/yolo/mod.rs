@@ -364,3 +364,52 @@ impl Detector for YoloDetector {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::infer::Arrays;
+
+    /// The outputs of an 80 by 48 input, as torch makes them, are accepted in every form, and cells of the last column
+    /// and row lie where their stride says.
+    #[test]
+    fn grids_of_sides_that_strides_do_not_divide_are_accepted() {
+        let input = Size::new(80, 48);
+        let frame = Placement { scale: (1.0, 1.0), offset: (0.0, 0.0), frame: Size::new(200, 200) };
+        let maps = [(6, 10), (3, 5), (2, 3)];
+        let anchors = "[[[10, 10]], [[20, 20]], [[40, 40]]]";
+        for (spec, channels, boxed) in [
+            (format!("{{\"kind\": \"v3\", \"anchors\": {anchors}}}"), 6, 40.0),
+            (format!("{{\"kind\": \"v5\", \"anchors\": {anchors}}}"), 6, 40.0),
+            (format!("{{\"kind\": \"v7\", \"anchors\": {anchors}}}"), 6, 40.0),
+            ("{\"kind\": \"v8\", \"bins\": 2}".to_owned(), 9, 32.0),
+        ] {
+            let output = |(level, (h, w)): (usize, (usize, usize))| {
+                let mut values = vec![0.0; channels * h * w];
+                // Nothing anywhere but in the last cell of the last level.
+                let (plane, first) = (h * w, if channels == 6 { 4 } else { 8 });
+                values[first * plane..].fill(-20.0);
+                if level == 2 {
+                    (first..channels).for_each(|row| values[row * plane + plane - 1] = 20.0);
+                }
+                (vec![1, channels, h, w], values)
+            };
+            let outputs = Arrays(maps.into_iter().enumerate().map(output).collect());
+            let mut found = Vec::new();
+            let mut detector = YoloDetector::for_input(serde_json::from_str(&spec).unwrap(), input, 1);
+            detector.decode(&outputs, &frame, 0.5, &mut found).unwrap_or_else(|e| panic!("{spec}: {e}"));
+            let half = boxed / 2.0;
+            assert_eq!(found.len(), 1, "{spec}");
+            assert_eq!(
+                found[0].bbox,
+                BBox::new(80.0 - half, 48.0 - half, 80.0 + half, 48.0 + half).clip(Size::new(200, 200))
+            );
+        }
+        let mut rows = vec![0.0; 81 * 6];
+        rows[80 * 6..].copy_from_slice(&[0.5, 0.5, 0.0, 0.0, 1.0, 1.0]);
+        let mut found = Vec::new();
+        let mut detector = YoloDetector::for_input(serde_json::from_str("{\"kind\": \"x\"}").unwrap(), input, 1);
+        detector.decode(&Arrays(vec![(vec![1, 81, 6], rows)]), &frame, 0.5, &mut found).unwrap();
+        assert_eq!(found[0].bbox, BBox::new(64.0, 32.0, 96.0, 64.0));
+    }
+}

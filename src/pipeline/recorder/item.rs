@@ -1,5 +1,6 @@
 //! What goes to the recorder's thread, and what is left out of it.
 
+use crate::host::Limiter;
 use crate::media::flight::{Entry, FormEntry, FrameEntry, TruthEntry, UnitEntry, nanos};
 use crate::types::{CodedForm, Detection, Found, Frame, Packet};
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,7 +55,7 @@ pub(super) struct Gaps {
     pub(super) units: BTreeSet<Arc<str>>,
     /// Notes of what lines left out.
     drops: u64,
-    pub(super) told: Option<Duration>,
+    pub(super) limiter: Limiter,
 }
 
 impl Gaps {

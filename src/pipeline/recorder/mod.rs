@@ -7,7 +7,7 @@ mod work;
 
 use super::checked::Checked;
 use crate::error::{Error, Result};
-use crate::host::{Clock, DropReason, State, Stop};
+use crate::host::{Clock, DropReason, Limiter, State, Stop};
 use crate::media::flight::{Entry, FlightWriter, Keep, UnitEntry, nanos};
 use crate::stage::{Tap, Unit};
 use crate::types::Packet;
@@ -36,8 +36,6 @@ pub struct RecordSettings {
 
 /// What of a run waits to be written, in bytes; with more of it, live frames are missed.
 const MOST_WAITING: usize = 64 << 20;
-/// How often the log tells that the recorder is too slow.
-const TELL: Duration = Duration::from_secs(10);
 
 /// Takes what a run sees to a thread that writes it.
 pub struct Recorder {
@@ -72,6 +70,7 @@ impl Recorder {
             gaps: Gaps::default(),
             streams: BTreeSet::new(),
             payload: Vec::new(),
+            limiter: Limiter::default(),
         };
         let thread = std::thread::Builder::new().name("recorder".into()).spawn(move || work.run(&receiver));
         let thread = thread.map_err(|e| Error::io("thread of the recorder", e))?;
@@ -114,9 +113,10 @@ impl Recorder {
         let now = self.clock.now();
         if missed > 0 {
             self.counts.missed.fetch_add(missed, Relaxed);
-            if gaps.told.is_none_or(|told| now.saturating_sub(told) > TELL) {
-                gaps.told = Some(now);
-                tracing::warn!("the recorder is too slow: {missed} frames are not in the recording");
+            if let Some(told) =
+                gaps.limiter.failed("the recorder is too slow: frames are missing in the recording", now)
+            {
+                tracing::warn!(missed, "{told}");
             }
         }
         if let Item::Unit(source, unit, _) = &mut item {

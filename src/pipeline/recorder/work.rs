@@ -3,6 +3,7 @@
 use super::counts::Counts;
 use super::item::{Gaps, Item, describe};
 use crate::error::Result;
+use crate::host::Limiter;
 use crate::media::flight::{Entry, FlightWriter, FormEntry};
 use crate::media::{jpeg, png};
 use crate::types::Frame;
@@ -28,6 +29,8 @@ pub(super) struct Work {
     /// Sources of H.264: what a disk that fails takes from them, the pictures after it need.
     pub(super) streams: BTreeSet<Arc<str>>,
     pub(super) payload: Vec<u8>,
+    /// Of what fails again and again.
+    pub(super) limiter: Limiter,
 }
 
 impl Work {
@@ -50,13 +53,18 @@ impl Work {
                     self.leave_out(&item);
                     // Also what stood in the buffer is gone.
                     self.gaps.units.extend(self.streams.iter().cloned());
-                    if self.broken.is_none() || ended {
-                        let again = if ended { String::new() } else { format!("; trying every {} s", REST.as_secs()) };
-                        tracing::warn!("the recording stops, the run goes on: {error}{again}");
+                    if ended {
+                        tracing::warn!("the recording stops, the run goes on: {error}");
+                    } else if let Some(told) = self.limiter.failed(&error.to_string(), at) {
+                        let again = REST.as_secs();
+                        tracing::warn!("the recording stops, the run goes on: {told}; trying every {again} s");
                     }
                     self.broken = Some(at);
                 }
-                Ok(()) if !rests && self.broken.take().is_some() => tracing::info!("the recording goes on"),
+                Ok(()) if !rests && self.broken.take().is_some() => {
+                    self.limiter.forget();
+                    tracing::info!("the recording goes on");
+                }
                 Ok(()) => {}
             }
             if ended {
