@@ -1,7 +1,7 @@
-//! The age of results: a live source of 30 frames a second behind a stage that takes 100 ms.
+//! The age of results: a live source of 30 frames per second in front of a stage that takes 100 ms.
 //!
-//! `cargo bench --bench live`. Queues that hold the newest frame against queues that hold 30 (`queue:`), side by side in
-//! one run: the first stay young, the second creep to a multiple of the stage's time.
+//! `cargo bench --bench live` compares queues that hold only the newest frame with queues that hold 30 (`queue:`), in
+//! one run. With the first, results stay young; with the second, their age creeps up to a multiple of the stage's time.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use ocelli::internals::error::Result;
@@ -44,7 +44,8 @@ fn line(id: &str, settings: Settings, queue: Option<usize>) -> Line {
     Line { id: id.into(), word: "bench", settings, from, queue, every: None, deadline: None, place, secrets }
 }
 
-/// Ages in milliseconds of what arrives in `seconds` from a live scene through so many slots in front of the slow stage.
+/// Returns the ages in milliseconds of what arrives from a live scene in `seconds`, with a queue of `capacity` packets
+/// in front of the slow stage.
 fn ages(capacity: Option<usize>, seconds: u64) -> Vec<f64> {
     let text = format!(
         "pipeline:\n- {{ scene: {{ live: true, fps: 30, size: [320, 240], frames: {} }}, faulty: {{}} }}\n",

@@ -1,7 +1,7 @@
-//! Models alone, in one run: one thread against two, and quantised files without their roundings against with them.
+//! Models alone, in one run: one thread against two, and quantised files without and with their roundings.
 //!
-//! `cargo bench --bench models`; with `OCELLI_FIELD` also on public models. Each pair is run in turns; the ratio is that
-//! of the medians.
+//! `cargo bench --bench models`; with `OCELLI_FIELD`, also on public models. The two of each pair take turns; the ratio
+//! is that of the medians.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use ocelli::internals::infer::{Card, Extra, Plan, Session};
@@ -15,7 +15,7 @@ fn median(mut times: Vec<f64>) -> f64 {
     times[times.len() / 2]
 }
 
-/// Medians of two sessions' runs, in milliseconds, run in turns.
+/// Returns the median times of two sessions that take turns, in milliseconds.
 fn pair(card: &Card, one: &mut Session, other: &mut Session) -> (f64, f64) {
     let mut image = Image::new(card.fields.input.size, PixelFormat::Rgb8);
     image.data.iter_mut().enumerate().for_each(|(at, byte)| *byte = (at * 31 % 251) as u8);

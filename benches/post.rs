@@ -1,8 +1,8 @@
-//! What happens behind the model, against its neighbours, in one run: NMS against torchvision's, class maps against working
-//! out every class at every pixel, decoding in logit space against a sigmoid of everything.
+//! What happens after the model, compared with alternatives in one run: NMS with torchvision's, class maps with
+//! computing every class at every pixel, decoding in logit space with a sigmoid of everything.
 //!
-//! `cargo bench --bench post`; NMS is compared if `python3` (or `OCELLI_PYTHON`) can import torchvision. Each pair is timed
-//! in turns; the ratio is that of the medians.
+//! `cargo bench --bench post`; NMS is compared if `python3` (or `OCELLI_PYTHON`) can import torchvision. The two of
+//! each pair take turns; the ratio is that of the medians.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use ocelli::internals::infer::Arrays;
@@ -15,7 +15,7 @@ use std::hint::black_box;
 use std::process::Command;
 use std::time::Instant;
 
-/// Numbers from 0 to 1, the same each time.
+/// Numbers from 0 to 1, the same every time.
 struct Dice(u32);
 
 impl Dice {
@@ -36,7 +36,7 @@ fn time(work: &mut dyn FnMut()) -> f64 {
     start.elapsed().as_secs_f64() * 1e6
 }
 
-/// Times two ways in turns.
+/// Times two implementations that take turns.
 fn pair(name: &str, rounds: usize, ours: &mut dyn FnMut(), other: &str, theirs: &mut dyn FnMut()) {
     let (mut a, mut b) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
@@ -58,7 +58,7 @@ fn boxes(count: usize) -> Vec<Detection> {
         .collect()
 }
 
-/// torchvision's `batched_nms` on one thread: its median and what it keeps, printed by Python.
+/// Runs torchvision's `batched_nms` on one thread in Python, and prints its median time and what it keeps.
 const TORCHVISION: &str = "
 import sys, time, numpy as np, torch, torchvision
 torch.set_num_threads(1)
@@ -81,7 +81,7 @@ fn nms() {
         std::fs::write(&file, bytes).unwrap();
         let mut nms = Nms::default();
         let rounds = 31;
-        // Half of our rounds before theirs, half after: a machine that slows down slows both.
+        // Half of our rounds run before theirs and half after, so a machine that slows down slows both.
         let mut times: Vec<f64> = Vec::new();
         let mut ours = || {
             for _ in 0..rounds {
@@ -110,7 +110,7 @@ fn nms() {
     }
 }
 
-/// Class maps: 21 classes of 65x65 cells to 513x513 pixels, as DeepLab has them.
+/// Class maps: 21 classes of 65x65 cells to 513x513 pixels, as in DeepLab.
 fn segmentation() {
     let (classes, side, out) = (21, 65, 513);
     for (kind, coarse) in [("smooth scores", 8), ("noise", 1)] {
@@ -140,7 +140,7 @@ fn segmentation() {
     }
 }
 
-/// YOLO v8's heads at 640x640: 8,400 cells, 80 classes, about forty of them above the threshold.
+/// YOLO v8's heads at 640x640: 8,400 cells, 80 classes; about forty cells are above the threshold.
 fn decoding() {
     let (classes, bins) = (80, 16);
     let mut dice = Dice(5);
@@ -181,7 +181,7 @@ fn decoding() {
     }
 }
 
-/// The plain way: probabilities and boxes of all cells, then the threshold.
+/// The plain approach: computes the probabilities and boxes of all cells, then applies the threshold.
 fn everything(
     maps: &[(Vec<usize>, Vec<f32>)],
     bins: usize,
@@ -190,7 +190,7 @@ fn everything(
     found: &mut Vec<Detection>,
 ) {
     for (shape, map) in maps {
-        // Reading the tensor is part of both.
+        // Reading the tensor is part of both approaches.
         let values = map.clone();
         let (side, plane) = (shape[3], shape[2] * shape[3]);
         let stride = 640.0 / side as f32;

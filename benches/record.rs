@@ -1,7 +1,7 @@
-//! What recording costs a live pipeline: the age of results with and without a recorder beside them.
+//! What recording costs a live pipeline: the age of results with and without a recorder.
 //!
-//! `cargo bench --bench record`. A street of 30 frames a second and 640x480, the bundled model, side by side in one
-//! run: nothing recorded, every pixel kept (PNG), JPEG of quality 90, and nothing again.
+//! `cargo bench --bench record` plays a street of 640x480 at 30 frames per second through the bundled model, four times
+//! in one run: with nothing recorded, every pixel kept (PNG), JPEG of quality 90, and nothing again.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use ocelli::internals::host::{Clock, SystemClock};
@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 
 const SECONDS: u64 = 15;
 
-/// What is recorded beside the run.
+/// What is recorded during the run.
 #[derive(Clone, Copy)]
 enum How {
     Nothing,
@@ -21,7 +21,7 @@ enum How {
     Jpeg(u8),
 }
 
-/// Ages in milliseconds of results, and what the recorder said.
+/// Returns the ages of results in milliseconds, and the recorder's summary.
 fn ages(how: How) -> (Vec<f64>, String) {
     let text = format!(
         "pipeline:\n- scene: {{ live: true, fps: 30, size: [640, 480], frames: {} }}\n- resize: {{ for: scene }}\n- detect: {{ model: scene }}\n- nms\n- jsonl\n",

@@ -1,21 +1,21 @@
-//! One error type for the whole house, sorted by who must act.
+//! The crate's error type, sorted by who must act.
 
 use std::path::Path;
 
 /// `Result` with [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, by who can put it right. [`Error::exit_code`] is the code the program ends with.
+/// What went wrong, sorted by who can fix it. [`Error::exit_code`] returns the program's exit code.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The writer of the YAML or of the command line must act. Exit code 2.
+    /// The author of the YAML or of the command line must act. Exit code 2.
     #[error("{0}")]
     Config(String),
-    /// The maker of the model card or of the weights must act. Exit code 3.
+    /// The author of the model card or of the weights must act. Exit code 3.
     #[error("{0}")]
     Model(String),
-    /// Whoever plugs cables must act. Exit code 4.
+    /// Whoever looks after the device or its cables must act. Exit code 4.
     #[error("{0}")]
     Device(String),
     /// A recording, picture or data set is bad. Exit code 5.
@@ -26,22 +26,22 @@ pub enum Error {
     Io {
         /// The path or stream, and what was being done to it.
         what: String,
-        /// What the operating system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
-    /// What was compared differs: a test failed, two runs are not the same. Exit code 1.
+    /// A comparison found differences: a test failed, or two runs are not the same. Exit code 1.
     #[error("{0}")]
     Differs(String),
     /// The reader of our output went away (a closed pipe). Not a fault: the run ends quietly.
     #[error("the reader of the output went away")]
     ReaderGone,
-    /// We must act: a bug of Ocelli. Exit code 70.
-    #[error("{0} (this is a fault of ocelli; please report it)")]
+    /// We must act: a bug in Ocelli. Exit code 70.
+    #[error("{0} (this is a bug in ocelli; please report it)")]
     Internal(String),
 }
 
 impl Error {
-    /// An [`Error::Io`] that names the path. A broken pipe becomes [`Error::ReaderGone`].
+    /// Creates an [`Error::Io`] that names the path. A broken pipe becomes [`Error::ReaderGone`].
     pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
         if source.kind() == std::io::ErrorKind::BrokenPipe {
             return Self::ReaderGone;
@@ -49,7 +49,7 @@ impl Error {
         Self::Io { what: path.as_ref().display().to_string(), source }
     }
 
-    /// The exit code of the program for this error.
+    /// Returns the program's exit code for this error.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {

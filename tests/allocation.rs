@@ -1,4 +1,4 @@
-//! After warm-up a frame costs no allocation: a counting allocator watches pipelines without inference.
+//! After warm-up, a frame costs no allocations: a counting allocator watches pipelines without inference.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/limit.rs"]
@@ -13,7 +13,7 @@ struct Counting;
 
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
-// SAFETY: every call goes to the system's allocator unchanged; only a counter is added.
+// SAFETY: every call is passed to the system allocator unchanged; only a counter is added.
 #[allow(unsafe_code)]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -32,7 +32,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Allocations of a whole run over so many frames.
+/// Returns the number of allocations in a whole run of `frames` frames.
 fn allocations(lines: &str, frames: u64) -> u64 {
     let folder = tempfile::tempdir().unwrap();
     let text =
@@ -43,7 +43,7 @@ fn allocations(lines: &str, frames: u64) -> u64 {
     COUNT.load(Relaxed) - before
 }
 
-/// One test function: the counter is the process's.
+/// There is only one test function, because the counter covers the whole process.
 #[test]
 fn a_frame_costs_no_allocation_after_warm_up() {
     let _limit = limit::within(120);
@@ -54,7 +54,7 @@ fn a_frame_costs_no_allocation_after_warm_up() {
     for lines in pipelines {
         allocations(lines, 50);
         let (short, long) = (allocations(lines, 200), allocations(lines, 1200));
-        // A thousand frames more may cost a few buffers more (a queue that was never full before), not one a frame.
+        // A thousand more frames may cost a few more buffers (a queue that was never full before), not one per frame.
         let more = long.saturating_sub(short);
         eprintln!("{more} allocations for 1000 more frames ({short} for the first 200)");
         assert!(more < 50, "{more} allocations for 1000 frames:\n{lines}");

@@ -7,7 +7,7 @@ mod limit;
 
 use std::path::{Path, PathBuf};
 
-/// No more names than fit on a page.
+/// The maximum number of public names: as many as fit on a page.
 const MOST: usize = 60;
 
 fn files(folder: &Path, all: &mut Vec<PathBuf>) {
@@ -17,7 +17,7 @@ fn files(folder: &Path, all: &mut Vec<PathBuf>) {
     }
 }
 
-/// The names that `src/lib.rs` gives to the world, by module.
+/// Returns the names that `src/lib.rs` makes public, by module.
 fn public() -> Vec<(String, String)> {
     let tree = syn::parse_file(&std::fs::read_to_string("src/lib.rs").unwrap()).unwrap();
     let mut names = Vec::new();
@@ -35,7 +35,7 @@ fn public() -> Vec<(String, String)> {
                 }
             }
             syn::Item::Mod(module) if matches!(module.vis, syn::Visibility::Public(_)) => {
-                assert_eq!(module.ident, "internals", "only the internals are a public module, and hidden");
+                assert_eq!(module.ident, "internals", "`internals`, which is hidden, must be the only public module");
             }
             _ => {}
         }
@@ -44,7 +44,7 @@ fn public() -> Vec<(String, String)> {
     names
 }
 
-/// The first sentence of a type's comment.
+/// Returns the first sentence of a type's comment.
 fn about(name: &str, texts: &[String]) -> String {
     let heads = ["struct", "enum", "trait", "type"].map(|kind| format!("pub {kind} {name}"));
     let is_head = |line: &str| {
@@ -59,7 +59,7 @@ fn about(name: &str, texts: &[String]) -> String {
     words.reverse();
     let text = words.split(|line| line.is_empty()).next().unwrap_or_default().join(" ");
     let end = text.find(". ").map_or(text.len(), |end| end + 1);
-    // Links of rustdoc lead nowhere here.
+    // Rustdoc links do not work here.
     text[..end].replace("[`", "`").replace("`]", "`")
 }
 
@@ -77,14 +77,14 @@ fn the_public_api_is_one_page() {
         own.map(|path| std::fs::read_to_string(path).unwrap()).collect()
     };
     let names = public();
-    assert!(names.len() <= MOST, "{} public names: that is more than a page", names.len());
+    assert!(names.len() <= MOST, "{} public names are more than fit on a page", names.len());
     let groups = [
         ("From text to threads", &["pipeline", "yaml", "error", "host"][..]),
         ("Parts of your own", &["stage"]),
         ("What flows", &["types"]),
     ];
     let mut page = format!(
-        "# The public API\n\nWritten from `src/lib.rs` and the comments in the code; a test keeps it true. {} names; everything\n\
+        "# The public API\n\nWritten from `src/lib.rs` and the comments in the code; a test checks it. {} names; everything\n\
          else is internal and may change at any time. `cargo doc --open` has the details, [examples](../examples) three programs.\n",
         names.len()
     );
@@ -98,10 +98,10 @@ fn the_public_api_is_one_page() {
             }
         }
     }
-    assert_eq!(shown, names.len(), "a name of a module that no group shows");
+    assert_eq!(shown, names.len(), "some names are in a module that no group shows");
     if std::env::var_os("OCELLI_BLESS").is_some() {
         std::fs::write("docs/api.md", &page).unwrap();
     }
     let written = std::fs::read_to_string("docs/api.md").unwrap_or_default();
-    assert!(written == page, "docs/api.md is not what the code says; OCELLI_BLESS=1 rewrites it");
+    assert!(written == page, "docs/api.md is out of date; OCELLI_BLESS=1 rewrites it");
 }

@@ -1,4 +1,4 @@
-//! The program as a person meets it: verbs, exit codes, help, pipes, signals.
+//! The program as a user sees it: verbs, exit codes, help, pipes, signals.
 // The shipped pipelines use every part.
 #![cfg(all(feature = "h264", feature = "mkv", feature = "openh264"))]
 #![allow(clippy::unwrap_used)]
@@ -53,7 +53,7 @@ fn exit_codes_say_who_must_act() {
     ] {
         let output = ocelli(&args);
         assert_eq!(output.status.code(), Some(code), "{args:?}: {}", text(&output.stderr));
-        assert!(code == 0 || !output.stderr.is_empty(), "{args:?} failed without a word");
+        assert!(code == 0 || !output.stderr.is_empty(), "{args:?} failed without a message");
     }
 }
 
@@ -81,7 +81,7 @@ fn faults_of_models_are_told_apart() {
     assert!(verify().contains("has sha256"), "wrong hash");
     std::fs::write(home.join("model.onnx"), &weights).unwrap();
     std::fs::write(home.join("card.yaml"), card.replace("[320, 192]", "[320, 320]")).unwrap();
-    assert!(verify().contains("the graph takes [1, 3, 192, 320], the card says [1, 3, 320, 320]"), "wrong size");
+    assert!(verify().contains("the graph takes [1, 3, 192, 320], but the card says [1, 3, 320, 320]"), "wrong size");
     std::fs::write(home.join("card.yaml"), card.replace("dtype: f32", "dtype: u8")).unwrap();
     assert!(verify().contains("put the right `dtype` in the card"), "wrong type");
     std::fs::write(home.join("card.yaml"), card.replace("family:", "famly:")).unwrap();
@@ -90,7 +90,7 @@ fn faults_of_models_are_told_apart() {
     assert!(verify().contains("did you mean `yolo`?"), "unknown family");
     std::fs::write(home.join("labels.txt"), "one\ntwo\n").unwrap();
     std::fs::write(home.join("card.yaml"), &card).unwrap();
-    assert!(verify().contains("has shape [1, 1260, 11], the card says [1, 1260, 7]"), "wrong labels");
+    assert!(verify().contains("has shape [1, 1260, 11], but the card says [1, 1260, 7]"), "wrong labels");
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn a_reader_that_stops_reading_is_no_fault() {
     let mut first = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
     assert!(first.starts_with("{\"source\":\"scene\",\"seq\":0,"));
-    // The pipe is closed now; the endless run must end, quietly.
+    // The pipe is closed now; the endless run must end quietly.
     let status = child.wait().unwrap();
     let mut said = String::new();
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
@@ -147,13 +147,13 @@ fn a_signal_ends_the_run_in_order() {
         std::io::copy(&mut reader, &mut std::io::sink()).unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(0), "{signal}");
         let kept = std::fs::read_to_string(&out).unwrap();
-        assert!(kept.ends_with("}\n"), "the last line is whole");
+        assert!(kept.ends_with("}\n"), "the last row is complete");
         let frames = ocelli::internals::media::video::open(&movie).unwrap().count().unwrap();
-        assert_eq!(frames as usize, kept.lines().count(), "the video was closed in order");
+        assert_eq!(frames as usize, kept.lines().count(), "the video was closed properly");
     }
 }
 
-/// A run that cannot end in order, because nobody reads its output, is ended by the second signal.
+/// A second signal ends a run that cannot shut down cleanly because nobody reads its output.
 #[test]
 fn a_second_signal_ends_the_run_at_once() {
     let _limit = limit::within(300);
@@ -165,7 +165,7 @@ fn a_second_signal_ends_the_run_at_once() {
         .spawn()
         .unwrap();
     let mut out = child.stdout.take().unwrap();
-    // It runs once the first byte is here; then nobody reads until it is gone.
+    // The run has started once the first byte arrives; after that, nobody reads until it has ended.
     out.read_exact(&mut [0; 1]).unwrap();
     let kill =
         || assert!(Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap().success());
@@ -254,7 +254,7 @@ fn a_scene_is_written_as_coco() {
     ocelli::internals::media::png::decode(&std::fs::read(folder.path().join("masks/000001.png")).unwrap(), &mut mask)
         .unwrap();
     for annotation in coco["annotations"].as_array().unwrap().iter().filter(|a| a["image_id"] == 2) {
-        // Inside each box the mask shows the box's class.
+        // Inside each box, the mask contains the box's class.
         let b: Vec<u32> = annotation["bbox"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as u32).collect();
         let class = annotation["category_id"].as_u64().unwrap() as u8;
         let seen = (b[1]..b[1] + b[3]).any(|y| (b[0]..b[0] + b[2]).any(|x| mask.row(y)[x as usize * 3] == class));

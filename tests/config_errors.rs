@@ -1,5 +1,5 @@
-//! Faulty pipelines and what is said about them, word for word: `tests/bad/*.yaml` against the `.txt` beside.
-//! `OCELLI_BLESS=1` rewrites the texts; read them before committing.
+//! Faulty pipelines and their exact error messages: each `tests/bad/*.yaml` must give the `.txt` next to it.
+//! `OCELLI_BLESS=1` rewrites the messages; read them before committing.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/limit.rs"]
@@ -45,7 +45,7 @@ fn every_bad_file_gets_its_message() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Writes a hostile file, and says how it is refused: clearly, and within a second.
+/// Writes a hostile file and returns the message that refuses it. The message must be short and come within a second.
 fn refuse(name: &str, content: &[u8]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
@@ -61,7 +61,7 @@ fn refuse(name: &str, content: &[u8]) -> String {
 fn hostile_files_are_refused_at_once() {
     let _limit = limit::within(120);
     let nested = "pipeline: ".to_owned() + &"[".repeat(10_000);
-    assert!(refuse("nested.yaml", nested.as_bytes()).contains("not sound YAML"));
+    assert!(refuse("nested.yaml", nested.as_bytes()).contains("not valid YAML"));
     let indented: String = (0..10_000).map(|depth| " ".repeat(depth.min(90)) + "- \n").collect();
     refuse("dashes.yaml", format!("pipeline:\n{indented}").as_bytes());
     let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
@@ -69,7 +69,7 @@ fn hostile_files_are_refused_at_once() {
         let inner = vec![format!("*a{}", level - 1); 9].join(", ");
         bomb += &format!("a{level}: &a{level} [{inner}]\n");
     }
-    assert!(refuse("bomb.yaml", (bomb + "pipeline: *a11\n").as_bytes()).contains("not sound YAML"));
+    assert!(refuse("bomb.yaml", (bomb + "pipeline: *a11\n").as_bytes()).contains("not valid YAML"));
     let large = "# filler\n".repeat(1_200_000);
     assert!(refuse("large.yaml", large.as_bytes()).contains("at most 1048576"));
     assert!(refuse("latin1.yaml", b"pipeline:\n - video: { path: caf\xe9.mp4 }\n").contains("is not UTF-8"));
@@ -78,7 +78,7 @@ fn hostile_files_are_refused_at_once() {
     refuse("many.yaml", many.as_bytes());
 }
 
-/// What came out of `${…}` is never shown, whatever is wrong with it.
+/// The value of a `${…}` is never shown, whatever is wrong with it.
 #[test]
 fn a_password_never_appears_in_a_message() {
     let _limit = limit::within(120);

@@ -1,5 +1,5 @@
-//! docs/determinism.md, held: every bundled pipeline gives the same bytes in every file it writes, whatever the number
-//! of threads and however its lines are delayed.
+//! Tests what docs/determinism.md promises: every bundled pipeline writes the same bytes to each of its files, whatever
+//! the number of threads and however its lines are delayed.
 #![cfg(all(feature = "h264", feature = "openh264"))]
 #![allow(clippy::unwrap_used)]
 
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use support::pipe;
 
-/// Enough for queues to fill and to run dry many times.
+/// Enough for queues to fill up and run dry many times.
 const FRAMES: u64 = 40;
 
 fn files(folder: &Path, found: &mut BTreeMap<PathBuf, String>, root: &Path) {
@@ -78,6 +78,6 @@ fn every_bundled_pipeline_gives_the_same_bytes_at_any_timing() {
                 path.display()
             );
         }
-        eprintln!("{}: {} files, the same 6 times", path.display(), first.len());
+        eprintln!("{}: {} files, identical in all 6 runs", path.display(), first.len());
     }
 }

@@ -1,7 +1,7 @@
-//! Real models on real pictures against golden answers (`OCELLI_FIELD`), and the table of docs/models.md.
+//! Compares real models on real pictures with golden answers (`OCELLI_FIELD`), and makes the table of docs/models.md.
 //!
-//! Golden answers are ONNX Runtime's on Pillow-resized pictures (quantised models with its graph optimisation off). The
-//! tolerances are the golden files' own. `OCELLI_BLESS=1` writes the table anew.
+//! The golden answers come from ONNX Runtime on pictures resized by Pillow (for quantised models, with its
+//! graph optimisation off). The tolerances are those of the golden files. `OCELLI_BLESS=1` rewrites the table.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/limit.rs"]
@@ -48,7 +48,7 @@ impl Field {
         golden["images"].as_object().unwrap().keys().cloned().collect()
     }
 
-    /// Runs a comparison on a model and, where it is quantised, on the file as it is; a row of the table each.
+    /// Runs a comparison on a model and, if it is quantised, also on the file as it is. Each adds a row to the table.
     fn compare(&mut self, model: &str, how: impl Fn(&Self, &str) -> Result<String, String>) {
         let has_both = self.root.path().join(format!("{model}.as_is")).is_dir()
             && !Plan::load(&self.card(&format!("{model}.as_is")), &Extra::default()).is_ok_and(|p| !p.quantised);
@@ -84,7 +84,7 @@ impl Field {
     }
 }
 
-/// Median time of a run.
+/// Returns the median time of a run.
 fn milliseconds(card: &Card, plan: &Arc<Plan>) -> f64 {
     let mut session = Session::of(card, Arc::clone(plan), 1).unwrap();
     let source: Arc<str> = Arc::from("");
@@ -119,8 +119,8 @@ fn found(list: &Value, class: &str) -> Vec<Found> {
     list.as_array().unwrap().iter().map(read).collect()
 }
 
-/// How detections are compared: the golden file's rule, and its tolerance (a score may be off by 0.01 more: decoders of
-/// JPEG differ by up to 4 levels, which the golden files' tolerance leaves out).
+/// How detections are compared: the golden file's rule and its tolerance. A score may be off by 0.01 more, because JPEG
+/// decoders differ by up to 4 levels, which the golden files' tolerance does not include.
 #[derive(Clone, Copy)]
 struct Rule {
     golden: &'static str,
@@ -129,18 +129,19 @@ struct Rule {
     across: bool,
     iou: f32,
     score: f64,
-    /// What the golden file adds to our class numbers.
+    /// The golden file's class numbers are ours plus this.
     first_class: i64,
-    /// Boxes that must be matched: all but those at the threshold.
+    /// How many boxes must be matched: all except those at the threshold.
     enough: usize,
 }
 
 /// Runs a detector over the golden pictures as a pipeline. Each golden box must be among our answers before NMS, and
-/// each of ours after NMS among the golden ones; of two near-equal answers that overlap NMS may leave either.
+/// each of our answers after NMS must be among the golden ones. Of two nearly equal answers that overlap, NMS may keep
+/// either.
 fn detector(field: &Field, model: &str, rule: &Rule) -> Result<String, String> {
     let golden = field.golden(rule.golden);
     let out = |name: &str| field.root.path().join(format!("{model}.{name}.jsonl"));
-    // A little below the threshold, so that an answer that slipped under it is still seen.
+    // Slightly below the threshold, so that an answer that just missed it is still seen.
     let text = format!(
         "pipeline:\n- images: {{ path: '{}' }}\n- resize: {{ for: {model} }}\n- detect: {{ model: {model}, min_score: {} }}\n- {{ id: all, jsonl: {{ path: '{}' }} }}\n- nms: {{ iou: {}, across_classes: {} }}\n- jsonl: {{ path: '{}' }}\n",
         field.folder.join("images").display(),
@@ -194,8 +195,8 @@ fn detector(field: &Field, model: &str, rule: &Rule) -> Result<String, String> {
     if matched >= rule.enough { Ok(said) } else { Err(format!("{said}: too few")) }
 }
 
-/// Raw outputs for the golden input picture against the golden raw outputs: no resize in between. Gives the largest
-/// difference, of the largest number.
+/// Compares our raw outputs for the golden input picture with the golden raw outputs, without any resizing. Returns the
+/// largest difference, relative to the largest number.
 fn raw(field: &Field, model: &str, golden: &str, picture_name: &str, quantised: &[(f32, i32)]) -> f32 {
     let mut session = Session::load(&field.card(model)).unwrap_or_else(|e| panic!("{e}"));
     let stem = picture_name.split('.').next().unwrap();
@@ -214,11 +215,12 @@ fn raw(field: &Field, model: &str, golden: &str, picture_name: &str, quantised: 
     worst
 }
 
-/// As the golden outputs are floats: numbers as they are.
+/// For golden outputs that are floats: the numbers are used as they are.
 const PLAIN: (f32, i32) = (1.0, 0);
 
-/// Top-1 of a classifier over the golden pictures, and its scores for the golden input. A picture resized elsewhere
-/// differs by a level here and there, and 8-bit nets make much of it: their scores are compared for the same input.
+/// Compares a classifier's top-1 over the golden pictures, and its scores for the golden input. A picture resized by
+/// another program differs by a level in places, and 8-bit networks amplify that. So their scores are compared for the
+/// same input.
 fn classifier(field: &Field, model: &str, golden: &str, steps: (f32, i32), tolerance: f32) -> Result<String, String> {
     let text = field.golden(golden);
     let mut stages = [
@@ -231,7 +233,7 @@ fn classifier(field: &Field, model: &str, golden: &str, steps: (f32, i32), toler
         let best = through(&mut stages, packet(field.image(name))).classes.unwrap();
         let top = text["images"][name]["top5"].as_array().unwrap();
         let first = top[0]["score"].as_f64().unwrap();
-        // Of golden answers that are equal either may come first.
+        // If golden answers are equal, either may come first.
         let mut firsts = top.iter().filter(|t| t["score"].as_f64().unwrap() >= first - 0.002);
         same += usize::from(firsts.any(|t| t["class_id"].as_u64() == Some(u64::from(best[0].class))));
         for answer in top {
@@ -248,7 +250,7 @@ fn classifier(field: &Field, model: &str, golden: &str, steps: (f32, i32), toler
     if same == names.len() && exact <= tolerance { Ok(said) } else { Err(said) }
 }
 
-/// Class maps at the model's own size, pixel by pixel; and at the frame's size by their shares.
+/// Compares class maps: pixel by pixel at the model's own size, and by each class's share at the frame's size.
 fn segmentation(field: &Field, model: &str, golden: &str, least: f64) -> Result<String, String> {
     let text = field.golden(golden);
     let card = field.card(model);
@@ -294,7 +296,7 @@ fn segmentation(field: &Field, model: &str, golden: &str, least: f64) -> Result<
     if worst >= least { Ok(said) } else { Err(said) }
 }
 
-/// The autoencoder: values against the raw golden output, within two steps of its int8 output.
+/// The autoencoder: its values must be within two int8 steps of the raw golden output.
 fn autoencoder(field: &Field, model: &str) -> Result<String, String> {
     let card = field.card(model);
     let mut session = Session::load(&card).map_err(|e| e.to_string())?;
@@ -313,7 +315,7 @@ fn autoencoder(field: &Field, model: &str) -> Result<String, String> {
         .zip(&bytes)
         .map(|(v, q)| (v - (f32::from(*q) - 96.0) * step).abs() / step)
         .fold(0.0, f32::max);
-    // The picture on its whole way: the golden mean, and an error that is a number.
+    // A picture through all stages: the error must be a positive number.
     let mut stages = [
         stage("resize", &format!("for: {model}"), &field.env),
         stage("reconstruct", &format!("model: {model}"), &field.env),
@@ -324,7 +326,7 @@ fn autoencoder(field: &Field, model: &str) -> Result<String, String> {
     if worst <= 2.0 && error.is_finite() && error > 0.0 { Ok(said) } else { Err(said) }
 }
 
-/// Super-resolution: the golden 8-bit brightness from its own input, and from the whole picture.
+/// Super-resolution: compares 8-bit brightness with the golden one, for the golden input and for the whole picture.
 fn super_resolution(field: &Field, model: &str) -> Result<String, String> {
     let mut stages = [
         stage("resize", &format!("for: {model}"), &field.env),
@@ -354,13 +356,14 @@ fn super_resolution(field: &Field, model: &str) -> Result<String, String> {
         (apart.into_iter().max().unwrap(), mean)
     };
     let same_input = off(&through(&mut stages, packet(gray)), "parrot.jpg").0;
-    // Colour is resized before brightness is taken here, after it there; saturated colours clip on the way back.
+    // We resize colours and then take the brightness; the reference does the reverse. Saturated colours clip on the way
+    // back.
     let (_, mean) = off(&through(&mut stages, packet(field.image("owl.jpg"))), "owl.jpg");
     let said = format!("{same_input} levels from the same input, {mean:.2} on average from the whole picture");
     if same_input <= 2 && mean <= 2.0 { Ok(said) } else { Err(said) }
 }
 
-/// Class activation maps: the raw map, cell by cell, and its peak.
+/// Compares class activation maps: the raw map, cell by cell, and its peak.
 fn cam(field: &Field, model: &str, golden: &str) -> Result<String, String> {
     let text = field.golden("cam");
     let (mut worst, mut exact) = (0.0_f64, 0.0_f64);
@@ -390,7 +393,7 @@ fn cam(field: &Field, model: &str, golden: &str) -> Result<String, String> {
         };
         let (map, apart) = map_of(field.image(name));
         worst = worst.max(apart);
-        // The peak, or a cell that is as high within what a resize elsewhere moves.
+        // The peak, or a cell that is as high within the difference that another resizer makes.
         let at = map.peak().1 as usize * map.size.width as usize + map.peak().0 as usize;
         peaks += usize::from(grid[at] >= grid.iter().copied().fold(f64::MIN, f64::max) - 0.05 * span);
         if name == "cat_720p.jpg" {
@@ -405,9 +408,10 @@ fn cam(field: &Field, model: &str, golden: &str) -> Result<String, String> {
     if peaks == entries.len() && worst <= 0.06 && exact <= 1e-4 { Ok(said) } else { Err(said) }
 }
 
-/// LSTM-SSD: raw boxes and scores of ONNX Runtime are not in the field's files; what is: one car in one picture, and a
-/// memory that is there. Reference: ONNX Runtime 1.32 with its graph optimisation off, on carnd_test1.jpg: class 1
-/// (of 0 to 2) with 0.355, box by TensorFlow's coder; no other box above 0.2 that does not overlap it.
+/// LSTM-SSD: `OCELLI_FIELD` has no raw boxes and scores from ONNX Runtime for it. So this checks one car in one
+/// picture, with the model's memory in place. Reference: ONNX Runtime 1.32 with its graph optimisation off, on
+/// carnd_test1.jpg: class 1 (of 0 to 2) with score 0.355, box by TensorFlow's coder; no other box above 0.2 that does
+/// not overlap it.
 fn lstm_ssd(field: &Field, model: &str) -> Result<String, String> {
     let mut stages = [
         stage("resize", &format!("for: {model}"), &field.env),
@@ -447,7 +451,7 @@ fn every_model_answers_as_its_reference() {
     };
     let rounded = |golden, least, nms, enough| Rule { iou: 0.8, score: 0.06, ..float(golden, least, nms, 0, enough) };
     let face = (1.0, 0);
-    // Model, rule, steps of the raw outputs, and how far those may lie apart (of the largest number).
+    // Model, rule, steps of the raw outputs, and how far those may differ (relative to the largest number).
     let detectors = [
         (
             "ssd_mobilenet_v1",
@@ -466,8 +470,8 @@ fn every_model_answers_as_its_reference() {
     ];
     for (model, rule, steps, tolerance) in &detectors {
         field.compare(model, |field, name| {
-            // A rough quantisation that makes much of a level here and there; without its roundings the answers are
-            // the float model's.
+            // This coarse quantisation amplifies differences of a single level. Without its roundings, the answers are
+            // those of the float model.
             let loose = Rule { iou: 0.5, score: 0.2, ..*rule };
             let rule = match name {
                 "yolox_nano_qdq" => &Rule { golden: "yolox_nano", ..loose },
@@ -476,12 +480,12 @@ fn every_model_answers_as_its_reference() {
             };
             let exact = raw(field, name, rule.golden, "cat_720p.jpg", steps);
             let said = format!("{}; raw outputs within {exact:.0e}", detector(field, name, rule)?);
-            // Against another model's outputs there is no tolerance.
+            // There is no tolerance for the outputs of another model.
             if exact <= *tolerance || name == "yolox_nano_qdq" { Ok(said) } else { Err(said) }
         });
     }
     field.compare("traffic", lstm_ssd);
-    // An eighth of the scale for nets whose roundings were taken out, 8 steps (as the notes saw) for those as they are.
+    // An eighth of the scale for networks without their roundings, 8 steps (as seen in the notes) for those with them.
     let byte = (1.0 / 256.0, 0);
     for (model, golden, steps, tolerance) in [
         ("mobilenet_v1_quant", "mobilenet_v1_0.25_128_quant", byte, 0.2),
@@ -513,7 +517,7 @@ fn every_model_answers_as_its_reference() {
     write_table(&field.rows);
 }
 
-/// Puts the table into docs/models.md, between its two marks.
+/// Writes the table into docs/models.md, between its two markers.
 fn write_table(rows: &[[String; 6]]) {
     if std::env::var_os("OCELLI_BLESS").is_none() {
         return;
@@ -532,8 +536,8 @@ fn write_table(rows: &[[String; 6]]) {
     std::fs::write(path, format!("{before}{start}{table}{end}{after}")).unwrap();
 }
 
-/// By eye: nobody is in frames 0 to 59; in frame 61 a head enters from below, in frame 64 it is a person seen
-/// from behind to the waist; in frame 195 half the person has left on the right, in frame 205 nobody is there.
+/// Checked by eye: nobody is in frames 0 to 59. In frame 61 a head enters from below; in frame 64 a person is visible
+/// from behind, down to the waist. In frame 195 half of the person has left on the right; in frame 205 nobody is there.
 #[test]
 fn people_are_found_from_the_frame_they_walk_in() {
     let _limit = limit::within(1200);

@@ -1,5 +1,5 @@
-//! Three public models on three public clips (`OCELLI_FIELD`): golden rows hold on a rerun, and a changed threshold is
-//! shown by `ocelli test` and `ocelli diff`.
+//! Three public models on three public clips (`OCELLI_FIELD`): a rerun gives the golden rows, and `ocelli test` and
+//! `ocelli diff` show the effect of a changed threshold.
 #![cfg(feature = "h264")]
 #![allow(clippy::unwrap_used)]
 
@@ -56,7 +56,7 @@ fn goldens_hold_and_a_change_of_nms_is_shown() {
     let files: Vec<String> = tests.iter().map(|(name, _)| format!("{name}.test.yaml")).collect();
     let mut args: Vec<&str> = files.iter().map(String::as_str).collect();
     args.insert(0, "test");
-    // Before they are blessed there is nothing to hold to.
+    // Before the tests are blessed, there are no golden rows.
     let (output, said) = ocelli(home, &args[..2]);
     assert!(output.status.code() == Some(1) && said.contains("`--bless` writes it"), "{said}");
     let (output, said) = ocelli(home, &[&args[..], &["--bless"]].concat());
@@ -64,7 +64,7 @@ fn goldens_hold_and_a_change_of_nms_is_shown() {
     let (output, said) = ocelli(home, &args);
     assert!(output.status.success() && said.contains("9 passed, 0 failed"), "{said}");
     eprintln!("{said}");
-    // A deliberate change: overlapping boxes are no longer thinned.
+    // A deliberate change: overlapping boxes are no longer removed.
     let (name, test) = &tests[2];
     std::fs::rename(home.join(format!("{name}.jsonl")), home.join("golden.jsonl")).unwrap();
     let changed = test.replace(&format!("golden: {name}.jsonl"), "golden: golden.jsonl") + "set: [nms.iou=0.95]\n";
@@ -94,7 +94,7 @@ fn goldens_hold_and_a_change_of_nms_is_shown() {
     );
     assert!(output.status.code() == Some(1) && said.contains("appeared"), "{said}");
     let page = std::fs::read_to_string(home.join("diff.html")).unwrap();
-    assert!(page.matches("data:image/jpeg").count() >= 5, "no pictures");
+    assert!(page.matches("data:image/jpeg").count() >= 5, "the page has too few pictures");
     if let Some(keep) = std::env::var_os("OCELLI_KEEP") {
         std::fs::copy(home.join("out/tests/changed.png"), keep).unwrap();
     }

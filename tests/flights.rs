@@ -1,4 +1,4 @@
-//! What was recorded is played again to the byte: after faults, under load, cut anywhere, on a full disk.
+//! Recordings replay byte for byte: after faults, under load, cut at any byte, on a full disk.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/limit.rs"]
@@ -39,7 +39,7 @@ impl Drop for Load {
     }
 }
 
-/// The promise of the house: a minute at 30 frames a second, with all that goes wrong with cameras, in front of a line
+/// The main promise: a minute at 30 frames per second, with everything that goes wrong with cameras, in front of a line
 /// that cannot keep up.
 #[test]
 fn a_minute_with_faults_replays_to_the_byte() {
@@ -59,22 +59,22 @@ fn a_minute_with_faults_replays_to_the_byte() {
     let first = replay(text, folder.path(), How::default());
     let all = lines(&first);
     eprintln!("{} rows live, {} replayed", processed.len(), all.len());
-    // Every second of 30 a second less 8 s of outages; the slow line let through at most two thirds of them.
+    // Half of 30 frames per second, minus 8 s of outages; the slow line let through at most two thirds of them.
     assert!(all.len() > 600 && processed.len() > 200 && processed.len() < all.len(), "faults or drops are missing");
     for round in 1..5 {
         let how = How { threads: Some(1 + round % 2), shake: Some(round as u64), drops: false };
         let again = replay(text, folder.path(), how);
-        assert!(again == first, "round {round} gave other bytes");
+        assert!(again == first, "round {round} gave different bytes");
     }
     let as_it_was = How { drops: true, threads: Some(2), shake: Some(9) };
-    assert!(replay(text, folder.path(), as_it_was) == live, "with its drops it is the live run");
+    assert!(replay(text, folder.path(), as_it_was) == live, "with its drops, the replay must equal the live run");
     drop(load);
-    // Without `every`, which counts what comes, each row of the live run is one of the replay.
+    // Without `every`, which counts the packets that arrive, each row of the live run is also in the replay.
     let text = text.replace(", every: 2", "");
     let every_frame = replay(&text, folder.path(), How::default());
     let known: BTreeSet<&str> = lines(&every_frame).into_iter().collect();
     assert!(processed.iter().all(|row| known.contains(row)), "a live row is not in the replay");
-    // What the sources went through is told, too.
+    // The states of the sources are recorded, too.
     let flight = Flight::open(folder.path(), None).unwrap();
     let (mut entries, mut payload, mut states) = (flight.entries(), Vec::new(), Vec::new());
     while let Some(entry) = entries.next_entry(&mut payload).unwrap() {
@@ -90,7 +90,7 @@ const SMALL: &str = "pipeline:
 - jsonl: { truth: true }
 ";
 
-/// A recording that was cut anywhere gives the frames before the cut, and no fault.
+/// A recording that was cut anywhere gives the frames before the cut, without an error.
 #[test]
 fn a_recording_cut_at_any_byte_replays_up_to_the_cut() {
     let _limit = limit::within(400);
@@ -105,7 +105,7 @@ fn a_recording_cut_at_any_byte_replays_up_to_the_cut() {
     for end in 0..=bytes.len() {
         std::fs::write(&path, &bytes[..end]).unwrap();
         let Ok(flight) = Flight::open(cut.path(), None) else {
-            assert!(most == 0, "cut at {end}: gone again");
+            assert!(most == 0, "cut at {end}: can no longer be opened");
             continue;
         };
         let (mut reader, mut image, mut count) = (flight.frames("scene"), Image::default(), 0);
@@ -120,9 +120,9 @@ fn a_recording_cut_at_any_byte_replays_up_to_the_cut() {
         }
     }
     assert_eq!(most, 12);
-    // The whole way, through a pipeline, at every place where a frame has just become whole, and a byte before.
+    // End to end, through a pipeline, cut wherever a frame has just become complete, and one byte earlier.
     for (index, end) in frames.iter().enumerate() {
-        // With no frame at all there is nothing to play, and a message says so.
+        // Without any frames, there is nothing to play, and a message says so.
         for (cut_at, rows) in [(*end, index + 1), (*end - 1, index)].into_iter().filter(|(_, rows)| *rows > 0) {
             std::fs::write(&path, &bytes[..cut_at]).unwrap();
             let replayed = replay(SMALL, cut.path(), How::default());
@@ -131,7 +131,7 @@ fn a_recording_cut_at_any_byte_replays_up_to_the_cut() {
     }
 }
 
-/// Damage within costs what follows it in its file; what comes before is the very same, and nothing panics.
+/// Damage inside a file costs what follows it in that file. What comes before is unchanged, and nothing panics.
 #[test]
 fn a_damaged_recording_gives_a_prefix() {
     let _limit = limit::within(400);
@@ -159,10 +159,10 @@ fn a_damaged_recording_gives_a_prefix() {
     assert!(whole.len() == 12 && opened > bytes.len() / 37 / 2 && most >= 11, "{opened} opened, {most} frames");
     let mut lie = bytes[..12].to_vec();
     lie[..4].copy_from_slice(&u32::MAX.to_le_bytes());
-    assert_eq!(read(&mut &lie[..], &mut Vec::new()).unwrap(), Next::Torn, "a length that lies");
+    assert_eq!(read(&mut &lie[..], &mut Vec::new()).unwrap(), Next::Torn, "a false length");
 }
 
-/// Frames of a run.
+/// Returns the number of frames in a run.
 fn frames(folder: &Path, run: Option<u64>) -> usize {
     let (mut entries, mut payload) = (Flight::open(folder, run).unwrap().entries(), Vec::new());
     std::iter::from_fn(|| entries.next_entry(&mut payload).unwrap()).filter(|e| matches!(e, Entry::Frame(_))).count()
@@ -203,7 +203,7 @@ fn a_recorder_killed_at_work_leaves_all_but_the_last_moment() {
     let deadline = Instant::now() + Duration::from_secs(30);
     let count = || std::fs::read(&live).map_or(0, |rows| lines(&rows).len());
     while count() < 60 {
-        assert!(Instant::now() < deadline, "no rows came");
+        assert!(Instant::now() < deadline, "no rows arrived");
         std::thread::sleep(Duration::from_millis(50));
     }
     child.kill().unwrap();
@@ -212,8 +212,8 @@ fn a_recorder_killed_at_work_leaves_all_but_the_last_moment() {
     let whole = rows.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
     let (live, replayed) = (lines(&rows[..whole]), rows_of(&yaml, &flights));
     let replayed = lines(&replayed);
-    // Both were cut, a few frames apart: the recorder hands over what it has whenever nothing waits. Half a second is for
-    // machines that are busy.
+    // Both were cut, a few frames apart: the recorder writes what it has whenever nothing is waiting. The half second
+    // allows for busy machines.
     let both = live.len().min(replayed.len());
     eprintln!("killed: {} rows live, {} replayed", live.len(), replayed.len());
     assert!(
@@ -223,7 +223,7 @@ fn a_recorder_killed_at_work_leaves_all_but_the_last_moment() {
         replayed.len()
     );
     assert_eq!(live[..both], replayed[..both]);
-    // The next run goes on in the same folder.
+    // The next run continues in the same folder.
     let status = ocelli().args(["record", "-q"]).arg(&yaml).arg("--to").arg(&flights).spawn().and_then(|mut child| {
         std::thread::sleep(Duration::from_secs(2));
         let _ = Command::new("kill").arg("-INT").arg(child.id().to_string()).status();
@@ -235,7 +235,7 @@ fn a_recorder_killed_at_work_leaves_all_but_the_last_moment() {
     assert!(frames(&flights, Some(0)) >= 55);
 }
 
-/// A disk that is full stops the recording, not the run: files may not grow beyond 400 KiB here.
+/// A full disk stops the recording, not the run. Here, files cannot grow beyond 400 KiB.
 #[test]
 fn a_full_disk_stops_the_recording_not_the_run() {
     let _limit = limit::within(400);
@@ -256,14 +256,14 @@ fn a_full_disk_stops_the_recording_not_the_run() {
     assert!(said.contains("the recording stops, the run goes on") && said.contains("missed"), "{said}");
     let kept = frames(&flights, None);
     assert!(kept > 0 && kept < 50, "{kept} frames kept");
-    // What is not there is told of, but for what was still in the buffer.
+    // Missing frames are recorded as missed, except those that were still in the buffer.
     let (mut entries, mut payload) = (Flight::open(&flights, None).unwrap().entries(), Vec::new());
     let all = std::iter::from_fn(|| entries.next_entry(&mut payload).unwrap());
     let missed: u64 = all.map(|entry| if let Entry::Missed { frames, .. } = entry { frames } else { 0 }).sum();
-    assert!(kept as u64 + missed >= 95, "{kept} frames kept, {missed} told of as missed");
+    assert!(kept as u64 + missed >= 95, "{kept} frames kept, {missed} recorded as missed");
 }
 
-/// A stick that is pulled out: the folder is gone.
+/// A USB stick that is pulled out: the folder is gone.
 #[test]
 fn a_folder_that_vanishes_stops_the_recording_not_the_run() {
     let _limit = limit::within(400);
@@ -283,7 +283,7 @@ fn a_folder_that_vanishes_stops_the_recording_not_the_run() {
     assert!(said.contains("the recording stops, the run goes on"), "{said}");
 }
 
-/// Passwords of the YAML are not in the recording, whether they stand there or come from the environment.
+/// Passwords in the YAML are not recorded, whether they are written there or come from the environment.
 #[test]
 fn no_secret_is_recorded() {
     let _limit = limit::within(400);
@@ -303,7 +303,7 @@ fn no_secret_is_recorded() {
     assert!(!text.contains("planted"), "a password was recorded: {text}");
 }
 
-/// What a flight does not fit is told before anything runs.
+/// A flight that does not fit the command or the pipeline is reported before anything runs.
 #[test]
 fn what_does_not_fit_is_told() {
     let _limit = limit::within(400);
@@ -337,10 +337,10 @@ fn what_does_not_fit_is_told() {
     std::fs::write(&none, "pipeline:\n- jsonl\n").unwrap();
     let (code, said) = says(&["replay", &none, "--from", "examples/flight"]);
     assert!(code == Some(2) && said.contains("put a source"), "{said}");
-    // A second recorder in one folder would tear the first one's files.
+    // A second recorder in the same folder would corrupt the first one's files.
     let held = FlightWriter::create(&folder.path().join("f"), Begin::default(), KEEP).unwrap();
     let flights = folder.path().join("f").display().to_string();
     let (code, said) = says(&["record", "pipelines/live/street.yaml", "--to", &flights]);
-    assert!(code == Some(2) && said.contains("another ocelli records into this folder"), "{said}");
+    assert!(code == Some(2) && said.contains("another ocelli is recording into this folder"), "{said}");
     drop(held);
 }

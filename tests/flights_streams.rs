@@ -1,4 +1,4 @@
-//! Streams are recorded as they came, H.264 and JPEG without coding them anew, and come back pixel by pixel.
+//! Streams are recorded as received, H.264 and JPEG without re-encoding, and replay with identical pixels.
 #![cfg(all(feature = "http", feature = "rtsp"))]
 #![allow(clippy::unwrap_used)]
 
@@ -19,7 +19,7 @@ fn lines(rows: &[u8]) -> Vec<&str> {
     std::str::from_utf8(rows).unwrap().lines().collect()
 }
 
-/// Waits until a line has had so many frames.
+/// Waits until a line has received `count` frames.
 fn frames(run: &ocelli::internals::pipeline::Run, line: &str, count: u64) {
     let end = Instant::now() + Duration::from_secs(40);
     while run.board.line(line).unwrap().received.load(Relaxed) < count {
@@ -28,7 +28,7 @@ fn frames(run: &ocelli::internals::pipeline::Run, line: &str, count: u64) {
     }
 }
 
-/// How many entries of each kind a flight has, and its bytes.
+/// Returns the number of entries of each kind in a flight, and its size in bytes.
 fn forms(folder: &Path) -> (BTreeMap<&'static str, u64>, usize) {
     let flight = Flight::open(folder, None).unwrap();
     let (mut entries, mut payload, mut counts, mut bytes) = (flight.entries(), Vec::new(), BTreeMap::new(), 0);
@@ -49,8 +49,8 @@ fn forms(folder: &Path) -> (BTreeMap<&'static str, u64>, usize) {
     (counts, bytes)
 }
 
-/// A slow sink drops frames, the server dies and comes back: units go on through it all, and every frame that the
-/// live run saw comes back with its very pixels.
+/// A slow sink drops frames, and the server dies and comes back. Units are recorded all the time, and every frame that
+/// the live run saw replays with identical pixels.
 #[test]
 fn h264_is_recorded_as_it_came_with_and_without_b_frames() {
     let _limit = limit::within(240);
@@ -75,10 +75,10 @@ fn h264_is_recorded_as_it_came_with_and_without_b_frames() {
         eprintln!("{name}: {} frames live, {} replayed, {counts:?}, {bytes} bytes", live.len(), replayed.len());
         assert!(live.len() >= 60 && replayed.len() > live.len(), "{name}");
         assert!(counts["unit"] >= counts["of a unit"] && !counts.contains_key("png") && !counts.contains_key("jpeg"));
-        // As it came: far below what coding pictures one by one would take.
+        // Recorded as received: far smaller than pictures encoded one by one.
         assert!(bytes < 320 * 240 * replayed.len() / 4, "{name}: {bytes} bytes");
         for row in &live {
-            assert!(replayed.contains(row), "{name}: another picture, or none: {row}");
+            assert!(replayed.contains(row), "{name}: missing, or with other pixels: {row}");
         }
         let as_it_was = replay_of(&text, folder.path(), Of::Pixels, How { drops: true, ..How::default() });
         assert_eq!(lines(&as_it_was), live, "{name}");
@@ -86,8 +86,8 @@ fn h264_is_recorded_as_it_came_with_and_without_b_frames() {
     }
 }
 
-/// A flight whose beginning is gone, as after the ring has turned: frames before the first key picture are left out,
-/// the others are the same.
+/// A flight whose beginning is gone, as after the ring buffer has wrapped around: frames before the first key picture
+/// are left out, and the others are the same.
 #[test]
 fn h264_without_its_beginning_starts_at_a_key_picture() {
     let _limit = limit::within(240);
@@ -100,7 +100,7 @@ fn h264_without_its_beginning_starts_at_a_key_picture() {
     let live = record_until(&text, folder.path(), Of::Pixels, &[], |run| frames(run, "out", 60));
     let path = folder.path().join("00000000.flight");
     let bytes = std::fs::read(&path).unwrap();
-    // Entry by entry: the first stays, of the others a third is cut away.
+    // The first entry stays; of the others, the first third is cut away.
     let (mut ends, mut input) = (Vec::new(), &bytes[..]);
     while matches!(
         ocelli::internals::media::flight::read(&mut input, &mut Vec::new()),
@@ -114,7 +114,7 @@ fn h264_without_its_beginning_starts_at_a_key_picture() {
     let (live, replayed) = (lines(&live), lines(&replayed));
     eprintln!("{} live, {} without the beginning", live.len(), replayed.len());
     assert!(replayed.len() >= 20 && replayed.len() < live.len());
-    assert!(live.ends_with(&replayed), "other pictures");
+    assert!(live.ends_with(&replayed), "the pictures differ");
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn jpeg_is_recorded_as_it_came() {
     let folder = tempfile::tempdir().unwrap();
     let command =
         "[ffmpeg, -v, error, -re, -f, lavfi, -i, 'testsrc2=size=320x240:rate=30', -c:v, mjpeg, -f, mjpeg, '-']";
-    // What is damaged on purpose is no longer what came.
+    // Frames that are damaged on purpose are no longer as received.
     let text = format!(
         "pipeline:\n- id: cam\n  exec: {{ command: {command}, format: mjpeg }}\n  faulty: {{ corrupt: [10, 20], drop: [15] }}\n- {{ id: out, jsonl: {{}} }}\n"
     );
@@ -137,5 +137,5 @@ fn jpeg_is_recorded_as_it_came() {
     assert_eq!(counts.get("png"), Some(&2));
     assert!(counts["jpeg"] >= 57 && !counts.contains_key("remade"));
     let (live, replayed) = (lines(&live), lines(&replayed));
-    assert!(live.iter().all(|row| replayed.contains(row)), "other pictures");
+    assert!(live.iter().all(|row| replayed.contains(row)), "the pictures differ");
 }

@@ -1,5 +1,6 @@
-//! The floors of the house: a lower one never imports an upper one, and no file imports itself by way of others. No file is
-//! over 600 lines. The imports are read from the syntax trees, so that no way of writing them is missed.
+//! The floors (layers) of the code: a lower floor never imports an upper one, and files do not import each other in
+//! cycles. No file is over 600 lines. Imports are read from the syntax trees, so that none is missed, however it is
+//! written.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/imports.rs"]
@@ -12,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Modules and their floors. Modules of floors 2 to 4 do not import each other; those of the others may, but never in a
-/// circle.
+/// cycle.
 const FLOORS: [(&str, u32); 17] = [
     ("error", 0),
     ("types", 0),
@@ -35,7 +36,7 @@ const FLOORS: [(&str, u32); 17] = [
 
 fn floor(module: &str) -> u32 {
     let found = FLOORS.iter().find(|(name, _)| *name == module);
-    found.unwrap_or_else(|| panic!("module {module} stands on no floor: add it to FLOORS")).1
+    found.unwrap_or_else(|| panic!("module {module} has no floor: add it to FLOORS")).1
 }
 
 fn files(folder: &Path, all: &mut Vec<PathBuf>) {
@@ -49,7 +50,7 @@ fn files(folder: &Path, all: &mut Vec<PathBuf>) {
     }
 }
 
-/// All files below `src` but the two at its root, which only name the others.
+/// Reads all files below `src` except the two at its root, which only declare the others.
 fn house() -> Sources {
     let mut all = Vec::new();
     files(Path::new("src"), &mut all);
@@ -84,7 +85,7 @@ fn no_file_imports_itself_by_way_of_others() {
     let _limit = limit::within(120);
     let found = circles(&house().imports());
     let words: Vec<String> = found.iter().map(|circle| circle.join(" → ")).collect();
-    assert!(words.is_empty(), "{} circles:\n{}", words.len(), words.join("\n"));
+    assert!(words.is_empty(), "{} import cycles:\n{}", words.len(), words.join("\n"));
 }
 
 #[test]
@@ -94,10 +95,10 @@ fn every_floor_is_lived_on() {
     let modules: BTreeSet<String> =
         house.imports().keys().map(|file| file.split("::").next().unwrap().to_owned()).collect();
     let unused: Vec<&str> = FLOORS.iter().map(|(name, _)| *name).filter(|name| !modules.contains(*name)).collect();
-    assert!(unused.is_empty(), "FLOORS names modules that are not there: {unused:?}");
+    assert!(unused.is_empty(), "FLOORS names modules that do not exist: {unused:?}");
 }
 
-/// The reader of imports sees what it is to see: each case would otherwise be a hole in the tests above.
+/// The import reader sees all kinds of imports; each one that it missed would be a hole in the tests above.
 #[test]
 fn imports_are_seen_however_they_are_written() {
     let _limit = limit::within(120);
@@ -118,14 +119,14 @@ fn imports_are_seen_however_they_are_written() {
     let of = |file: &str| imports[file].iter().map(String::as_str).collect::<Vec<_>>();
     assert_eq!(of("a"), ["error", "high", "low", "low::inner"]);
     assert_eq!((of("b"), of("c")), (vec!["high", "low::inner"], vec!["high"]));
-    assert_eq!((of("low"), of("low::inner")), (vec![], vec![]), "re-exports of one's own and tests do not count");
+    assert_eq!((of("low"), of("low::inner")), (vec![], vec![]), "re-exports of own items and tests do not count");
     assert_eq!((of("d"), of("d::e"), of("d::f")), (vec!["d::e"], vec!["d::f"], vec!["d::e"]));
     assert_eq!(circles(&imports), [["d::e", "d::f", "d::e"]]);
     let none: BTreeMap<String, BTreeSet<String>> = [("x".to_owned(), BTreeSet::new())].into();
     assert!(circles(&none).is_empty());
 }
 
-/// Each test says how long it may take; inline ones where they loop, wait or have threads.
+/// Each test sets a time limit; inline tests only need one if they loop, wait or use threads.
 #[test]
 fn no_test_can_hang() {
     let _limit = limit::within(120);

@@ -1,4 +1,4 @@
-//! The guard of the tests themselves: a test that hangs ends with its name, not never.
+//! Tests the time limit of the tests: a test that hangs is ended, and its name is printed.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/limit.rs"]
@@ -6,7 +6,7 @@ mod limit;
 
 use std::process::Command;
 
-/// Run by the test below only.
+/// Only the test below runs this.
 #[test]
 #[ignore = "hangs on purpose"]
 fn hangs() {

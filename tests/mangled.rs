@@ -1,5 +1,5 @@
-//! Damaged and hostile files: an error, never a panic, never a hang. Mutations are seeded, so a failure comes
-//! again; the seed of the failing round is in the message.
+//! Damaged and hostile files cause an error, never a panic or a hang. Mutations are seeded, so failures can be
+//! reproduced; the seed of the failing round is in the message.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/limit.rs"]
@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::Command;
 
-/// xorshift: enough for choosing bytes.
+/// A xorshift generator, good enough for choosing bytes.
 struct Dice(u64);
 
 impl Dice {
@@ -25,7 +25,7 @@ impl Dice {
     }
 }
 
-/// Flips bytes, cuts, repeats or blows up a number somewhere.
+/// Flips a bit, overwrites a byte, cuts, repeats a piece or makes a number huge, somewhere.
 fn mangle(original: &[u8], seed: u64) -> Vec<u8> {
     let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     let mut bytes = original.to_vec();
@@ -33,7 +33,7 @@ fn mangle(original: &[u8], seed: u64) -> Vec<u8> {
         if bytes.is_empty() {
             break;
         }
-        // Headers are where the harm is done: half of all changes go to the first 2 KiB.
+        // Headers are the most vulnerable part: half of all changes go to the first 2 KiB.
         let reach = if dice.roll(2) == 0 { bytes.len().min(2048) } else { bytes.len() };
         let at = dice.roll(reach);
         match dice.roll(5) {
@@ -112,7 +112,7 @@ fn videos() {
         y4m.extend([77; 384]);
     });
     let clip = std::fs::read("examples/street.mp4").unwrap();
-    // One copy of the clip's first fragment, small enough for many rounds.
+    // Only the clip's first fragment, which is small enough for many rounds.
     let cut = clip.windows(4).enumerate().filter(|(_, w)| w == b"moof").nth(1).map_or(clip.len(), |(at, _)| at - 4);
     let mut samples = vec![("a.avi", std::fs::read(at("a.avi")).unwrap(), 400), ("a.y4m", y4m, 800)];
     if cfg!(feature = "h264") {
@@ -129,7 +129,7 @@ fn videos() {
         assert!(made.unwrap().success());
         samples.push(("a.mkv", std::fs::read(at("a.mkv")).unwrap(), 80));
     }
-    // What is no longer recognised would go to ffmpeg; that is not what is tried here.
+    // A file that is no longer recognised would go to ffmpeg, which is not tested here.
     let magic = |bytes: &[u8], original: &[u8]| bytes.len() >= 12 && bytes[..12] == original[..12];
     for (name, original, rounds) in samples {
         let path = at(&format!("mangled-{name}"));

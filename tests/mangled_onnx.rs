@@ -1,5 +1,6 @@
-//! Damaged and hostile ONNX files: an error, never a panic, never more than 256 MB. Mutations are seeded; the seed of a
-//! failing round is in the message. (A file's hash would give it away; here the cards take any.)
+//! Damaged and hostile ONNX files cause an error, never a panic, and never take more than 256 MB. Mutations are seeded;
+//! the seed of a failing round is in the message. (Normally the hash in the card would reveal a damaged file; here each
+//! card gets the hash of the damaged one.)
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/limit.rs"]
@@ -26,7 +27,7 @@ fn grown(bytes: usize) {
     PEAK.fetch_max(NOW.fetch_add(bytes, Relaxed) + bytes, Relaxed);
 }
 
-// SAFETY: every call goes to the system's allocator unchanged; only counters are added.
+// SAFETY: every call is passed to the system allocator unchanged; only counters are added.
 #[allow(unsafe_code)]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -53,7 +54,7 @@ static ALLOCATOR: Counting = Counting;
 
 const MOST: usize = 256 << 20;
 
-/// xorshift: enough for choosing bytes.
+/// A xorshift generator, good enough for choosing bytes.
 struct Dice(u64);
 
 impl Dice {
@@ -68,13 +69,13 @@ impl Dice {
         (self.0 % sides.max(1) as u64) as usize
     }
 
-    /// A number that nobody would write.
+    /// Returns a number that hardly any real file contains.
     fn absurd(&mut self) -> i64 {
         [0, -1, 1, 2, 7, 4096, 65_537, 1 << 31, -(1 << 31), 1 << 40, i64::MAX, i64::MIN][self.roll(12)]
     }
 }
 
-/// Flips bits, overwrites, cuts, repeats.
+/// Flips bits, overwrites bytes, cuts, repeats pieces.
 fn mangle(original: &[u8], seed: u64) -> Vec<u8> {
     let mut dice = Dice::new(seed);
     let mut bytes = original.to_vec();
@@ -99,7 +100,7 @@ fn mangle(original: &[u8], seed: u64) -> Vec<u8> {
     bytes
 }
 
-/// Sound messages that say absurd things: shapes, sizes, attributes, names.
+/// Makes valid messages with absurd contents: shapes, sizes, attributes, names.
 fn absurd(original: &Model, seed: u64) -> Vec<u8> {
     let mut dice = Dice::new(seed ^ 0xABCD);
     let mut model = original.clone();
@@ -115,7 +116,7 @@ fn absurd(original: &Model, seed: u64) -> Vec<u8> {
                 }
             }
             1 => {
-                // The numbers of a shape, where weights are such.
+                // The numbers of a shape, if a weight holds one.
                 let shapes: Vec<&mut TensorProto> =
                     graph.initializer.iter_mut().filter(|t| t.kind() == DataType::I64).collect();
                 let which = dice.roll(shapes.len());
@@ -174,7 +175,7 @@ fn absurd(original: &Model, seed: u64) -> Vec<u8> {
     model.encode()
 }
 
-/// Reads, rewrites, optimises, runs, proposes a card for. `true` if it could be run.
+/// Reads, rewrites, optimises and runs a file, and proposes a card for it. Returns whether it could be run.
 fn attempt(folder: &Path, card: &str, bytes: &[u8]) -> bool {
     let hash: String = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
     std::fs::write(folder.join("model.onnx"), bytes).unwrap();
@@ -191,7 +192,7 @@ fn attempt(folder: &Path, card: &str, bytes: &[u8]) -> bool {
 fn survives(name: &str, card: &str, original: &Model, rounds: u64) {
     let folder = tempfile::tempdir().unwrap();
     let bytes = original.encode();
-    assert!(attempt(folder.path(), card, &bytes), "{name}: the undamaged file");
+    assert!(attempt(folder.path(), card, &bytes), "{name}: the undamaged file cannot be run");
     let (mut ran, mut most) = (0, 0);
     for seed in 0..rounds {
         let damaged = if seed % 2 == 0 { mangle(&bytes, seed) } else { absurd(original, seed) };
@@ -216,7 +217,8 @@ fn bundled(name: &str) -> Model {
     Model::decode(std::fs::read(format!("models/{name}/model.onnx")).unwrap()).unwrap()
 }
 
-/// Every operator that makes as much as it is told to, and quantised weights: what the passes and checks look into.
+/// A model with every operator whose output can be arbitrarily large, and with quantised weights: what the passes and
+/// checks look at.
 fn makers() -> Model {
     let ints = |name: &str, values: &[i64]| TensorProto::of_i64(name, &[values.len()], values);
     let mode = AttributeProto {
@@ -274,17 +276,17 @@ fn makers() -> Model {
     Model { proto, exact: true }
 }
 
-/// One test function: the counters are the process's.
+/// There is only one test function, because the counters cover the whole process.
 #[test]
 fn damaged_models_are_errors_and_nothing_more() {
     let _limit = limit::within(300);
-    // The seed of the fuzz target is this graph.
+    // This graph is also the seed of the fuzz target.
     let seed = Path::new("fuzz/seeds/onnx/makers.onnx");
     if std::env::var_os("OCELLI_BLESS").is_some() {
         std::fs::create_dir_all(seed.parent().unwrap()).unwrap();
         std::fs::write(seed, makers().encode()).unwrap();
     }
-    assert_eq!(std::fs::read(seed).unwrap(), makers().encode(), "{}: OCELLI_BLESS=1 writes it anew", seed.display());
+    assert_eq!(std::fs::read(seed).unwrap(), makers().encode(), "{}: OCELLI_BLESS=1 rewrites it", seed.display());
     survives("makers", &card("{ size: [8, 8] }"), &makers(), 1600);
     survives("scene_x2", &card("{ size: [256, 144], color: gray }"), &bundled("scene_x2"), 300);
     survives("scene_tags", &card("{ size: [256, 144] }"), &bundled("scene_tags"), 200);

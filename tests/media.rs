@@ -1,4 +1,4 @@
-//! Decoded frames against ffmpeg's, picture by picture (MD5 of the planes).
+//! Compares decoded frames with ffmpeg's, picture by picture (MD5 of the planes).
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/limit.rs"]
@@ -17,12 +17,12 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// MD5 and time (microseconds) of each picture as we decode it.
+/// Returns the MD5 and time (microseconds) of each picture as we decode it.
 fn ours(path: &Path) -> Vec<(String, u128)> {
     let mut reader = video::open(path).unwrap_or_else(|e| panic!("{e}"));
     let mut all = Vec::new();
     while let Some(picture) = reader.next_picture().unwrap_or_else(|e| panic!("{e}")) {
-        let Pixels::Yuv(planes, _) = picture.pixels else { panic!("planes expected") };
+        let Pixels::Yuv(planes, _) = picture.pixels else { panic!("expected planes") };
         let mut hash = Md5::new();
         for plane in [planes.y, planes.u, planes.v] {
             hash.update(plane);
@@ -32,7 +32,7 @@ fn ours(path: &Path) -> Vec<(String, u128)> {
     all
 }
 
-/// The same by `ffmpeg -f framemd5`.
+/// Returns the same from `ffmpeg -f framemd5`.
 fn theirs(path: &Path) -> Vec<(String, u128)> {
     let output = Command::new("ffmpeg")
         .args(["-nostdin", "-v", "error", "-i"])
@@ -165,7 +165,7 @@ fn other_formats_come_through_ffmpeg() {
     }
 }
 
-/// JPEG decoders may differ (ISO/IEC 10918-1 leaves the IDCT and the chroma filter open): mean difference at
+/// JPEG decoders may differ (ISO/IEC 10918-1 leaves the IDCT and the chroma filter open). The mean difference is at
 /// most 1.5 levels.
 #[test]
 fn mjpeg_is_close_to_ffmpeg() {
@@ -202,7 +202,7 @@ fn mjpeg_is_close_to_ffmpeg() {
     }
 }
 
-/// What `record` writes is read by ffmpeg and by us as the same pictures.
+/// ffmpeg and ocelli read the same pictures from what `record` writes.
 #[test]
 fn what_we_record_others_can_play() {
     let _limit = limit::within(300);

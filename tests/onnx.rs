@@ -1,4 +1,4 @@
-//! ONNX files: read and written without a byte lost, and rewritten without an answer moved.
+//! ONNX files are read and written back byte for byte, and rewritten without changing their answers.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/limit.rs"]
@@ -41,7 +41,7 @@ fn an_untouched_file_is_written_as_it_was_read() {
     }
 }
 
-// ---- Rewrites: small graphs whose every pass has something to do, run by tract before and after.
+// ---- Rewrites: small graphs that give each pass something to do, run by tract before and after.
 
 fn value(name: &str, shape: &[usize]) -> ValueInfoProto {
     typed(name, DataType::F32, shape)
@@ -66,7 +66,7 @@ fn model(nodes: Vec<NodeProto>, weights: Vec<TensorProto>, input: ValueInfoProto
     Model { proto, exact: true }
 }
 
-/// Numbers between -1 and 1, the same each time.
+/// Returns numbers between -1 and 1, the same every time.
 fn numbers(count: usize, seed: u32) -> Vec<f32> {
     let mut state = seed;
     (0..count)
@@ -81,7 +81,7 @@ fn weight(name: &str, shape: &[usize], seed: u32) -> TensorProto {
     TensorProto::of_f32(name, shape, &numbers(shape.iter().product(), seed))
 }
 
-/// The plain, unoptimised answer of tract.
+/// Returns tract's answer without optimisation.
 fn answer(model: &Model, input: &Tensor) -> Vec<f32> {
     let bytes = model.encode();
     let plan = tract_onnx::onnx()
@@ -108,7 +108,7 @@ fn only(name: &str, model: &mut Model, shape: &[usize]) -> usize {
     pass.apply(model, &Context { inputs, float_activations: true, ..Context::default() }).unwrap()
 }
 
-/// Applies one pass; answers may differ by `tolerance` of the largest.
+/// Applies one pass. Answers may differ by `tolerance`, relative to the largest.
 fn keeps(name: &str, before: &Model, input: &Tensor, places: usize, tolerance: f32) -> Model {
     let mut after = before.clone();
     assert_eq!(only(name, &mut after, input.shape()), places, "{name}");
@@ -157,13 +157,13 @@ fn batch_norm_is_folded() {
     let m = model(nodes, weights, value("x", &[1, 3, 5, 6]), value("y", &[1, 4, 5, 6]));
     let after = keeps("batch_norm", &m, &floats(&[1, 3, 5, 6], 7), 1, 1e-5);
     assert_eq!(after.graph().node.len(), 1);
-    assert_eq!(after.graph().initializer.len(), 2, "the old weights are swept away");
+    assert_eq!(after.graph().initializer.len(), 2, "the old weights are removed");
 }
 
 #[test]
 fn windows_beyond_the_map_lose_their_outer_taps() {
     let _limit = limit::within(120);
-    // (dilation, map, taps that stay a side)
+    // (dilation, size of the map, taps left per side)
     for (d, map, stays) in [(12_i64, 10, 1), (9, 10, 3), (10, 10, 1), (24, 20, 1), (6, 20, 3)] {
         let conv = NodeProto::of("Conv", "c", &["x", "w"], &["y"])
             .with_ints("dilations", &[d, d])
@@ -176,7 +176,7 @@ fn windows_beyond_the_map_lose_their_outer_taps() {
         let side = after.graph().initializer[0].shape()[2];
         assert_eq!(side, stays, "dilation {d} on a map of {map}");
     }
-    // Wide and low: only the rows go.
+    // Wide and low: only rows of taps are removed.
     let conv = NodeProto::of("Conv", "c", &["x", "w"], &["y"])
         .with_ints("dilations", &[8, 8])
         .with_ints("pads", &[8, 8, 8, 8])
@@ -200,7 +200,7 @@ fn unpooling_becomes_a_scatter() {
     assert_eq!(only("max_unpool", &mut m, &[1, 2, 4, 6]), 1);
     let input = floats(&[1, 2, 4, 6], 3);
     let x = numbers(48, 3);
-    // By hand: each 2x2 window keeps its largest number in its place.
+    // Computed by hand: each 2x2 window keeps its largest number in place.
     let mut expect = vec![0.0; 48];
     for (plane, y, column) in (0..2).flat_map(|p| (0..2).flat_map(move |y| (0..3).map(move |c| (p, y, c)))) {
         let places = [0, 1, 6, 7].map(|step| plane * 24 + y * 12 + column * 2 + step);
@@ -225,7 +225,7 @@ fn dequantize(from: &str, to: &str, by: &str) -> NodeProto {
     NodeProto::of("DequantizeLinear", to, &[from, &format!("{by}_s"), &format!("{by}_z")], &[to])
 }
 
-/// u8 picture → (u8→i8) → 8-bit convolution with swallowed ReLU → softmax → u8: what TensorFlow Lite files become.
+/// u8 picture → (u8→i8) → 8-bit convolution with absorbed ReLU → softmax → u8: what TensorFlow Lite files become.
 fn quantised_classifier() -> Model {
     let mut weights: Vec<TensorProto> = [
         scalar("in", 1.0 / 128.0, 128, DataType::U8),
@@ -263,7 +263,7 @@ fn a_quantised_classifier_keeps_its_answers_through_every_pass() {
     let _limit = limit::within(120);
     let before = quantised_classifier();
     let expect: Vec<f32> = answer(&before, &levels()).iter().map(|q| q / 256.0).collect();
-    // Each pass alone: half a step of the output where it stays exact inside.
+    // Each pass alone: within half a step of the output if the pass is otherwise exact.
     for (name, places, tolerance) in [
         ("output_quantize", 1, 0.5 / 256.0),
         ("input_requantize", 1, 1.5 / 256.0),
@@ -278,20 +278,20 @@ fn a_quantised_classifier_keeps_its_answers_through_every_pass() {
             assert!((a / steps - b).abs() <= tolerance + 1e-6, "{name}: {} instead of {b}", a / steps);
         }
     }
-    // All together, run as tract optimises it: this is what goes wrong without the passes.
+    // All passes together, run as tract optimises the graph: this is what goes wrong without them.
     let mut all = before;
     let inputs = Shapes::from([("x".to_owned(), vec![1, 5, 6, 3])]);
     let done = rewrite::run(&mut all, &Context { inputs, float_activations: true, ..Context::default() }).unwrap();
     let names: Vec<&str> = done.iter().map(|(name, _)| *name).collect();
     assert_eq!(names, ["output_quantize", "input_requantize", "weight_dequantize", "activation_dequantize"]);
     assert!(!all.graph().node.iter().any(|n| n.op() == "QuantizeLinear"));
-    assert!(all.graph().node.iter().any(|n| n.op() == "Clip"), "the swallowed ReLU must stay");
+    assert!(all.graph().node.iter().any(|n| n.op() == "Clip"), "the absorbed ReLU must stay");
     for (a, b) in answer(&all, &levels()).iter().zip(&expect) {
         assert!((a - b).abs() <= 4.0 / 256.0, "{a} instead of {b}");
     }
 }
 
-/// SSD heads: two maps quantised alike are reshaped and put together as bytes; nothing of that remains.
+/// SSD heads: two maps with the same quantisation are reshaped and concatenated as bytes. No rounding remains.
 #[test]
 fn roundings_go_behind_what_only_moves_numbers() {
     let _limit = limit::within(120);
@@ -318,8 +318,8 @@ fn roundings_go_behind_what_only_moves_numbers() {
     }
 }
 
-/// A quantiser may swallow a ReLU into a range that begins at zero. It must hold also where the numbers are only moved
-/// before they are dequantised, and where the graph ends.
+/// A quantiser may absorb a ReLU into a range that begins at zero. The ReLU must also stay if the numbers are only
+/// moved before they are dequantised, and at the end of the graph.
 #[test]
 fn a_swallowed_relu_stays_wherever_the_rounding_stood() {
     let _limit = limit::within(120);
@@ -339,7 +339,7 @@ fn a_swallowed_relu_stays_wherever_the_rounding_stood() {
     for (nodes, kind, step) in [(moved, DataType::F32, 1.0), (last, DataType::U8, 0.02)] {
         let before = model(nodes, weights.clone(), value("x", &[1, 3, 4, 4]), typed("y", kind, &[1, 64]));
         let expect: Vec<f32> = answer(&before, &input).iter().map(|v| v * step).collect();
-        assert!(expect.contains(&0.0), "something must be cut off");
+        assert!(expect.contains(&0.0), "some values must be cut off");
         let mut after = before.clone();
         rewrite::run(&mut after, &Context { float_activations: true, ..Context::default() }).unwrap();
         assert!(!after.graph().node.iter().any(|n| n.op() == "QuantizeLinear"));
@@ -354,23 +354,23 @@ fn hostile_graphs_are_refused_by_the_passes() {
     let _limit = limit::within(120);
     let q = scalar("q", 0.02, 0, DataType::U8).to_vec();
     let flat = TensorProto::of_i64("flat", &[1], &[-1]);
-    // A circle.
+    // A cycle.
     let circle =
         vec![NodeProto::of("Reshape", "r", &["q", "flat"], &["r"]), quantize("r", "q", "q"), dequantize("q", "y", "q")];
     let weights = [q.clone(), vec![flat.clone()]].concat();
     let mut m = model(circle, weights.clone(), value("x", &[1]), value("y", &[1]));
     assert!(rewrite::run(&mut m, &Context { float_activations: true, ..Context::default() }).is_err());
-    // A rounding of nothing.
+    // A rounding without an input.
     let nothing = vec![
         NodeProto::of("QuantizeLinear", "q", &["", "q_s", "q_z"], &["q"]),
         NodeProto::of("Reshape", "r", &["q", "flat"], &["y"]),
     ];
     let mut m = model(nothing, weights, value("x", &[1]), value("y", &[1]));
     let _ = rewrite::run(&mut m, &Context { float_activations: true, ..Context::default() });
-    // Two makers of one value.
+    // Two nodes that make the same value.
     let twice = vec![NodeProto::of("Relu", "a", &["x"], &["y"]), NodeProto::of("Abs", "b", &["x"], &["y"])];
     let m = model(twice, vec![], value("x", &[1]), value("y", &[1]));
-    assert!(Model::decode(m.encode()).unwrap_err().to_string().contains("two nodes make"));
+    assert!(Model::decode(m.encode()).unwrap_err().to_string().contains("two nodes produce"));
 }
 
 #[test]

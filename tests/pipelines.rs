@@ -1,4 +1,4 @@
-//! Every pipeline that we ship is sound, every part is shown in one, and the documents speak the truth.
+//! Every pipeline that we ship is valid, every part is used in one of them, and the documents match the code.
 // The shipped pipelines use every part.
 #![cfg(all(
     feature = "camera",
@@ -43,7 +43,7 @@ fn zoo() -> tempfile::TempDir {
 }
 
 fn check(path: &Path) -> Checked {
-    // What the environment is asked for is given here.
+    // Every environment variable has a value here.
     let text = std::fs::read_to_string(path).unwrap();
     let given = |_: &str| Ok("given".to_owned());
     let document = Document::parse(&path.display().to_string(), text, given).unwrap_or_else(|e| panic!("{e}"));
@@ -60,7 +60,7 @@ fn every_pipeline_is_sound_and_says_what_it_does() {
     let _limit = limit::within(120);
     for path in shipped() {
         let checked = check(&path);
-        assert!(checked.document().text.starts_with("# "), "{}: the first line says what and where", path.display());
+        assert!(checked.document().text.starts_with("# "), "{}: say what and where in the first line", path.display());
         assert!(!checked.lines().is_empty() && checked.notes().is_empty(), "{}: {:?}", path.display(), checked.notes());
     }
 }
@@ -77,7 +77,7 @@ fn every_pipeline_is_in_the_gallery_and_every_picture_is_there() {
     }
 }
 
-/// Cards of public models are read whole, and their families are sound.
+/// Cards of public models are read completely, and their families are valid.
 #[test]
 fn every_card_of_the_zoo_is_sound() {
     let _limit = limit::within(120);
@@ -102,7 +102,7 @@ fn every_part_is_shown_in_a_pipeline() {
     let stages = ocelli::internals::stages::STAGES.iter().map(|part| part.name);
     let sinks = ocelli::internals::sinks::SINKS.iter().map(|part| part.name);
     let missing: Vec<&str> = sources.chain(stages).chain(sinks).filter(|word| !shown.contains(word)).collect();
-    assert!(missing.is_empty(), "no pipeline in pipelines/ shows {missing:?}");
+    assert!(missing.is_empty(), "no pipeline in pipelines/ uses {missing:?}");
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn the_manual_is_what_the_code_says() {
     }
 }
 
-/// The YAML blocks of our documents that are whole pipelines are read and checked.
+/// The YAML blocks in our documents that are complete pipelines are read and checked.
 #[test]
 fn the_yaml_in_the_documents_is_sound() {
     let _limit = limit::within(120);
@@ -144,7 +144,7 @@ fn the_yaml_in_the_documents_is_sound() {
     assert!(count > 0, "no YAML was found");
 }
 
-/// The schema takes what we ship and refuses what is wrong; it is what editors go by.
+/// The schema accepts what we ship and rejects what is wrong; editors rely on it.
 #[test]
 fn the_schema_names_every_part() {
     let _limit = limit::within(120);

@@ -1,4 +1,5 @@
-//! `ocelli models pull` against a local HTTP server: whole, cut off and resumed, wrong, refused, through a proxy.
+//! `ocelli models pull` against a local HTTP server: complete, cut off and resumed, wrong, refused, through a
+//! proxy.
 #![cfg(feature = "pull")]
 #![allow(clippy::unwrap_used)]
 
@@ -16,11 +17,11 @@ use std::sync::{Arc, Mutex};
 #[derive(Clone, Copy, PartialEq)]
 enum Mood {
     Good,
-    /// Closes after half of what was asked for.
+    /// Closes the connection after half of what was requested.
     CutsOff,
-    /// Knows no ranges.
+    /// Does not support ranges.
     NoRanges,
-    /// Sends other bytes.
+    /// Sends different bytes.
     Lies,
     NotFound,
 }
@@ -28,7 +29,7 @@ enum Mood {
 struct Server {
     port: u16,
     mood: Arc<Mutex<Mood>>,
-    /// The request lines and `Range` headers that came.
+    /// The request lines and `Range` headers that were received.
     seen: Arc<Mutex<Vec<String>>>,
 }
 
@@ -123,17 +124,17 @@ fn a_model_is_downloaded_resumed_checked_and_installed() {
     set(Mood::NotFound);
     let output = pull(folder.path(), &[], None);
     assert_eq!(output.status.code(), Some(4), "{}", said(&output));
-    assert!(said(&output).contains("answers 404") && said(&output).contains("HTTPS_PROXY"), "{}", said(&output));
+    assert!(said(&output).contains("HTTP status 404") && said(&output).contains("HTTPS_PROXY"), "{}", said(&output));
 
     set(Mood::Lies);
     let output = pull(folder.path(), &[], None);
     assert_eq!(output.status.code(), Some(3), "{}", said(&output));
     assert!(said(&output).contains("has sha256") && !part.exists(), "{}", said(&output));
 
-    // Cut off twice, then resumed: what came before is asked for no more.
+    // Cut off, then resumed: what has arrived is not requested again.
     set(Mood::CutsOff);
     let output = pull(folder.path(), &[], None);
-    assert!(said(&output).contains("try again to go on from there"), "{}", said(&output));
+    assert!(said(&output).contains("try again to resume"), "{}", said(&output));
     assert_eq!(std::fs::metadata(&part).unwrap().len(), body.len() as u64 / 2);
     assert!(!folder.path().join("tags/card.yaml").exists(), "half a model is not installed");
     set(Mood::Good);
@@ -144,9 +145,9 @@ fn a_model_is_downloaded_resumed_checked_and_installed() {
     assert_eq!(std::fs::read(folder.path().join("tags/model.onnx")).unwrap(), body);
     assert!(said(&output).contains("classifier, 256x144"), "{}", said(&output));
     let again = pull(folder.path(), &[], None);
-    assert!(said(&again).contains("is here already"), "{}", said(&again));
+    assert!(said(&again).contains("is already installed"), "{}", said(&again));
 
-    // A server that knows no ranges sends all of it again.
+    // A server that does not support ranges sends everything again.
     std::fs::remove_dir_all(folder.path().join("tags")).unwrap();
     std::fs::create_dir(folder.path().join("tags")).unwrap();
     std::fs::write(&part, &body[..1000]).unwrap();
@@ -160,7 +161,7 @@ fn a_proxy_is_used_and_no_network_is_said_clearly() {
     let body = std::fs::read("models/scene_tags/model.onnx").unwrap();
     let proxy = serve(body.clone());
     let folder = tempfile::tempdir().unwrap();
-    // A name that exists nowhere: only the proxy can answer.
+    // A host that does not exist: only the proxy can answer.
     std::fs::write(folder.path().join("zoo.yaml"), zoo("http://models.invalid/tags.onnx", &body, "")).unwrap();
     let output = pull(folder.path(), &[], None);
     assert_eq!(output.status.code(), Some(4), "{}", said(&output));
@@ -187,12 +188,12 @@ fn nothing_is_converted_behind_the_users_back() {
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     let card = std::fs::read_to_string(folder.path().join("tags/card.yaml")).unwrap();
     assert!(card.contains(&hash(&body)) && !card.contains("SHA256"));
-    // The converted file may already lie where it belongs.
+    // The converted file may already be where it belongs.
     let model = folder.path().join("tags/model.onnx");
     std::fs::remove_file(folder.path().join("tags/card.yaml")).unwrap();
     assert_eq!(pull(folder.path(), &["--converted", model.to_str().unwrap()], None).status.code(), Some(0));
     assert_eq!(std::fs::read(&model).unwrap(), body);
-    // What cannot be run is not installed.
+    // A model that cannot be run is not installed.
     std::fs::remove_dir_all(folder.path().join("tags")).unwrap();
     let output = pull(folder.path(), &["--converted", "models/scene_x2/model.onnx"], None);
     assert_eq!(output.status.code(), Some(3), "{}", said(&output));

@@ -1,4 +1,5 @@
-//! Live sources that are lost and come back, by `faulty:` and a clock that the tests move. No real time is waited for.
+//! Live sources that are lost and come back, with `faulty:` and a clock that the tests advance. No test waits in real
+//! time.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/limit.rs"]
@@ -13,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 use support::pipe;
 
-/// The first line's source, opened on a clock that jumps when somebody sleeps.
+/// Opens the first line's source with a clock that jumps ahead whenever something sleeps.
 fn open(line: &str) -> (Box<dyn Source>, LineEnv) {
     let pipeline = pipe::parse(&format!("pipeline:\n- {line}\n- jsonl\n"));
     let mut env = pipe::env(&[]);
@@ -26,7 +27,7 @@ fn open(line: &str) -> (Box<dyn Source>, LineEnv) {
     (source, env)
 }
 
-/// A number of `/proc/self/status`, such as `VmRSS` in KiB or `Threads`.
+/// Returns a number from `/proc/self/status`, such as `VmRSS` in KiB or `Threads`.
 fn status(word: &str) -> u64 {
     let text = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = text.lines().find(|line| line.starts_with(word)).unwrap();
@@ -37,7 +38,7 @@ fn status(word: &str) -> u64 {
 fn a_thousand_losses_are_recovered_and_cost_neither_memory_nor_threads() {
     let _limit = limit::within(300);
     let every_tenth: Vec<String> = (1..=1000).map(|nth| (nth * 10).to_string()).collect();
-    // Each tenth frame: 900 are unplugged, 100 freeze until they are given up.
+    // Every tenth frame: 900 unplug the camera, 100 freeze it until the source gives up.
     let (frozen, gone): (Vec<_>, Vec<_>) = every_tenth.iter().enumerate().partition(|(nth, _)| nth % 10 < 1);
     let list = |of: &[(usize, &String)]| of.iter().map(|(_, n)| n.as_str()).collect::<Vec<_>>().join(", ");
     let line = format!(
@@ -51,7 +52,7 @@ fn a_thousand_losses_are_recovered_and_cost_neither_memory_nor_threads() {
     let mut after_warm_up = (0, 0);
     let mut report: Vec<(u64, u64, u64)> = Vec::new();
     while health.losses() < 1000 || health.get().state != State::Live {
-        assert!(last.is_none_or(|(seq, _)| seq < 20_000), "{} losses of 1000", health.losses());
+        assert!(last.is_none_or(|(seq, _)| seq < 20_000), "{} of 1000 losses", health.losses());
         let packet = source.next().unwrap().unwrap();
         let now = (packet.frame.seq, packet.frame.pts);
         assert!(last.is_none_or(|last: (u64, Duration)| now.0 > last.0 && now.1 > last.1), "{last:?} then {now:?}");
@@ -156,14 +157,14 @@ fn a_source_that_never_opens_is_tried_until_the_stop_and_a_wrong_setting_ends_th
     let Standing { state, reason, .. } = health.get();
     assert!(reason.starts_with("no camera") && matches!(state, State::Backoff | State::Opening), "{state:?} {reason}");
     env.stop.request();
-    assert!(waits.join().unwrap(), "a stop is the end in order");
+    assert!(waits.join().unwrap(), "a stop is a clean end");
 }
 
 #[test]
 fn damaged_pictures_cost_themselves_and_nothing_but_damage_is_a_stall() {
     let _limit = limit::within(300);
     use ocelli::internals::stage::{Care, Feed, Link, OnLost, Shot, Watch};
-    /// One picture, one damaged one, and once the test has seen that, nothing but damaged ones.
+    /// One picture, then a damaged one, and once the test has seen that one, only damaged ones.
     struct Garbage(Arc<AtomicBool>);
     struct GarbageFeed(u32, Watch, Arc<AtomicBool>);
     impl Link for Garbage {

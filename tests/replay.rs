@@ -1,4 +1,4 @@
-//! A recording through a pipeline gives the same bytes each time, whatever the queues.
+//! A recording played through a pipeline gives the same bytes every time, whatever the queues.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/limit.rs"]
@@ -31,11 +31,11 @@ fn two_runs_give_the_same_bytes_with_any_queues() {
     assert_eq!(first.iter().filter(|byte| **byte == b'\n').count(), 60);
     for capacity in [1, 3, 17, 256] {
         let queue = format!(", queue: {{ capacity: {capacity} }}");
-        assert!(quickstart(&queue, &folder.path().join("b.jsonl")) == first, "capacity {capacity} gave other bytes");
+        assert!(quickstart(&queue, &folder.path().join("b.jsonl")) == first, "capacity {capacity}: bytes differ");
     }
 }
 
-/// Two sources and two branches into one sink: in order of media time, the same each run.
+/// Two sources and two branches into one sink: packets come in order of media time, the same in every run.
 #[test]
 fn merged_streams_come_in_the_same_order_each_time() {
     let _limit = limit::within(120);
@@ -60,13 +60,13 @@ fn merged_streams_come_in_the_same_order_each_time() {
         .lines()
         .map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["pts_ms"].as_f64().unwrap())
         .collect();
-    assert!(times.is_sorted(), "by media time");
+    assert!(times.is_sorted(), "not in order of media time");
     for name in ["2.jsonl", "3.jsonl", "4.jsonl"] {
-        assert!(run(name) == first, "another order");
+        assert!(run(name) == first, "the order differs");
     }
 }
 
-/// Two merges over the same two sources, crosswise and sparse: waiting for one stream must not stop the other.
+/// Two merges of the same two sources, crossed and sparse: waiting for one stream must not block the other.
 #[test]
 fn merges_do_not_stop_each_other() {
     let _limit = limit::within(120);
@@ -90,7 +90,7 @@ fn merges_do_not_stop_each_other() {
     }
 }
 
-/// What a scene knows keeps its own names, whatever a model calls its classes.
+/// The truth of a scene keeps its own class names, whatever a model calls its classes.
 #[test]
 fn truth_keeps_its_names() {
     let _limit = limit::within(120);
@@ -105,7 +105,7 @@ fn truth_keeps_its_names() {
     assert!(text.contains("\"label\":\"car\"") && !text.contains("detections"), "{text}");
 }
 
-/// Folders in a pattern are made; `found` with `every` takes the first picture of each turn that has something.
+/// Folders in a pattern are created. `found` with `every` takes the first picture of each turn that has detections.
 #[test]
 fn snapshots_go_where_the_pattern_says() {
     let _limit = limit::within(120);
@@ -118,7 +118,7 @@ fn snapshots_go_where_the_pattern_says() {
     assert!(folder.path().join("cam/000000.jpg").is_file() && folder.path().join("cam/000010.jpg").is_file());
 }
 
-/// The rendered scene is the same on every machine: these are its truths (`OCELLI_BLESS=1` rewrites).
+/// The rendered scene is the same on every machine: its truth equals the golden files (`OCELLI_BLESS=1` rewrites them).
 #[test]
 fn the_scene_is_the_same_everywhere() {
     let _limit = limit::within(120);
@@ -140,7 +140,7 @@ fn the_scene_is_the_same_everywhere() {
     }
 }
 
-/// The bundled model finds what the scene knows to be there: at IoU 0.5 most of it, and little else.
+/// The bundled model finds what is in the scene: most of it at IoU 0.5, and little else.
 #[test]
 fn the_bundled_model_finds_what_is_there() {
     let _limit = limit::within(120);
@@ -149,7 +149,7 @@ fn the_bundled_model_finds_what_is_there() {
     let folder = tempfile::tempdir().unwrap();
     for setting in ["street", "table"] {
         let out = folder.path().join("found.jsonl");
-        // A seed that is neither in training (100-119) nor in its test set (900-903).
+        // A seed that is neither in the training set (100-119) nor in the test set (900-903).
         let text = format!(
             "pipeline:\n- scene: {{ setting: {setting}, seed: 4242, frames: 40, fps: 0.4 }}\n- resize: {{ for: scene }}\n- detect: {{ model: scene, min_score: 0.5 }}\n- nms\n- jsonl: {{ path: '{}', truth: true }}\n",
             out.display()

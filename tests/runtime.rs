@@ -1,5 +1,5 @@
-//! The runner: order, drops, stop, faults, panics, slow sinks. No sleeping to make things likely: gates that
-//! the test opens make them certain.
+//! The runner: order, drops, stop, faults, panics, slow sinks. The tests do not sleep to make things likely; they open
+//! gates that make them certain.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/limit.rs"]
@@ -18,13 +18,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use support::pipe;
 
-/// A source of numbered frames, 10 a second of media time.
+/// A source of numbered frames, 10 per second of media time.
 #[derive(Clone)]
 struct Numbers {
     count: u64,
     live: bool,
     made: Arc<AtomicU64>,
-    /// Called before each frame is given.
+    /// Called before each frame is returned.
     before: Arc<dyn Fn(u64) -> Result<()> + Send + Sync>,
 }
 
@@ -105,7 +105,7 @@ fn call(work: impl Fn(&Packet) -> Result<()> + Send + Sync + 'static) -> Call {
     Call(Arc::new(work))
 }
 
-/// A sink that keeps the numbers of what it got.
+/// Returns a sink that keeps the sequence numbers of its packets.
 fn collect() -> (Call, Arc<Mutex<Vec<u64>>>) {
     let seen: Arc<Mutex<Vec<u64>>> = Arc::default();
     let kept = Arc::clone(&seen);
@@ -118,7 +118,7 @@ fn collect() -> (Call, Arc<Mutex<Vec<u64>>>) {
     )
 }
 
-/// A sink that takes one packet each time the test says so.
+/// Returns a sink that takes one packet each time the test says so.
 fn gated() -> (Call, Sender<()>, Arc<Mutex<Vec<u64>>>) {
     let (open, gate): (Sender<()>, Receiver<()>) = channel();
     let (gate, seen) = (Mutex::new(gate), Arc::<Mutex<Vec<u64>>>::default());
@@ -185,7 +185,7 @@ fn a_live_stream_keeps_the_newest_and_counts_what_it_drops() {
     let (slow, open, seen) = gated();
     let checked = build(vec![source(&numbers), sink("slow", &slow)]);
     let run = checked.start().unwrap();
-    // The source is never held up: it makes all its frames while the sink has not finished one.
+    // The source is never held up: it makes all its frames before the sink has finished one.
     while made.load(SeqCst) < 100 {
         std::thread::yield_now();
     }
@@ -196,7 +196,7 @@ fn a_live_stream_keeps_the_newest_and_counts_what_it_drops() {
     let metrics = outcome.board.line("slow").unwrap();
     assert_eq!(*seen.last().unwrap(), 99, "the newest frame arrives");
     assert!(seen.len() <= 3 && seen.is_sorted(), "{seen:?}");
-    assert_eq!(metrics.dropped(DropReason::Queue) + seen.len() as u64, 100, "none is lost uncounted");
+    assert_eq!(metrics.dropped(DropReason::Queue) + seen.len() as u64, 100, "every loss is counted");
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn a_slow_sink_starves_nobody_on_a_live_stream() {
         seen.store(packet.frame.seq, SeqCst);
         Ok(())
     });
-    // Each frame is made only after the fast sink took the one before.
+    // Each frame is made only after the fast sink has taken the one before.
     let waits = Arc::clone(&count);
     let numbers = Numbers {
         before: Arc::new(move |seq| {
@@ -249,7 +249,7 @@ fn a_slow_sink_holds_up_a_recorded_source_within_its_queue() {
         while seen.lock().unwrap().len() <= step {
             std::thread::yield_now();
         }
-        // Seen, one at work, four waiting, one in the source's hands.
+        // Those seen, one being processed, four waiting, one held by the source.
         assert!(made.load(SeqCst) <= step as u64 + 1 + 1 + 4 + 1, "step {step}: {}", made.load(SeqCst));
     }
     run.wait().result.unwrap();
@@ -264,7 +264,7 @@ fn a_fault_of_a_recorded_stage_ends_the_run_with_its_place_and_code() {
     let error = checked.run().unwrap().result.unwrap_err();
     assert_eq!(error.to_string(), "detect: frame 7: wrong shape");
     assert_eq!(error.exit_code(), 3);
-    assert_eq!(*seen.lock().unwrap(), [0, 1, 2, 3, 4, 5, 6], "what was good before is written");
+    assert_eq!(*seen.lock().unwrap(), [0, 1, 2, 3, 4, 5, 6], "the good frames before it are written");
 }
 
 #[test]
@@ -272,7 +272,7 @@ fn a_fault_of_a_live_stage_costs_one_frame() {
     let _limit = limit::within(120);
     let faulty = call(|packet| if packet.frame.seq == 7 { Err(Error::Model("wrong shape".into())) } else { Ok(()) });
     let (end, seen) = collect();
-    // Room for all frames, so that none is dropped for want of it.
+    // Room for all frames, so that none is dropped.
     let roomy = |line: Line| Line { queue: Some(QueueSetting { capacity: Some(32), when_full: None }), ..line };
     let lines = vec![source(&Numbers::new(20, true)), roomy(stage("detect", &faulty)), roomy(sink("end", &end))];
     let checked = build(lines);
@@ -320,7 +320,7 @@ fn a_sink_is_finished_after_a_fault_and_unwanted_packets_use_up_no_turn() {
     let error = checked.run().unwrap().result.unwrap_err();
     assert_eq!(error.to_string(), "even: frame 8: full");
     assert_eq!(even.0.load(SeqCst), 1, "finished once");
-    assert_eq!(*even.1.lock().unwrap(), [2, 8], "each third of the wanted 2, 4, 6, 8");
+    assert_eq!(*even.1.lock().unwrap(), [2, 8], "every third of the wanted 2, 4, 6, 8");
 }
 
 #[test]
@@ -388,7 +388,7 @@ fn a_deadline_leaves_out_what_is_too_old() {
     let _limit = limit::within(120);
     let clock = Arc::new(ManualClock::default());
     let (end, seen) = collect();
-    // Working on frame 4 takes a second of the test's clock; frame 5 waits meanwhile.
+    // Processing frame 4 takes a second of the test's clock, while frame 5 waits.
     let (hand, moves) = (Arc::new(AtomicU64::new(0)), Arc::clone(&clock));
     let taken = Arc::clone(&hand);
     let slow = call(move |packet| {
@@ -405,7 +405,7 @@ fn a_deadline_leaves_out_what_is_too_old() {
     let numbers = Numbers {
         before: Arc::new(move |seq| {
             made.store(seq, SeqCst);
-            // Frame by frame until 4; then 5 and 6 are made while 4 is at work.
+            // Frame by frame until 4; then 5 and 6 are made while 4 is being processed.
             while seq <= 4 && (waits.lock().unwrap().len() as u64) < seq {
                 std::thread::yield_now();
             }

@@ -1,5 +1,5 @@
-//! What the next subsystems stand on: checked pipelines, runs that own their stop, a board that anyone reads, stages that
-//! emit, lines replaced while they run, connections of sinks, and answers that keep their own labels.
+//! The interfaces that other subsystems build on: checked pipelines, runs that own their stop, a board that anyone can
+//! read, stages that emit, lines replaced while they run, connections of sinks, and answers that keep their own labels.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/limit.rs"]
@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use support::pipe;
 
-/// Numbered frames, each with two boxes of which `nms` keeps one. Without a `count` there is no end.
+/// Numbered frames, each with two boxes, of which `nms` keeps one. Endless without a `count`.
 #[derive(Clone, Deserialize)]
 struct Numbers {
     #[serde(default)]
@@ -65,7 +65,7 @@ impl Source for Counting {
     }
 }
 
-/// Gives each packet so often, and one more at the end.
+/// Emits each packet `times` times, and the last one once more at the end.
 #[derive(Clone, Deserialize)]
 struct Repeat {
     times: u64,
@@ -88,7 +88,7 @@ impl StageConfig for Repeat {
 impl Stage for Repeat {
     fn process(&mut self, packet: Packet, out: &mut Emitter) -> Result<()> {
         (0..self.times).for_each(|_| out.emit(packet.clone()));
-        // What was emitted by a call that fails does not go on.
+        // Packets emitted by a call that fails are not passed on.
         if packet.frame.seq == 3 {
             return Err(Error::Data("the third is odd".into()));
         }
@@ -101,7 +101,7 @@ impl Stage for Repeat {
     }
 }
 
-/// Keeps the numbers of frames and of their boxes.
+/// Keeps the sequence number of each frame, and how many boxes it has.
 #[derive(Clone, Default, Deserialize)]
 struct Keep {
     #[serde(skip)]
@@ -125,7 +125,7 @@ impl Sink for Keep {
     }
 }
 
-/// A pipeline from text with the parts above, and a sink that keeps what comes.
+/// Parses a pipeline that may use the parts above, and adds a sink that keeps what it receives.
 fn pipeline(lines: &str) -> (Pipeline, Keep) {
     let parts = Parts::builtin()
         .with(Part::source::<Numbers>("numbers"))
@@ -192,7 +192,7 @@ fn a_run_that_is_dropped_stops_and_joins_and_its_neighbour_goes_on() {
     more_than(&seen_right, before + 20);
     assert_eq!(seen_left.seen.lock().unwrap().len(), at_the_end);
     assert!(!right.is_finished() && !env.stop.is_requested());
-    // The program's own stop ends what is left.
+    // The program's own stop ends the other run.
     env.stop.request();
     right.wait().result.unwrap();
 }
@@ -209,7 +209,7 @@ fn packets_come_through_a_channel_and_a_run_that_nobody_reads_can_be_dropped() {
     let run = whole.check(&pipe::env(&[])).unwrap().start().unwrap();
     assert_eq!(packets.map(|packet| packet.frame.seq).collect::<Vec<_>>(), (0..100).collect::<Vec<_>>());
     run.wait().result.unwrap();
-    // The receiver outlives the run and reads no more.
+    // The receiver outlives the run and stops reading.
     let mut endless = numbers("{}");
     let mut packets = endless.packets(2);
     let run = endless.check(&pipe::env(&[])).unwrap().start().unwrap();
@@ -222,7 +222,7 @@ fn packets_come_through_a_channel_and_a_run_that_nobody_reads_can_be_dropped() {
 fn a_stage_gives_none_one_or_several_and_what_is_open_at_the_end() {
     let _limit = limit::within(120);
     for (times, expect) in [(0, vec![4]), (1, vec![0, 1, 2, 4, 4]), (2, vec![0, 0, 1, 1, 2, 2, 4, 4, 4])] {
-        // Live, so that the odd one costs itself; slow enough that none is dropped.
+        // Live, so that the failing packet costs only itself; slow enough that none is dropped.
         let (checked, keep) = checked(&format!(
             "- numbers: {{ count: 5, live: true, pause: 5 }}\n- {{ repeat: {{ times: {times} }}, queue: {{ capacity: 8 }} }}\n"
         ));
@@ -242,7 +242,7 @@ fn a_line_is_replaced_a_thousand_times_under_load_and_no_packet_is_lost_or_overt
     let (checked, keep) = checked("- numbers: {}\n- nms\n");
     let run = checked.start().unwrap();
     let line = Arc::clone(run.board.line("nms").unwrap());
-    // IoU 1 keeps both boxes of a frame, 0.5 one of them.
+    // An IoU of 1 keeps both boxes of a frame; 0.5 keeps one of them.
     let nms = |iou| Settings::Stage(Box::new(Nms { iou, ..Nms::default() }));
     while line.passed.load(SeqCst) == 0 {
         std::thread::yield_now();
@@ -260,10 +260,10 @@ fn a_line_is_replaced_a_thousand_times_under_load_and_no_packet_is_lost_or_overt
     let seen = keep.seen.lock().unwrap();
     assert_eq!(line.swaps.load(SeqCst), 1000);
     let made = outcome.board.line("numbers").unwrap().passed.load(SeqCst);
-    assert!(seen.iter().map(|(seq, _)| *seq).eq(0..made), "lost or overtaken");
+    assert!(seen.iter().map(|(seq, _)| *seq).eq(0..made), "a packet was lost or overtaken");
     let changes = seen.windows(2).filter(|pair| pair[0].1 != pair[1].1).count();
-    // The first frames are those of the line as it was: one box.
-    assert_eq!(changes, 1000, "each new line worked on packets");
+    // The first frames come from the original line: one box.
+    assert_eq!(changes, 1000, "each new line processed packets");
 }
 
 #[test]
@@ -286,7 +286,7 @@ fn a_line_is_not_replaced_by_one_that_its_neighbours_could_not_live_with() {
     assert_eq!(run.board.line("nms").unwrap().swaps.load(SeqCst), 0);
 }
 
-/// Looks at the board of its own run, as a web page would.
+/// Reads the board of its own run, as a web page would.
 #[derive(Clone, Default)]
 struct Watching(Arc<Mutex<Vec<String>>>);
 
@@ -399,7 +399,7 @@ fn a_connection_of_a_sink_is_lost_and_comes_back_like_a_live_source() {
         connection.with(&packet, |up| if up.load(SeqCst) == 1 { Ok(()) } else { Err(Error::Device("reset".into())) })
     };
     let offline = || env.counters().dropped(DropReason::Offline);
-    // A hundred packets a second for ten seconds: the tries follow the waits, not the packets.
+    // A hundred packets per second for ten seconds: the number of tries depends on the waits, not on the packets.
     for _ in 0..1000 {
         assert!(send(&mut connection).unwrap().is_none());
         clock.advance(Duration::from_millis(10));
@@ -414,13 +414,13 @@ fn a_connection_of_a_sink_is_lost_and_comes_back_like_a_live_source() {
     assert_eq!((env.health().get().state, env.health().losses()), (State::Live, 0));
     on.store(0, SeqCst);
     clock.advance(Duration::from_mins(1));
-    assert!(send(&mut connection).unwrap().is_none(), "lost with this packet");
+    assert!(send(&mut connection).unwrap().is_none(), "the connection is lost with this packet");
     assert_eq!((env.health().losses(), offline()), (1, 1001));
     on.store(1, SeqCst);
     clock.advance(Duration::from_secs(31));
     assert!(send(&mut connection).unwrap().is_some());
     assert!((30..32).contains(&env.health().down().as_secs()), "{:?}", env.health().down());
-    // What is wrong with the YAML ends the run, if it never worked.
+    // A mistake in the YAML ends the run if the connection never worked.
     struct Wrong;
     impl Reach for Wrong {
         type Open = ();
@@ -432,7 +432,7 @@ fn a_connection_of_a_sink_is_lost_and_comes_back_like_a_live_source() {
     assert_eq!(error.exit_code(), 2);
 }
 
-/// A copy of a bundled model under another name, with a changed card.
+/// Copies a bundled model under another name and changes its card.
 fn model(folder: &Path, name: &str, of: &str, change: &[(&str, &str)]) {
     let (from, home) = (Path::new("models").join(of), folder.join(name));
     std::fs::create_dir(&home).unwrap();
@@ -476,7 +476,7 @@ fn two_classifiers_on_boxes_both_stay_and_no_labels_are_mixed_up() {
             assert!(["person", "car", "dog"].contains(&object["label"].as_str().unwrap()));
             boxes += 1;
         }
-        // The same weights, so the same class; each with the name that its own model has for it.
+        // The weights are the same, so the class is too; each answer has the name that its own model uses.
         let (heat, best) = (&row["heatmap"], &row["classes"][0]);
         assert_eq!(heat["class"], best["class"]);
         assert_eq!(format!("other-{}", heat["label"].as_str().unwrap()), best["label"].as_str().unwrap());

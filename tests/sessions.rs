@@ -1,4 +1,4 @@
-//! Sessions: memories, shared weights, threads, and plans that are refused.
+//! Sessions: memory between frames, shared weights, threads, and plans that are refused.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/limit.rs"]
@@ -38,7 +38,7 @@ fn graph(
     Model { proto, exact: true }
 }
 
-/// Writes a model's folder; `SHA` in the card is its hash.
+/// Writes a model's folder. `SHA` in the card is replaced by the model's hash.
 fn install(root: &Path, name: &str, model: &Model, card: &str) -> Card {
     let folder = root.join(name);
     std::fs::create_dir_all(&folder).unwrap();
@@ -105,7 +105,7 @@ fn two_lines_with_one_model_hold_its_weights_once() {
     let one = store.session(&card, &Extra::default(), 1).unwrap();
     let two = store.clone().session(&card, &Extra::default(), 2).unwrap();
     assert!(Arc::ptr_eq(one.plan(), two.plan()));
-    // With other outputs it is another plan; and when nobody needs it any more it goes.
+    // Other outputs need another plan. A plan that nobody uses any more is freed.
     let more = Extra { values: one.plan().outputs.clone() };
     let three = store.session(&card, &more, 1).unwrap();
     assert!(!Arc::ptr_eq(one.plan(), three.plan()));
@@ -132,7 +132,7 @@ fn threads_change_no_answer() {
 }
 
 /// tract 0.23.9 folds `DequantizeLinear → Softmax → QuantizeLinear` into a table of 256 bytes. In the middle of a graph
-/// that must keep its roundings no pass of ours takes that away: the check must refuse the plan.
+/// that must keep its roundings, none of our passes prevents that. So the check must refuse the plan.
 #[test]
 fn a_plan_that_tract_optimised_wrongly_is_refused() {
     let _limit = limit::within(120);
@@ -161,10 +161,10 @@ fn a_plan_that_tract_optimised_wrongly_is_refused() {
     let card = install(root.path(), "folded", &model, text);
     let plan = Arc::new(Plan::load(&card, &Extra::default()).unwrap());
     let error = selfcheck::compare(&card, &plan).unwrap_err().to_string();
-    assert!(error.contains("optimised plan gives another `y`") && error.contains("precision: float"), "{error}");
+    assert!(error.contains("optimised plan computes a different `y`") && error.contains("precision: float"), "{error}");
     let store = ModelStore::new(&[root.path().to_path_buf()], Path::new("."));
     assert!(store.session(&card, &Extra::default(), 1).is_err(), "a session must not start");
-    // In floats there is nothing to fold.
+    // With floats, there is nothing to fold.
     let card = install(root.path(), "folded", &model, &text.replace("as_is", "float"));
     assert!(store.session(&card, &Extra::default(), 1).is_ok());
 }

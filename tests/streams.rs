@@ -1,5 +1,5 @@
-//! Live sources against the real thing: an RTSP server of GStreamer, a web server that lies, children that misbehave,
-//! and ffmpeg. Waits are for real here; their limits are generous, because the machine may be busy.
+//! Live sources against the real thing: GStreamer's RTSP server, a web server that lies, child processes that
+//! misbehave, and ffmpeg. These tests wait in real time; their limits are generous, because the machine may be busy.
 #![cfg(all(feature = "http", feature = "rtsp"))]
 #![allow(clippy::unwrap_used)]
 
@@ -26,7 +26,7 @@ struct Seen {
     mean: [u32; 3],
 }
 
-/// A source at work in a thread.
+/// A source that runs in a thread.
 struct Playing {
     frames: Receiver<Result<Seen, Error>>,
     env: LineEnv,
@@ -98,7 +98,7 @@ impl Playing {
         }
     }
 
-    /// Waits until it is lost so many times, and gives the last frame before.
+    /// Waits until the source has been lost `times` times, and returns the last frame before that.
     fn until_lost(&self, times: u64, seconds: u64) -> Option<Seen> {
         let (mut last, end) = (None, Instant::now() + Duration::from_secs(seconds));
         while self.env.health().losses() < times {
@@ -130,7 +130,7 @@ fn rtsp_gives_every_picture_in_order_with_and_without_b_frames() {
         let Some(_server) = rtsp(port, encoder, &[]) else { return };
         let playing = play(&format!("rtsp: {{ url: 'rtsp://127.0.0.1:{port}/cam' }}"));
         let first = playing.next(15);
-        // The pictures before may be of a group that began before we came.
+        // The pictures before may belong to a group that began before we connected.
         let all: Vec<Seen> = (0..90).map(|_| playing.next(10)).collect();
         assert_eq!(first.pts, Duration::ZERO);
         let mut whole = 0;
@@ -138,7 +138,7 @@ fn rtsp_gives_every_picture_in_order_with_and_without_b_frames() {
             let step = pair[1].pts.saturating_sub(pair[0].pts).as_secs_f64();
             let frames = pair[1].seq - pair[0].seq;
             assert!(pair[1].pts > pair[0].pts, "{name}: {pair:?}");
-            // Pictures that came faster than this test took them are counted in `seq`.
+            // Pictures that arrived faster than this test took them are counted in `seq`.
             assert!((step - frames as f64 / 30.0).abs() < 0.002, "{name}: {pair:?}");
             whole += frames;
         }
@@ -171,7 +171,7 @@ fn rtsp_comes_back_after_kill_and_after_a_freeze() {
     let up = Instant::now();
     let after = playing.next(15);
     eprintln!("server up again: first picture after {:?}, pts {:?} then {:?}", up.elapsed(), before.pts, after.pts);
-    // The wait by then is at most 2 s.
+    // By then, the wait between tries is at most 2 s.
     assert!(up.elapsed() < Duration::from_secs(6) && after.pts > before.pts && after.seq > before.seq);
 
     let seen = last(30);
@@ -211,7 +211,7 @@ fn rtsp_authenticates_and_a_wrong_password_is_told_without_showing_it() {
     }
 }
 
-/// A JPEG of one colour.
+/// Returns a JPEG of a single colour.
 fn jpeg(rgb: [u8; 3]) -> Vec<u8> {
     let size = ocelli::internals::types::Size::new(32, 16);
     let image = ocelli::internals::types::Image { size, data: rgb.repeat(size.pixels()), ..Default::default() };
@@ -220,7 +220,8 @@ fn jpeg(rgb: [u8; 3]) -> Vec<u8> {
     bytes
 }
 
-/// A web server that answers the n-th connection by the n-th call of `answer`, after the request was read.
+/// Starts a web server that answers the nth connection with the nth call of `answer`, after reading the request.
+/// Returns its port.
 fn web(answer: impl Fn(usize, &str, &mut TcpStream) -> std::io::Result<()> + Send + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -253,7 +254,7 @@ fn mjpeg_over_http_survives_lies_stalls_and_torn_parts() {
     let port = web(move |nth, _, stream| {
         stream.write_all(OK.as_bytes())?;
         match nth {
-            // Lengths that lie, and a part that ends in the middle.
+            // False lengths, and a part that ends in the middle.
             0 => {
                 part(stream, "Content-Length: 5\r\n", &pictures[0])?;
                 part(stream, "Content-Length: 999999999999\r\n", &pictures[1])?;
@@ -291,7 +292,7 @@ fn mjpeg_over_http_survives_lies_stalls_and_torn_parts() {
 fn mjpeg_over_http_answers_challenges_and_explains_refusals() {
     let _limit = limit::within(240);
     let picture = jpeg([9, 9, 9]);
-    // The server of the fourth example of RFC 7616, §3.9.1, as far as this needs it.
+    // The server of the fourth example of RFC 7616, §3.9.1, as far as this test needs it.
     let port = web(move |_, request, stream| {
         if request.contains("authorization: Digest") || request.contains("Authorization: Digest") {
             assert!(request.contains("username=\"me\"") && request.contains("uri=\"/video?x=1\""), "{request}");
@@ -322,7 +323,8 @@ fn a_child_that_exits_hangs_or_writes_garbage_is_started_again_and_all_it_starte
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).display().to_string();
     std::fs::write(at("a.jpg"), jpeg([200, 30, 30])).unwrap();
-    // `$$$$` is the shell's own number: in a pipeline `$$` is a dollar. The first run exits, the second hangs with a child of its own, the third writes garbage, the fourth works.
+    // `$$$$` is the shell's process id: in a pipeline, `$$` stands for a dollar sign. The first run exits, the second
+    // hangs with a child of its own, the third writes garbage, the fourth works.
     let script = format!(
         "cd {}; echo $$$$ >> pids; n=$(wc -l < pids); cat a.jpg; case $n in \
          1) echo 'cannot open rtsp://u:hunter2@cam with hunter2' >&2; exit 3;; \
@@ -345,7 +347,7 @@ fn a_child_that_exits_hangs_or_writes_garbage_is_started_again_and_all_it_starte
     playing.next(15);
     playing.until_lost(3, 10);
     assert!(playing.env.health().get().reason.contains("no JPEG in"), "{:?}", playing.env.health().get());
-    // A flood on standard error stops nobody.
+    // A flood on standard error stops nothing.
     (0..20).for_each(|_| _ = playing.next(15));
     drop(playing);
     std::thread::sleep(Duration::from_secs(2));
@@ -353,11 +355,11 @@ fn a_child_that_exits_hangs_or_writes_garbage_is_started_again_and_all_it_starte
     assert!(pids.lines().count() >= 5 && pids.lines().all(|pid| pid.parse::<u32>().is_ok()), "{pids}");
     for pid in pids.lines() {
         let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        assert!(state.is_empty() || state.contains(") Z"), "process {pid} still lives: {state}");
+        assert!(state.is_empty() || state.contains(") Z"), "process {pid} is still alive: {state}");
     }
 }
 
-/// The program ends only after the child it gave up has ended, even one that does not want to.
+/// The program ends only after the child that it gave up has ended, even if that child ignores SIGTERM.
 #[test]
 fn no_child_outlives_a_run_that_ends_because_it_hung() {
     let _limit = limit::within(240);
@@ -375,7 +377,7 @@ fn no_child_outlives_a_run_that_ends_because_it_hung() {
     let pid = std::fs::read_to_string(at("pid")).unwrap();
     let pid: u32 = pid.trim().parse().unwrap();
     let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    assert!(state.is_empty() || state.contains(") Z"), "the child still lives: {state}");
+    assert!(state.is_empty() || state.contains(") Z"), "the child is still alive: {state}");
 }
 
 #[test]
@@ -399,7 +401,7 @@ fn raw_and_y4m_frames_of_ffmpeg_come_whole_and_a_missing_program_is_told() {
     ];
     for (nth, playing) in playing.iter().enumerate() {
         let seen: Vec<Seen> = (0..5).map(|_| playing.next(15)).collect();
-        // Two roundings of YUV; a JPEG's colours are coarser.
+        // This allows for two roundings of YUV and for a JPEG's coarser colours.
         assert!(
             seen.iter().all(|s| s.mean.iter().zip([0x40, 0x80, 0xC0]).all(|(a, b): (&u32, u32)| a.abs_diff(b) <= 4)),
             "{nth}: {seen:?}"

@@ -1,6 +1,6 @@
-//! Our ops against the numbers of the field's reference programs (`OCELLI_VECTORS`).
+//! Compares our ops with the numbers of well-known reference programs (`OCELLI_VECTORS`).
 //!
-//! Tolerances are those the vectors carry; they come from the reference's own arithmetic.
+//! The tolerances are part of the vectors; they come from the arithmetic of the reference programs.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/limit.rs"]
@@ -124,7 +124,7 @@ fn nms_hard_soft_and_of_every_program() {
                 case.equal("keep", &keep.iter().map(|&i| order[i as usize] as i64).collect::<Vec<_>>());
             }
             "soft_nms" => {
-                // OpenCV's rectangles are whole numbers here.
+                // OpenCV's rectangles are integers here.
                 let whole = |v: f32| v.trunc();
                 let list: Vec<BBox> =
                     raw.chunks_exact(4).map(|b| iou::from_xywh([b[0], b[1], b[2], b[3]].map(whole))).collect();
@@ -147,7 +147,7 @@ fn nms_hard_soft_and_of_every_program() {
                         .chunks_exact(4)
                         .map(|b| match middle {
                             true => iou::from_cxcywh([b[0], b[1], b[2], b[3]]),
-                            // Corners y, x in any order.
+                            // Corners as y, x, in any order.
                             false => BBox::new(b[1].min(b[3]), b[0].min(b[2]), b[1].max(b[3]), b[0].max(b[2])),
                         })
                         .collect();
@@ -258,7 +258,7 @@ fn anchors_of_all_kinds() {
             "tf_ssd_anchors" => {
                 let between = p["interpolated_scale_aspect_ratio"].as_f64().unwrap();
                 if ![0.0, 1.0].contains(&between) {
-                    return case.leave("between two scales only squares, as every public model has them");
+                    return case.leave("boxes between two scales must be square, as in every public model");
                 }
                 let spec = anchors::TfSsd {
                     maps,

@@ -1,4 +1,4 @@
-//! The metrics against the numbers of the field's reference programs (`OCELLI_VECTORS`): all cases.
+//! Compares the metrics with the numbers of well-known reference programs (`OCELLI_VECTORS`), in all cases.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/limit.rs"]
@@ -21,7 +21,7 @@ fn four(value: &Value) -> [f64; 4] {
 }
 
 fn close(what: &str, found: Option<f64>, expected: &Value, tolerance: f64) {
-    // pycocotools says -1 where there was nothing to measure.
+    // pycocotools returns -1 if there was nothing to measure.
     let (found, expected) = (found.unwrap_or(-1.0), expected.as_f64().unwrap());
     assert!((found - expected).abs() <= tolerance, "{what}: {found}, reference {expected}");
 }
@@ -150,7 +150,7 @@ fn masks_are_those_of_pycocotools() {
             }
             "polygon_to_mask" => {
                 let corners: Vec<[f64; 2]> = case.f64("xy").chunks(2).map(|c| [c[0], c[1]]).collect();
-                // The reference allows one pixel in a hundred; ours is the same algorithm.
+                // The vectors allow one wrong pixel in a hundred; we allow none, because our algorithm is the same.
                 let rle = Rle::of_polygon(&corners, number(&case.params["h"]), number(&case.params["w"]));
                 case.close_u8("mask", &rle.to_mask(), 0);
             }

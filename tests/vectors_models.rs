@@ -1,4 +1,5 @@
-//! Decoding, maps and resizing of models against the numbers of the field's reference programs (`OCELLI_VECTORS`).
+//! Compares decoding, maps and resizing of models with the numbers of well-known reference programs
+//! (`OCELLI_VECTORS`).
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/limit.rs"]
@@ -33,7 +34,7 @@ fn as_it_is(size: Size) -> Placement {
     Placement { scale: (1.0, 1.0), offset: (0.0, 0.0), frame: size }
 }
 
-/// A way to a frame so large, and its corner so far away, that nothing is clipped.
+/// A placement in a frame so large, with its corner so far away, that nothing is clipped.
 fn unclipped() -> Placement {
     Placement { scale: (1.0, 1.0), offset: (4096.0, 4096.0), frame: Size::new(8192, 8192) }
 }
@@ -43,11 +44,11 @@ fn arrays(case: &Case, names: &[&str]) -> Arrays {
     Arrays(names.iter().map(one).collect())
 }
 
-/// All answers, as `[cx, cy, w, h]` and the score of the best class.
+/// Returns all answers, each with its box and the score of its best class.
 fn decoded(spec: &str, outputs: &Arrays, input: Size, classes: usize) -> Vec<Detection> {
     let spec: Yolo = serde_json::from_str(spec).unwrap();
     let mut found = Vec::new();
-    // The least score of all: every row is an answer.
+    // The lowest possible score, so that every row is an answer.
     YoloDetector::for_input(spec, input, classes).decode(outputs, &unclipped(), f32::MIN_POSITIVE, &mut found).unwrap();
     found
 }
@@ -58,7 +59,7 @@ fn compare_rows(case: &Case, found: &[Detection], objectness: bool) {
     let pred = case.out_f32("pred");
     let (count, width) = if objectness { (shape[1], shape[2]) } else { (shape[2], shape[1]) };
     let (count, width) = (count as usize, width as usize);
-    assert_eq!(found.len(), count, "{}: an answer a row", case.name);
+    assert_eq!(found.len(), count, "{}: one answer per row", case.name);
     let value =
         |row: usize, field: usize| if objectness { pred[row * width + field] } else { pred[field * count + row] };
     let first = if objectness { 5 } else { 4 };
@@ -69,14 +70,14 @@ fn compare_rows(case: &Case, found: &[Detection], objectness: bool) {
         let ours = to_cxcywh(&BBox::new(b.x1 - 4096.0, b.y1 - 4096.0, b.x2 - 4096.0, b.y2 - 4096.0));
         for (field, number) in ours.into_iter().enumerate() {
             let expect = value(row, field);
-            // What is far from zero loses digits by the shift that keeps boxes from being clipped.
+            // Numbers far from zero lose digits through the shift that keeps boxes from being clipped.
             assert!(
                 (number - expect).abs() <= 0.003 + 1e-4 * expect.abs(),
                 "{}: row {row}: {ours:?}, field {field} is {expect}",
                 case.name
             );
         }
-        assert!((answer.score - score).abs() <= 1e-4, "{}: row {row}: score {} not {score}", case.name, answer.score);
+        assert!((answer.score - score).abs() <= 1e-4, "{}: row {row}: score {}, not {score}", case.name, answer.score);
         assert_eq!(usize::from(answer.class), best - first, "{}: row {row}", case.name);
     }
     case.checked();
@@ -91,7 +92,7 @@ fn yolo_heads_of_every_kind() {
         let maps: Vec<Size> = p["maps"].as_array().into_iter().flatten().map(size_hw).collect();
         let names: Vec<String> = (0..maps.len()).map(|level| format!("p{level}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        // PyTorch-YOLOv3 gives the input's side, from which it takes its strides; the others give those.
+        // PyTorch-YOLOv3 gives the input's side, from which it derives its strides; the others give the strides.
         let strides: Vec<u64> = match p["img_size"].as_u64() {
             Some(side) => maps.iter().map(|map| side / u64::from(map.height)).collect(),
             None => p["strides"].as_array().into_iter().flatten().map(|v| v.as_u64().unwrap()).collect(),
@@ -139,7 +140,7 @@ fn yolo_heads_of_every_kind() {
                 let conf = p["conf"].as_f64().unwrap() as f32;
                 let mut detector = YoloDetector::for_input(spec, Size::new(640, 640), classes);
                 detector.decode(&arrays(case, &["pred"]), &unclipped(), conf, &mut found).unwrap();
-                // Ultralytics wants scores above the threshold, not at it.
+                // Ultralytics keeps scores above the threshold, not those equal to it.
                 found.retain(|d| d.score > conf);
                 let scope = if p["agnostic"] == true { Scope::All } else { Scope::Class };
                 let most = p["max_det"].as_u64().unwrap() as usize;
@@ -176,7 +177,7 @@ fn ssd_and_retinanet_from_logits_to_boxes() {
                 });
                 (Scores::Sigmoid, None, starts.collect())
             }
-            _ => return case.leave("two-stage detectors and masks: not this issue"),
+            _ => return case.leave("two-stage detectors and masks are out of scope"),
         };
         let weights = numbers(&p["weights"]);
         let spec = Ssd {
@@ -248,7 +249,7 @@ fn class_maps_from_logits() {
     });
 }
 
-/// Runs a graph through tract as sessions do: optimised.
+/// Runs a graph through tract with optimisation, as sessions do.
 fn run(model: &Model, input: Tensor) -> Vec<Vec<f32>> {
     let bytes = model.encode();
     let plan = tract_onnx::onnx()
@@ -268,7 +269,7 @@ fn text(name: &str, value: &str) -> AttributeProto {
     AttributeProto { name: Some(name.into()), r#type: Some(3), s: Some(value.into()), ..Default::default() }
 }
 
-/// A graph of one `Resize` node, `[1, C, H, W]` to a size.
+/// A graph with one `Resize` node, from `[1, C, H, W]` to a size.
 fn resize_graph(shape: &[usize], size: Size, attributes: Vec<AttributeProto>) -> Model {
     let sizes = [shape[0] as i64, shape[1] as i64, i64::from(size.height), i64::from(size.width)];
     let mut node = NodeProto::of("Resize", "resize", &["x", "", "", "sizes"], &["y"]);
@@ -288,8 +289,8 @@ fn resize_graph(shape: &[usize], size: Size, attributes: Vec<AttributeProto>) ->
     Model { proto, exact: true }
 }
 
-/// tract 0.23.9 turns sizes into scales: 0.5 / (1 / 14) is 6.9999995 there, and where a pixel lies exactly between two the
-/// one before is taken instead of the one after, or the other way round.
+/// tract 0.23.9 turns sizes into scales, so 0.5 / (1 / 14) becomes 6.9999995. If a pixel lies exactly between two
+/// others, the one before is taken instead of the one after, or the other way round.
 const TIES: [&str; 4] = [
     "resize/torch_nearest-exact_None_1x1",
     "resize/onnx_nearest_half_pixel_round_prefer_floor_23x31",
@@ -299,7 +300,7 @@ const TIES: [&str; 4] = [
 
 fn through_tract(case: &Case, attributes: Vec<AttributeProto>) {
     if TIES.contains(&case.name.as_str()) {
-        return case.leave("a fault of tract's: docs/decisions/0007");
+        return case.leave("a bug in tract: docs/decisions/0007");
     }
     let shape: Vec<usize> = case.shape("x").iter().map(|&d| d as usize).collect();
     let model = resize_graph(&shape, size_hw(&case.params["size"]), attributes);
@@ -307,8 +308,8 @@ fn through_tract(case: &Case, attributes: Vec<AttributeProto>) {
     case.close("y", &run(&model, input)[0]);
 }
 
-/// Frames: what our filters make of pictures. Maps: what the runtime makes of the `Resize` nodes that PyTorch and
-/// ONNX write, and what our own upsampling of logits makes of them.
+/// Frames: pictures resized by our filters. Maps: the `Resize` nodes that PyTorch and ONNX write, run by tract, and our
+/// own upsampling of logits.
 #[test]
 fn resizing_of_frames_and_of_maps() {
     let _limit = limit::within(300);
@@ -382,7 +383,7 @@ fn maps(case: &Case) {
     if mode != "bilinear" || p["antialias"] == true {
         return;
     }
-    // Our own way of bringing logits to the size of a picture.
+    // Our own upsampling of logits to the size of a picture.
     let shape: Vec<usize> = case.shape("x").iter().map(|&d| d as usize).collect();
     let size = size_hw(&p["size"]);
     let axis = |cells, outputs: u32| match corners {
@@ -399,13 +400,13 @@ fn maps(case: &Case) {
     case.close("y", &all);
 }
 
-/// Keras' `UpSampling2D` (channels last): by the `Resize` that tf2onnx makes of it, and by our own upsampling.
+/// Keras' `UpSampling2D` (channels last): with the `Resize` that tf2onnx makes of it, and with our own upsampling.
 #[test]
 fn upsampling_layers_of_keras() {
     let _limit = limit::within(300);
     cases("keras_upsample", |case| {
         if case.op != "upsampling2d" {
-            return case.leave("only UpSampling2D is claimed");
+            return case.leave("only UpSampling2D is supported");
         }
         let shape: Vec<usize> = case.shape("x").iter().map(|&d| d as usize).collect();
         let (h, w, c) = (shape[1], shape[2], shape[3]);
@@ -442,7 +443,7 @@ fn upsampling_layers_of_keras() {
     });
 }
 
-/// What pytorch-grad-cam does with a map at last: ReLU, 0–1, OpenCV's linear resize to the input's size. Sizes are
+/// The last steps of pytorch-grad-cam: ReLU, scaling to 0–1, OpenCV's linear resize to the input's size. Sizes are
 /// height and width.
 fn finished(map: &[f32], grid: [usize; 2], input: [usize; 2]) -> Vec<f32> {
     let mut small: Vec<f32> = map.iter().map(|v| v.max(0.0)).collect();
@@ -476,7 +477,7 @@ fn class_activation_maps() {
         let mut map = Vec::new();
         match case.op.as_str() {
             "cam" => {
-                // The weights are those that are found in the graph, not those of the case.
+                // The weights are those found in the graph, not those of the case.
                 let head = head::find(&model, "logits").unwrap();
                 assert_eq!((head.classes, head.channels), (classes, k));
                 cam::zhou(&features, &head.weights[class * k..][..k], &mut map);
@@ -489,7 +490,8 @@ fn class_activation_maps() {
             }
             "eigencam" => {
                 cam::eigen(&features, k, &mut map);
-                // The sign of a component is arbitrary; ours goes with the sum of the features, as its SVD's does here.
+                // The sign of a component is arbitrary. Ours follows the sum of the features, as the reference's does
+                // here.
                 case.close("cam", &finished(&map, [h, w], [height, width]));
             }
             "scorecam" => {
@@ -502,7 +504,7 @@ fn class_activation_maps() {
                 cam::score(&features, (w, h), (width, height), forward, &mut map).unwrap();
                 case.close("cam", &finished(&map, [h, w], [height, width]));
             }
-            _ => case.leave("needs gradients: they come with training"),
+            _ => case.leave("needs gradients, which come with training"),
         }
     });
 }

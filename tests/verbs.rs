@@ -1,4 +1,4 @@
-//! The verbs that judge pipelines, as a person meets them: eval, sweep, diff, test, bench.
+//! The verbs that evaluate pipelines, as a user sees them: eval, sweep, diff, test, bench.
 #![cfg(all(feature = "h264", feature = "openh264"))]
 #![allow(clippy::unwrap_used)]
 
@@ -13,7 +13,7 @@ fn ocelli(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_ocelli")).args(args).output().unwrap()
 }
 
-/// Runs, and returns what was said, if it ended as expected.
+/// Runs ocelli and returns its output. The exit code must be `code`.
 fn says(args: &[&str], code: i32) -> String {
     let output = ocelli(args);
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -41,7 +41,7 @@ fn every_verb_explains_itself_with_examples() {
     }
 }
 
-/// One set of pictures, its labels in three forms: the same numbers, and those of the scene itself.
+/// One set of pictures, with the scene's own labels in three formats: all give the same numbers.
 #[test]
 fn labels_of_all_forms_give_the_same_numbers() {
     let _limit = limit::within(300);
@@ -148,7 +148,7 @@ fn class_maps_and_classes_are_measured() {
         (found["segmentation"]["miou"].as_f64().unwrap(), found["segmentation"]["pixel_accuracy"].as_f64().unwrap());
     eprintln!("mIoU {miou:.3}, pixel accuracy {accuracy:.3}");
     assert!(miou > 0.3 && accuracy > 0.9);
-    // Pictures whose folder is their class: the one that the model names first.
+    // Each picture's folder is its class: the one that the model ranks first.
     let tags = home.join("tags.yaml").display().to_string();
     std::fs::write(&tags, "pipeline:\n- images: { path: 'examples/table' }\n- resize: { for: scene_tags }\n- classify: { model: scene_tags }\n- jsonl\n").unwrap();
     let rows = ocelli(&["run", "-q", &tags]).stdout;
@@ -193,7 +193,7 @@ fn a_sweep_is_a_table_and_a_plot() {
     let rows: Vec<Vec<&str>> = said.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(rows[0][..2], ["detect.min_score", "nms.iou"]);
     assert_eq!(rows[1..].iter().map(|row| row[0]).collect::<Vec<_>>(), ["0.3", "0.3", "0.5", "0.5", "0.7", "0.7"]);
-    // A higher threshold: precision up, recall down.
+    // A higher threshold raises precision and lowers recall.
     let column = |name: &str| rows[0].iter().position(|head| *head == name).unwrap();
     let number = |row: usize, name: &str| rows[row][column(name)].parse::<f64>().unwrap();
     assert!(number(1, "precision") < number(5, "precision") && number(1, "recall") > number(5, "recall"), "{said}");
@@ -245,20 +245,20 @@ fn test_tells_what_failed_and_what_is_faulty() {
     assert!(says(&["test", &good, "--out", &out], 1).contains("`--bless` writes it"));
     assert!(says(&["test", &good, "--bless"], 0).contains("20 only in the second"));
     says(&["test", &good], 0);
-    // What is expected and does not come fails, each with its own words.
+    // Each expectation that is not met fails with its own message.
     for (name, expect, words) in [
         ("rows", "rows: 19", "20 rows; expected 19"),
         ("counts", "counts: { cup: 1.. }", "`cup` was found 0 times; expected 1 or more"),
         ("allocations", "allocations: { detect: 0.5 }", "`detect` allocates"),
         ("memory", "memory: 1MB", "memory: "),
         ("accuracy", "accuracy: { AP50: 0.99 }", "AP50 is 0."),
-        ("error", "error: unplugged", "the run ended in order; expected the error"),
+        ("error", "error: unplugged", "the run ended without an error; expected"),
     ] {
         let path = test(name, &format!("expect: {{ {expect} }}\n"));
         let said = says(&["test", &path, "--out", &out], 1);
         assert!(said.contains(words) && said.contains("0 passed, 1 failed"), "{name}: {said}");
     }
-    // What is measured is what ran: with the test's faults.
+    // The accuracy is that of the run with the test's faults.
     let damaged = test("damaged", "faults: { corrupt: 0.9 }\nexpect: { accuracy: { AP50: 0.8 } }\n");
     assert!(says(&["test", &damaged, "--out", &out], 1).contains("AP50 is 0."));
     let changed = test("changed", "set: [detect.min_score=0.8]\nexpect: { golden: good.jsonl }\n");
@@ -268,7 +268,7 @@ fn test_tells_what_failed_and_what_is_faulty() {
         assert!(folder.path().join(format!("out/changed.{ending}")).is_file(), "{ending}");
     }
     assert!(std::fs::read_to_string(junit).unwrap().contains("<failure message="));
-    // A faulty file does not hide the next test.
+    // A faulty file does not stop the next test from running.
     let faulty = test("faulty", "expext: {}\n");
     let said = says(&["test", &faulty, &good], 2);
     assert!(
@@ -291,7 +291,7 @@ fn bench_names_the_bottleneck_and_compares() {
     let path = out.display().to_string();
     let bench = ["bench", "pipelines/live/street.yaml", "--from", "examples/flight", "--rounds", "1"];
     let said = says(&[&bench[..], &["--json", &path]].concat(), 0);
-    assert!(said.contains("`detect` holds it up"), "{said}");
+    assert!(said.contains("the bottleneck is `detect`"), "{said}");
     let found = json(&out);
     assert_eq!((found["bottleneck"].as_str(), found["frames"].as_u64()), (Some("detect"), Some(60)));
     let line = |id: &str| found["lines"].as_array().unwrap().iter().find(|line| line["id"] == id).unwrap().clone();
@@ -303,10 +303,10 @@ fn bench_names_the_bottleneck_and_compares() {
     let said = says(&[&bench[..], &["--frames", "20", "--rate", "20", "--compare", &path]].concat(), 0);
     assert!(said.contains("20 frames/s") && said.contains("faster p50"), "{said}");
     assert!(says(&["bench", "pipelines/live/street.yaml"], 2).contains("--from FOLDER-OR-CLIP"));
-    assert!(says(&[&bench[..], &["--compare", "README.md"]].concat(), 5).contains("no bench of ocelli"));
+    assert!(says(&[&bench[..], &["--compare", "README.md"]].concat(), 5).contains("not written by `ocelli bench`"));
 }
 
-/// The words of docs/testing.md are those that the program reads: what fails is only that there is no such pipeline.
+/// The program accepts every word of the example in docs/testing.md. It fails only because the pipeline does not exist.
 #[test]
 fn the_manual_of_test_files_is_true() {
     let _limit = limit::within(300);

@@ -1,4 +1,4 @@
-//! Any bytes as entries of a recording, their sums put right: a reader must not trust what stands in them.
+//! Any bytes as entries of a recording, with correct checksums: a reader must not trust their contents.
 //!
 //! cargo install cargo-fuzz; cargo +nightly fuzz run flight fuzz/seeds/flight -- -max_len=32768 -rss_limit_mb=3072
 
@@ -10,7 +10,7 @@ use ocelli::internals::media::flight::Flight;
 use ocelli::internals::types::Image;
 use std::sync::OnceLock;
 
-/// Bytes cut at lengths that stand in front of each piece, each made an entry with a sound sum.
+/// Cuts bytes at the lengths in front of each piece, and makes each piece an entry with a valid checksum.
 fn entries(mut bytes: &[u8]) -> Vec<u8> {
     let mut file = Vec::new();
     while let [a, b, c, d, rest @ ..] = bytes {
@@ -31,7 +31,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| tempfile::tempdir().expect("a temporary folder")).path();
     let file = match bytes.split_first() {
-        // As it is: lengths and sums that lie.
+        // As it is: with false lengths and checksums.
         Some((0, raw)) => raw.to_vec(),
         Some((_, pieces)) => entries(pieces),
         None => return,

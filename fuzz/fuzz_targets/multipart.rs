@@ -1,4 +1,4 @@
-//! Any bytes as a stream of JPEG pictures, in chunks whose sizes are the first bytes.
+//! Any bytes as a stream of JPEG pictures, in chunks whose sizes come from the first bytes.
 //!
 //! cargo install cargo-fuzz; cargo +nightly fuzz run multipart fuzz/seeds/multipart -- -max_len=65536
 
@@ -29,7 +29,7 @@ fuzz_target!(|bytes: &[u8]| {
     let mut image = Image::default();
     for _ in 0..64 {
         match reader.next_picture() {
-            // Small pictures only: what is tried here is where they end.
+            // Only small pictures are decoded: what is tested here is where they end.
             Ok(Some(picture)) if picture.len() < 4096 => _ = jpeg::decode(picture, &mut image),
             Ok(Some(_)) | Err(Error::Data(_)) => {}
             Ok(None) | Err(_) => return,

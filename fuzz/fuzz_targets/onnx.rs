@@ -1,4 +1,4 @@
-//! Any bytes as an ONNX file: read, rewritten, its card proposed, optimised and run by tract.
+//! Any bytes as an ONNX file: it is read and rewritten, a card is proposed, and tract optimises and runs it.
 //!
 //! cargo install cargo-fuzz; cargo +nightly fuzz run onnx fuzz/seeds/onnx -- -max_len=16384 -rss_limit_mb=512
 

@@ -1,5 +1,5 @@
-//! What comes out of RTP: any bytes as access units of H.264, with losses and times of all kinds between them. (Packets
-//! are put together by `retina`, which gives no way in for packets of ours.)
+//! What comes out of RTP: any bytes as access units of H.264, with losses and times of all kinds between them.
+//! (`retina` assembles the packets, and it does not accept packets from us.)
 //!
 //! cargo install cargo-fuzz; cargo +nightly fuzz run rtp fuzz/seeds/rtp -- -max_len=16384 -rss_limit_mb=3072
 
@@ -17,7 +17,7 @@ fuzz_target!(|bytes: &[u8]| {
     let mut decoder = LiveDecoder::default();
     let mut image = Image::default();
     let (mut rest, mut time) = (bytes, 0u64);
-    // Each unit: flags (1 key, 2 lost, the rest a step of time), two bytes of length, the unit.
+    // Each unit: flags (1: key, 2: lost, the rest: a time step), two bytes of length, then the unit.
     while let [flags, high, low, tail @ ..] = rest {
         let length = (usize::from(*high) << 8 | usize::from(*low)).min(tail.len());
         if flags & 2 != 0 {

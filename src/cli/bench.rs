@@ -1,4 +1,4 @@
-//! `ocelli bench`: how fast is a pipeline on this machine, and what holds it up?
+//! `ocelli bench`: how fast a pipeline runs on this machine, and where its bottleneck is.
 
 use super::global::{Global, say};
 use super::play::PlayArgs;
@@ -11,46 +11,46 @@ use crate::trial::write_file;
 use clap::Args;
 use std::path::PathBuf;
 
-/// Measure a pipeline on this machine: each line's time, allocations and waits, and which line holds it up
+/// Measure a pipeline on this machine: each line's time, allocations and waits, and which line is the bottleneck
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ocelli bench pipelines/quickstart.yaml
   ocelli bench door.yaml --from flights --json pi4.json
-  ocelli bench door.yaml --from flights --compare pi4.json    ratios to what was measured there
-  ocelli bench door.yaml --from flights --rate 15             does it keep up with 15 frames a second?
+  ocelli bench door.yaml --from flights --compare pi4.json    compare with those numbers
+  ocelli bench door.yaml --from flights --rate 15             does it keep up with 15 frames per second?
 
-The recording is played several times, the sinks write into a folder that is removed at the end, and the round in the
-middle counts. `cpu` is the line's own thread; tract's helpers for `threads: 2` are counted under `other threads`.
-The JSON holds what others need to compare: machine, kernel, governor, temperature, hashes of models, all numbers.")]
+The recording is played several times, and the median round is reported. Sinks write to a temporary folder, which is
+removed at the end. `cpu` is the line's own thread; tract's worker threads for `threads: 2` count as `other threads`.
+The JSON holds what a comparison needs: machine, kernel, governor, temperature, hashes of the models, and all numbers.")]
 pub struct BenchArgs {
-    /// The pipeline's YAML
+    /// The pipeline's YAML file
     file: PathBuf,
     #[command(flatten)]
     play: PlayArgs,
-    /// How often it is played
+    /// How many times to play it
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
     rounds: u64,
-    /// Frames come at this rate, not as fast as it goes
+    /// Play frames at this rate instead of as fast as possible
     #[arg(long, value_name = "FPS", value_parser = parse_rate)]
     rate: Option<f64>,
-    /// Write all numbers for others
+    /// Write all numbers as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Compare with what was written by --json
+    /// Compare with a file written by --json
     #[arg(long, value_name = "FILE")]
     compare: Option<PathBuf>,
 }
 
 fn parse_rate(text: &str) -> Result<f64, String> {
     let rate = text.parse().ok().filter(|rate: &f64| (0.01..=10_000.0).contains(rate));
-    rate.ok_or_else(|| "write frames a second, 0.01 to 10000".into())
+    rate.ok_or_else(|| "write frames per second, 0.01 to 10000".into())
 }
 
 impl BenchArgs {
-    /// Plays and measures.
+    /// Plays the pipeline and measures it.
     ///
     /// # Errors
-    /// What does not fit, or what ended a run.
+    /// If the arguments do not fit the pipeline, or if a run fails.
     pub fn run(&self, global: &Global) -> Result<()> {
         let before = self.compare.as_ref().map(|path| Bench::read(path)).transpose()?;
         let folder = std::env::temp_dir().join(format!("ocelli-bench-{}", std::process::id()));
@@ -67,7 +67,7 @@ impl BenchArgs {
                 outputs: Outputs::Folder(folder.clone()),
             };
             let done = rounds.play(plan, self.rate);
-            // Also after a fault nothing is left behind.
+            // Nothing is left behind, even after a fault.
             let _ = std::fs::remove_dir_all(&folder);
             play = Some(done?);
             bar.inc(1);

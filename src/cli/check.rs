@@ -15,28 +15,28 @@ use std::path::{Path, PathBuf};
   ocelli check door.yaml --svg > door.svg
   ocelli check door.yaml --dot | dot -Tpng > door.png
 
-Each line of the table is a line of the YAML: what it is, what it reads, its queue, and what its packets
-carry. All faults are shown at once, each with its file, line and column; the exit code is then 2.")]
+Each row of the table is a line of the pipeline: what it is, what it reads, its queue, and what its packets
+carry. If there are faults, all are shown at once, each with its file, line and column, and the exit code is 2.")]
 pub struct CheckArgs {
-    /// The pipelines' YAML
+    /// The pipelines' YAML files
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// Print the graph in Graphviz's language
+    /// Print the graph in Graphviz's DOT language
     #[arg(long, conflicts_with = "svg")]
     dot: bool,
-    /// Print the graph as an SVG picture
+    /// Print the graph as SVG
     #[arg(long)]
     svg: bool,
 }
 
 impl CheckArgs {
-    /// Checks each file; a faulty one does not hide the next.
+    /// Checks each file, even after a faulty one.
     ///
     /// # Errors
-    /// The first kind of fault, after all were printed.
+    /// The faults of the first faulty file; those of the others are printed here.
     pub fn run(&self, global: &Global) -> Result<()> {
         if (self.dot || self.svg) && self.files.len() > 1 {
-            return Err(Error::Config("one picture at a time: give one file with --dot or --svg".into()));
+            return Err(Error::Config("only one graph at a time: give one file with --dot or --svg".into()));
         }
         let mut faults = Vec::new();
         for file in &self.files {
@@ -50,7 +50,7 @@ impl CheckArgs {
         }
         let first = faults.remove(0);
         for fault in &faults {
-            // Nothing to be done if standard error is closed.
+            // Nothing can be done if standard error is closed.
             let _ = writeln!(std::io::stderr(), "{fault}");
         }
         Err(first)
@@ -64,6 +64,6 @@ impl CheckArgs {
         if self.svg {
             return Ok(checked.svg());
         }
-        Ok(format!("{}: sound\n{}", file.display(), checked.text()))
+        Ok(format!("{}: valid\n{}", file.display(), checked.text()))
     }
 }

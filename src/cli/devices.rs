@@ -1,28 +1,28 @@
-//! `ocelli devices`: which cameras there are and what they offer.
+//! `ocelli devices`: lists cameras and what they offer.
 
 use super::global::say;
 use crate::error::Result;
 use clap::Args;
 
-/// Show cameras: names that stay, formats, sizes, rates, what each takes of the bus
+/// List cameras: stable names, formats, sizes, rates, and the bus bandwidth of each
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ocelli devices
-  ocelli devices --controls        exposure, white balance and the like, as `controls:` takes them
-  ocelli devices --all             also nodes that give no pictures
+  ocelli devices --controls        exposure, white balance and so on, as written under `controls:`
+  ocelli devices --all             also nodes that produce no frames
 
-USB 2 carries about 280 Mbit/s for cameras, all on one bus together; USB 3 about ten times as much.")]
+A USB 2 bus carries about 280 Mbit/s for all its cameras together; USB 3 carries about ten times as much.")]
 pub struct DevicesArgs {
     /// Also show the cameras' controls and their values
     #[arg(long)]
     controls: bool,
-    /// Also show nodes that give no pictures (codecs, metadata)
+    /// Also show nodes that produce no frames (codecs, metadata)
     #[arg(long)]
     all: bool,
 }
 
 impl DevicesArgs {
-    /// All there is, for reports.
+    /// Everything, for reports.
     pub(super) const fn everything() -> Self {
         Self { controls: true, all: true }
     }
@@ -30,7 +30,7 @@ impl DevicesArgs {
     /// Lists the cameras.
     ///
     /// # Errors
-    /// [`crate::error::Error::ReaderGone`].
+    /// [`crate::error::Error::ReaderGone`] if the reader of the output went away.
     pub fn run(&self) -> Result<()> {
         say(&self.text())
     }
@@ -71,16 +71,16 @@ impl DevicesArgs {
             let hidden = if nodes.is_empty() {
                 String::new()
             } else {
-                format!(" ({} nodes give no pictures: --all)", nodes.len())
+                format!(" ({} nodes produce no frames: --all)", nodes.len())
             };
             let _ = writeln!(out, "no camera found{hidden}");
-            out.push_str("  is it plugged in (lsusb)? A Raspberry Pi's CSI camera is read by `picam`\n");
+            out.push_str("  is it plugged in (lsusb)? For a Raspberry Pi's CSI camera, use `picam`\n");
         }
         out
     }
 }
 
-/// A line a format and size: its rates, and the bandwidth of the highest.
+/// Writes one row per format and size: its rates, and the bandwidth of the highest.
 #[cfg(feature = "camera")]
 fn modes(modes: &[crate::sources::camera::devices::Mode], out: &mut String) {
     use crate::sources::camera::Pixel;
@@ -103,7 +103,7 @@ fn modes(modes: &[crate::sources::camera::devices::Mode], out: &mut String) {
     }
     unread.dedup();
     if !unread.is_empty() {
-        let _ = writeln!(out, "  not read by `camera`: {}", unread.join(", "));
+        let _ = writeln!(out, "  not supported by `camera`: {}", unread.join(", "));
     }
 }
 

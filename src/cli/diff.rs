@@ -1,4 +1,4 @@
-//! `ocelli diff`: what changed between two runs?
+//! `ocelli diff`: shows what changed between two runs.
 
 use super::global::{Global, say};
 use crate::error::{Error, Result};
@@ -20,25 +20,25 @@ use std::path::{Path, PathBuf};
   ocelli diff before.jsonl after.jsonl --from flights --html diff.html
   ocelli diff before.jsonl after.jsonl --from street.mp4 --html diff.html --quiet
 
-Frames are brought together by source and number, objects by place. The exit code is 0 if nothing changed, else 1.")]
+Frames are matched by source and number, objects by position. The exit code is 0 if nothing changed, else 1.")]
 pub struct DiffArgs {
     /// Rows of the first run
     before: PathBuf,
     /// Rows of the second run
     after: PathBuf,
-    /// Write a page with the frames that changed most
+    /// Write an HTML page with the frames that changed most
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// The recording or video that both runs saw, for the pictures of the page
+    /// The recording or video that both runs used, for the pictures on the page
     #[arg(long, value_name = "PATH")]
     from: Option<PathBuf>,
-    /// Changes of scores up to this are none
+    /// Ignore score changes up to this
     #[arg(long, default_value_t = Least::default().score)]
     min_score_change: f64,
-    /// Boxes that still overlap by so much have not moved (IoU)
+    /// Ignore moves of boxes that still overlap by at least this much (IoU)
     #[arg(long, default_value_t = Least::default().iou)]
     same_place: f32,
-    /// Frames to show, of the text and of the page
+    /// Maximum number of frames in the text and on the page
     #[arg(long, default_value_t = 20)]
     show: usize,
     /// Print nothing
@@ -47,10 +47,10 @@ pub struct DiffArgs {
 }
 
 impl DiffArgs {
-    /// Compares.
+    /// Compares the two runs.
     ///
     /// # Errors
-    /// [`Error::Differs`] if something changed; what cannot be read.
+    /// [`Error::Differs`] if something changed; others if a file cannot be read or written.
     pub fn run(&self, global: &Global) -> Result<()> {
         let (before, after) = (rows::read_file(&self.before)?, rows::read_file(&self.after)?);
         let diff = Diff::of(&before, &after, Least { score: self.min_score_change, iou: self.same_place });
@@ -65,7 +65,7 @@ impl DiffArgs {
         }
         if !self.quiet {
             match say(&diff.text(self.show)) {
-                // Whoever reads only the first lines still gets the exit code.
+                // A reader that stops early still gets the exit code.
                 Ok(()) | Err(Error::ReaderGone) => {}
                 Err(error) => return Err(error),
             }
@@ -78,7 +78,7 @@ impl DiffArgs {
     }
 }
 
-/// Frames of a recording or a video by name.
+/// Reads the wanted frames of a recording or a video.
 fn frames_of(path: &Path, wanted: &BTreeSet<rows::Name>, env: &Env) -> Result<Frames> {
     let (mut frames, path_text) = (Frames::new(), path.to_string_lossy().into_owned());
     let sources: BTreeSet<String> = wanted.iter().map(|(source, _)| source.clone()).collect();

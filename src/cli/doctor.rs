@@ -1,4 +1,4 @@
-//! `ocelli doctor`: whether this machine is fit, and what to do where it is not.
+//! `ocelli doctor`: checks whether this machine is ready, and says what to do if it is not.
 
 use super::global::say;
 use crate::error::{Error, Result};
@@ -8,25 +8,25 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Look whether this machine is fit: processor, cameras, permissions, clock, disk, temperature, programs
+/// Check whether this machine is ready: processor, cameras, permissions, clock, disk, temperature, programs
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ocelli doctor
   ocelli doctor --bundle report.txt --pipeline door.yaml    a file for a bug report
 
-`ok` is fine, `--` is worth knowing, `!!` needs you: the line says what to do. The bundle holds what is shown here, the
-cameras with their formats, and the pipeline; passwords, `user:password@` in addresses, host name and home folders are
-taken out.")]
+`ok` is fine, `--` is worth knowing, `!!` needs action: the text says what to do. The bundle holds this report, the
+cameras with their formats, and the pipeline. Passwords, `user:password@` in addresses, the host name and the home
+folder are removed.")]
 pub struct DoctorArgs {
-    /// Write a report for a bug report
+    /// Write a file for a bug report
     #[arg(long, value_name = "FILE")]
     bundle: Option<PathBuf>,
-    /// A pipeline to put into the report
+    /// A pipeline to include in that file
     #[arg(long, value_name = "FILE", requires = "bundle")]
     pipeline: Option<PathBuf>,
 }
 
-/// How a look ended.
+/// The outcome of a check.
 #[derive(Clone, Copy)]
 enum Found {
     Fine,
@@ -49,10 +49,10 @@ impl Report {
 }
 
 impl DoctorArgs {
-    /// Looks, prints, and writes the bundle if asked to.
+    /// Runs the checks, prints the report, and writes the bundle if asked to.
     ///
     /// # Errors
-    /// [`Error::Io`] if the bundle cannot be written or the pipeline not be read.
+    /// [`Error::Io`] if the bundle cannot be written or the pipeline cannot be read.
     pub fn run(&self) -> Result<()> {
         let mut report = Report::default();
         report.add(Found::Fine, "ocelli", format_args!("{}, {}", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH));
@@ -73,11 +73,11 @@ impl DoctorArgs {
             let _ = write!(text, "\n# pipeline\n{yaml}");
         }
         std::fs::write(file, redact(&text)).map_err(|e| Error::io(file, e))?;
-        say(&format!("\n{} is written; look through it before you send it\n", file.display()))
+        say(&format!("\nwrote {}; read through it before you send it\n", file.display()))
     }
 }
 
-/// Takes out what is nobody's business.
+/// Removes private data.
 fn redact(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
@@ -96,7 +96,7 @@ fn redact(text: &str) -> String {
     out
 }
 
-/// `password: "x", …` becomes `password: …, …`. Names of variables (`${NAME}`) may stay.
+/// `password: "x", …` becomes `password: …, …`. Variable names (`${NAME}`) are kept.
 fn hide_value(line: &str, word: &str) -> String {
     let lower = line.to_ascii_lowercase();
     let Some(at) = lower.find(&format!("{word}:")) else { return line.to_owned() };
@@ -139,7 +139,8 @@ fn processor(report: &mut Report) {
     let have: Vec<&str> = worth.into_iter().filter(|flag| flags.split(' ').any(|f| f == *flag)).collect();
     let name = field("model name").unwrap_or(std::env::consts::ARCH);
     let fit = have.iter().any(|flag| matches!(*flag, "avx2" | "asimd" | "neon"));
-    let text = format!("{name}, {cores} cores, {}", if have.is_empty() { "no vector units we use" } else { "" });
+    let text =
+        format!("{name}, {cores} cores, {}", if have.is_empty() { "no vector units that ocelli uses" } else { "" });
     report.add(if fit { Found::Fine } else { Found::Bad }, "processor", format_args!("{text}{}", have.join(" ")));
 }
 
@@ -154,7 +155,7 @@ fn cameras(report: &mut Report) {
         }
     }
     if !nodes.iter().any(|node| node.problem.is_some() || !node.modes.is_empty()) {
-        report.add(Found::Note, "camera", "none on USB; CSI cameras are read by `picam`");
+        report.add(Found::Note, "camera", "none on USB; for CSI cameras, use `picam`");
     }
 }
 
@@ -168,22 +169,22 @@ fn clock(report: &mut Report) {
     let said =
         asked.ok().filter(|out| out.status.success()).map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned());
     match said.as_deref() {
-        Some("yes") => report.add(Found::Fine, "clock", "set by the network"),
-        Some("no") => report.add(Found::Bad, "clock", "not set by the network: sudo timedatectl set-ntp true"),
-        _ => report.add(Found::Note, "clock", "cannot tell whether the network sets it (no timedatectl)"),
+        Some("yes") => report.add(Found::Fine, "clock", "synchronised over the network"),
+        Some("no") => report.add(Found::Bad, "clock", "not synchronised: sudo timedatectl set-ntp true"),
+        _ => report.add(Found::Note, "clock", "cannot tell whether it is synchronised (no timedatectl)"),
     }
 }
 
 fn disk(report: &mut Report) {
     let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let Ok(disk) = rustix::fs::statvfs(&folder) else {
-        return report.add(Found::Note, "disk", "cannot be asked");
+        return report.add(Found::Note, "disk", "free space is unknown");
     };
     let (free, all) = (disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize);
     let low = free < 1 << 30 || free < all / 20;
     let text = format!("{} MiB of {} MiB free here", free >> 20, all >> 20);
     if disk.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY) {
-        return report.add(Found::Note, "disk", format_args!("{text}; it can only be read"));
+        return report.add(Found::Note, "disk", format_args!("{text}; it is read-only"));
     }
     report.add(
         if low { Found::Bad } else { Found::Fine },
@@ -198,9 +199,9 @@ fn temperature(report: &mut Report) {
         .filter_map(|zone| std::fs::read_to_string(zone.path().join("temp")).ok()?.trim().parse::<f64>().ok())
         .fold(None, |most: Option<f64>, milli| Some(most.unwrap_or(f64::MIN).max(milli / 1000.0)));
     match hottest {
-        None => report.add(Found::Note, "temperature", "this machine does not tell"),
+        None => report.add(Found::Note, "temperature", "not reported by this machine"),
         Some(c) if c >= 80.0 => {
-            report.add(Found::Bad, "temperature", format_args!("{c:.0} °C: the processor is slowed down; cool it"));
+            report.add(Found::Bad, "temperature", format_args!("{c:.0} °C: the processor is throttled; cool it"));
         }
         Some(c) => report.add(Found::Fine, "temperature", format_args!("{c:.0} °C")),
     }
@@ -208,7 +209,7 @@ fn temperature(report: &mut Report) {
     if let Ok(out) = throttled {
         let said = String::from_utf8_lossy(&out.stdout).trim().to_owned();
         let fine = said.ends_with("0x0");
-        let hint = if fine { "" } else { ": under-voltage or heat; use the maker's power supply" };
+        let hint = if fine { "" } else { ": low voltage or heat; use the manufacturer's power supply" };
         report.add(if fine { Found::Fine } else { Found::Bad }, "power", format_args!("{said}{hint}"));
     }
 }
@@ -224,7 +225,7 @@ fn programs(report: &mut Report) {
         None => report.add(
             Found::Note,
             "ffmpeg",
-            "not installed; only `ffmpeg` and unusual recordings need it: sudo apt install ffmpeg",
+            "not installed; only `ffmpeg` and unusual videos need it: sudo apt install ffmpeg",
         ),
     }
     match found("rpicam-vid").or_else(|| found("libcamera-vid")) {

@@ -1,4 +1,4 @@
-//! `ocelli eval`: how good are the answers of a pipeline?
+//! `ocelli eval`: measures how good a pipeline's answers are.
 
 use super::global::{Global, say};
 use super::play::{PlayArgs, single};
@@ -11,38 +11,38 @@ use crate::trial::{measure, write_file};
 use clap::Args;
 use std::path::PathBuf;
 
-/// Measure what a pipeline gives against labels
+/// Measure a pipeline's output against labels
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  ocelli eval pipelines/recording.yaml                     against what the recorded scene knows
+  ocelli eval pipelines/recording.yaml                     against the truth in the recording
   ocelli eval photos.yaml --labels data/annotations.json   COCO
   ocelli eval photos.yaml --labels data/annotations/       Pascal VOC .xml, YOLO .txt, or .png class maps
-  ocelli eval tags.yaml --labels photos/                   a folder for each class
+  ocelli eval tags.yaml --labels photos/                   one folder per class
   ocelli eval photos.yaml --labels data/ --set detect.min_score=0.05 --html report.html
 
 The pipeline's own output is measured, with its own thresholds: what is measured is what runs. Pictures and labels
-are brought together by file name. Numbers are those of pycocotools, the official VOC code and scikit-learn.")]
+are matched by file name. The numbers equal those of pycocotools, the official VOC code and scikit-learn.")]
 pub struct EvalArgs {
-    /// The pipeline's YAML
+    /// The pipeline's YAML file
     file: PathBuf,
     #[command(flatten)]
     play: PlayArgs,
-    /// Labels: a COCO .json, or a folder; without them what the frames' source knows
+    /// Labels: a COCO .json file or a folder; without this, the source's own truth is used
     #[arg(long, value_name = "PATH")]
     labels: Option<PathBuf>,
-    /// Only these classes, with commas between them
+    /// Only these classes, separated by commas
     #[arg(long, value_delimiter = ',')]
     classes: Vec<String>,
     /// Change a setting: LINE.SETTING=VALUE; may be given several times
     #[arg(long, value_name = "SETTING", value_parser = Setting::parse)]
     set: Vec<Setting>,
-    /// Write a report with curves and the worst pictures
+    /// Write an HTML report with curves and the worst pictures
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Write the numbers for programs
+    /// Write the numbers as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// How many of the worst pictures the report shows
+    /// Number of worst pictures in the report
     #[arg(long, default_value_t = 12)]
     worst: usize,
 }
@@ -51,7 +51,7 @@ impl EvalArgs {
     /// Runs the pipeline and measures it.
     ///
     /// # Errors
-    /// What does not fit, or what ended the run.
+    /// If the arguments do not fit the pipeline, or if the run fails.
     pub fn run(&self, global: &Global) -> Result<()> {
         let labels = self.labels.as_deref().map(Labels::read).transpose()?;
         let keep = if self.html.is_some() { self.worst } else { 0 };
@@ -68,7 +68,7 @@ impl EvalArgs {
         let (measured, notes) = measure(plan, tally)?;
         notes.iter().for_each(|note| tracing::warn!("{note}"));
         if let Some(path) = &self.html {
-            write_file(path, measured.html(&format!("{}: how good it is", self.file.display()))?.as_bytes())?;
+            write_file(path, measured.html(&format!("{}: evaluation", self.file.display()))?.as_bytes())?;
         }
         if let Some(path) = &self.json {
             write_file(path, format!("{:#}\n", measured.json()).as_bytes())?;

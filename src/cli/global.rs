@@ -1,4 +1,4 @@
-//! What all verbs share: the options that every one takes, and standard output.
+//! What all verbs share: common options, and standard output.
 
 use crate::error::Error;
 use clap::{Args, ValueEnum};
@@ -6,10 +6,10 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use tracing_subscriber::EnvFilter;
 
-/// What every verb takes.
+/// The options of every verb.
 #[derive(Debug, Args)]
 pub struct Global {
-    /// Form of the log on standard error; OCELLI_LOG sets what is logged (warn, info, debug, trace)
+    /// Format of the log on standard error; OCELLI_LOG sets what is logged (warn, info, debug, trace)
     #[arg(long, value_enum, global = true, default_value = "auto")]
     pub log: LogForm,
     /// A folder of models; may be given several times
@@ -17,21 +17,21 @@ pub struct Global {
     pub models: Vec<PathBuf>,
 }
 
-/// Form of the log.
+/// The format of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogForm {
-    /// Lines for people
+    /// Plain text
     Auto,
-    /// One JSON object a line
+    /// One JSON object per message
     Json,
 }
 
 impl Global {
-    /// Begins to log on standard error.
+    /// Starts logging to standard error.
     pub fn start_log(&self) {
         let filter = EnvFilter::try_from_env("OCELLI_LOG").unwrap_or_else(|_| EnvFilter::new("warn,ocelli=info"));
         let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-        // A second subscriber (in tests) is no fault.
+        // A second subscriber (in tests) is not a fault.
         let _ = match self.log {
             LogForm::Json => log.json().try_init(),
             LogForm::Auto => log.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init(),
@@ -39,7 +39,7 @@ impl Global {
     }
 }
 
-/// Writes to standard output; a reader that went away is [`Error::ReaderGone`].
+/// Writes to standard output. Returns [`Error::ReaderGone`] if the reader went away.
 pub fn say(text: &str) -> Result<(), Error> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| Error::io("standard output", e))

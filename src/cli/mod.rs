@@ -1,4 +1,4 @@
-//! The command line: one verb a file.
+//! The command line: one file per verb.
 
 mod bench;
 mod check;
@@ -25,25 +25,25 @@ use global::Global;
 use std::io::Write;
 use std::process::ExitCode;
 
-/// From a camera, a stream or a recording to answers: what is where, out to a file or a picture
+/// Turn a camera, a stream or a recording into answers: what is where, written to a file or a picture
 #[derive(Debug, Parser)]
 #[command(
     name = "ocelli",
     version,
     after_help = "Examples:
   ocelli run pipelines/quickstart.yaml       find objects in the bundled clip
-  ocelli record door.yaml --to flights       the same as run, and keep what it sees
-  ocelli replay door.yaml --from flights     what it would have found, with today's settings
-  ocelli test tests/pipelines/*.test.yaml    is everything as it was?
-  ocelli bench door.yaml --from flights      how fast is it here, and what holds it up?
+  ocelli record door.yaml --to flights       the same as run, but record what it sees
+  ocelli replay door.yaml --from flights     what would it find with today's settings?
+  ocelli test tests/pipelines/*.test.yaml    is the output still as expected?
+  ocelli bench door.yaml --from flights      how fast is it here, and where is the bottleneck?
   ocelli check pipelines/*.yaml              look for faults without running anything
-  ocelli scene --export coco --out data      labelled pictures to train with
-  ocelli devices                             cameras, and what they offer
-  ocelli doctor                              whether this machine is fit
-  ocelli models list                         the models that pipelines can name
+  ocelli scene --export coco --out data      labelled pictures for training
+  ocelli devices                             list cameras and what they offer
+  ocelli doctor                              is this machine ready?
+  ocelli models list                         list the models that pipelines can use
 
-Exit codes: 0 done, 1 what was compared differs, 2 a fault in the YAML or the command line, 3 a fault in a model, 4 a device, 5 bad
-media or data, 70 a fault of ocelli itself, 74 a file that cannot be read or written."
+Exit codes: 0 success, 1 a comparison found differences, 2 a fault in the YAML or the command line, 3 in a model,
+4 in a device, 5 bad media or data, 70 a bug in ocelli itself, 74 a file that cannot be read or written."
 )]
 struct Cli {
     #[command(flatten)]
@@ -70,7 +70,7 @@ enum Verb {
     Doctor(doctor::DoctorArgs),
 }
 
-/// Reads the command line, does what it says, and gives the exit code.
+/// Parses the command line, runs the verb, and returns the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -95,7 +95,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) | Err(Error::ReaderGone) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nothing to be done if standard error is closed too.
+            // Nothing can be done if standard error is closed too.
             let _ = writeln!(std::io::stderr(), "{error}");
             ExitCode::from(error.exit_code())
         }

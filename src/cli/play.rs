@@ -1,4 +1,4 @@
-//! What verbs have in common that play a pipeline again: where its frames come from, and which settings differ.
+//! What the verbs that play a pipeline again share: where its frames come from, and which settings differ.
 
 use crate::error::{Error, Result};
 use crate::pipeline::{Origin, Playback, Setting};
@@ -9,17 +9,17 @@ use std::path::Path;
 /// Where frames come from.
 #[derive(Clone, Debug, Default, Args)]
 pub struct PlayArgs {
-    /// A recording's folder or a video in the place of the source; with several sources ID=PATH, once for each;
-    /// ID=PATH#RECORDED-ID takes a source that had another id
+    /// A recording's folder or a video that replaces the source; with several sources, ID=PATH once for each;
+    /// ID=PATH#RECORDED-ID if the source was recorded under another id
     #[arg(long, value_name = "[ID=]PATH", value_parser = parse_origin)]
     pub from: Vec<Origin>,
-    /// The recording's run; the last one if not given
+    /// Which run of the recording to play; the last one if not given
     #[arg(long)]
     pub run: Option<u64>,
-    /// Stop after so many frames of each source
+    /// Stop after this many frames of each source
     #[arg(long)]
     pub frames: Option<u64>,
-    /// Threads that work on one frame in each line with a model
+    /// Number of threads that work on one frame in each line with a model
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=64))]
     pub threads: Option<u64>,
 }
@@ -40,15 +40,15 @@ fn parse_origin(text: &str) -> Result<Origin, String> {
     Ok(Origin { source, path: path.into(), recorded })
 }
 
-/// Settings of one value each.
+/// Returns the settings with the one value that each has.
 ///
 /// # Errors
-/// [`Error::Config`] for a row of values.
+/// [`Error::Config`] if a setting has several values.
 pub fn single(settings: &[Setting]) -> Result<Vec<(Setting, Node)>> {
     let one = |setting: &Setting| match setting.values.as_slice() {
         [value] => Ok((setting.clone(), value.clone())),
         _ => Err(Error::Config(format!(
-            "{}: several values are for `ocelli sweep`; a list is written [a, b]",
+            "{}: only `ocelli sweep` takes several values; write a list as [a, b]",
             setting.name()
         ))),
     };
@@ -56,7 +56,7 @@ pub fn single(settings: &[Setting]) -> Result<Vec<(Setting, Node)>> {
 }
 
 impl PlayArgs {
-    /// As the library has it.
+    /// Returns the arguments as the library's [`Playback`].
     pub fn playback(&self) -> Playback {
         Playback {
             from: self.from.clone(),

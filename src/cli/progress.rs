@@ -3,7 +3,7 @@
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 
-/// A bar for `total` things; hidden when standard error is no terminal.
+/// A bar for `total` things; hidden if standard error is not a terminal.
 #[must_use]
 pub fn counted(total: u64, things: &'static str) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
@@ -15,7 +15,7 @@ pub fn counted(total: u64, things: &'static str) -> ProgressBar {
 }
 
 #[cfg(feature = "pull")]
-/// A bar for a download of `total` bytes (0 if unknown), of which `have` are here already.
+/// A bar for a download of `total` bytes (0 if unknown), of which `have` are already here.
 #[must_use]
 pub fn bytes(total: u64, have: u64) -> ProgressBar {
     if !std::io::stderr().is_terminal() {

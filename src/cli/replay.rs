@@ -17,63 +17,63 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ocelli replay door.yaml --from flights > now.jsonl
-  ocelli replay door.yaml --from flights --drops          the very bytes of the live run
-  ocelli replay door.yaml --from street.mp4 --out replay  also videos and pictures, below replay/
+  ocelli replay door.yaml --from flights --drops          exactly the bytes of the live run
+  ocelli replay door.yaml --from street.mp4 --out replay  also videos and pictures, in replay/
   ocelli replay two.yaml --from left=a.mp4 --from right=b.mp4
   ocelli replay door.yaml --from flights --check then.jsonl --tolerance score=0.01,pixels=1
   ocelli replay door.yaml --from flights --list
 
-The YAML stays as it is; only sources and the clock are replaced. No frame is left out, time is that of the frames,
-and the rows are the same bytes each time, at any queue size and number of threads (docs/determinism.md).
+The YAML stays as it is; only the sources and the clock are replaced. No frame is dropped, the clock follows the
+frames, and the rows are the same bytes every time, at any queue size and number of threads (docs/determinism.md).
 
-Without --out the rows of the pipeline's `jsonl` go to standard output and other sinks are left out, so that a
-replay never writes over what the live run wrote.")]
+Without --out, the rows of the pipeline's `jsonl` go to standard output and other sinks do not run, so a replay
+never overwrites what the live run wrote.")]
 pub struct ReplayArgs {
-    /// The pipeline's YAML
+    /// The pipeline's YAML file
     file: PathBuf,
     #[command(flatten)]
     play: PlayArgs,
-    /// Each line leaves out the frames that it left out when this was recorded
+    /// Each line drops the frames that it dropped when this was recorded
     #[arg(long)]
     drops: bool,
-    /// All sinks write, below this folder
+    /// Run all sinks, and write their files below this folder
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
-    /// Id of the `jsonl` line whose rows to print, if there are several
+    /// Id of the `jsonl` line whose rows are printed, if there are several
     #[arg(long, value_name = "ID", conflicts_with = "out")]
     rows: Option<String>,
-    /// Compare the rows with those of this file and print only what differs; exit code 1 if they do
+    /// Compare the rows with those in this file and print only the result; exit code 1 if they differ
     #[arg(long, value_name = "FILE", conflicts_with = "out")]
     check: Option<PathBuf>,
-    /// How far rows may be from those of --check, for processors of another kind: score=0.01,pixels=1,objects=1
+    /// How far rows may differ from those of --check, for other kinds of processors: score=0.01,pixels=1,objects=1
     #[arg(long, value_name = "LIST", requires = "check", value_parser = parse_tolerance)]
     tolerance: Option<Tolerance>,
-    /// How fast frames come
+    /// How fast to play the frames
     #[arg(long, value_enum, default_value = "fast")]
     pace: HowFast,
     /// Change a setting: LINE.SETTING=VALUE; may be given several times
     #[arg(long, value_name = "SETTING", value_parser = Setting::parse)]
     set: Vec<Setting>,
-    /// Make every line wait at random: the answers must not change
+    /// Delay every line at random, which must not change the answers
     #[arg(long, value_name = "SEED")]
     shake: Option<u64>,
-    /// Tell what is in the recording, and run nothing
+    /// Show what the recording contains, and run nothing
     #[arg(long)]
     list: bool,
-    /// No table of counters at the end, no progress bar
+    /// Show no progress bar, and no table of counters at the end
     #[arg(long, short)]
     quiet: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum HowFast {
-    /// As fast as it goes
+    /// As fast as possible
     Fast,
-    /// As they came
+    /// At the pace at which they came
     Real,
 }
 
-/// `score=0.01,pixels=1,objects=1`, each of which may be missing.
+/// Parses `score=0.01,pixels=1,objects=1`, each part of which may be missing.
 fn parse_tolerance(text: &str) -> Result<Tolerance, String> {
     let mut tolerance = Tolerance::default();
     for part in text.split(',') {
@@ -91,13 +91,13 @@ fn parse_tolerance(text: &str) -> Result<Tolerance, String> {
 }
 
 impl ReplayArgs {
-    /// Replays.
+    /// Replays the pipeline.
     ///
     /// # Errors
-    /// What does not fit, or what ended the run.
+    /// If the arguments do not fit the pipeline, or if the run fails.
     pub fn run(&self, global: &Global) -> Result<()> {
         if self.play.from.is_empty() {
-            let message = "replay what? give --from FOLDER-OR-CLIP; `ocelli record` makes a folder";
+            let message = "nothing to replay: give --from FOLDER-OR-CLIP; `ocelli record` makes a folder";
             return Err(Error::Config(message.into()));
         }
         if self.list {
@@ -116,7 +116,7 @@ impl ReplayArgs {
             Play::prepare(Plan { file: &self.file, models: &global.models, settings, playback, sinks, outputs })?;
         play.notes.iter().for_each(|note| tracing::warn!("{note}"));
         if !play.left_out.is_empty() {
-            tracing::info!("left out: {}; --out FOLDER runs them too", play.left_out.join(", "));
+            tracing::info!("not run: {}; --out FOLDER runs them too", play.left_out.join(", "));
         }
         let pace = (self.pace == HowFast::Real).then_some(Pace::Real);
         let options = Options { pace, shake: self.shake, ..play.options };
@@ -137,7 +137,7 @@ impl ReplayArgs {
             return Err(Error::Differs(format!("{}: {difference}", path.display())));
         }
         if self.tolerance.is_none() && expected != found {
-            return Err(Error::Differs(format!("{}: the same values in other bytes", path.display())));
+            return Err(Error::Differs(format!("{}: same values, but different bytes", path.display())));
         }
         let how = if expected == found { "byte for byte" } else { "within the tolerances" };
         super::global::say(&format!("{}: {} rows, equal {how}\n", path.display(), after.len()))
@@ -147,7 +147,7 @@ impl ReplayArgs {
         for origin in &self.play.from {
             let path = env.input_path(&origin.path.to_string_lossy());
             if !Flight::is_one(&path) {
-                return Err(Error::Data(format!("{}: no recording", path.display())));
+                return Err(Error::Data(format!("{}: not a recording", path.display())));
             }
             let last = Flight::open(&path, self.play.run)?;
             for run in if self.play.run.is_some() { vec![last.begin.run] } else { last.runs } {
@@ -158,12 +158,12 @@ impl ReplayArgs {
     }
 }
 
-/// A run for people.
+/// Describes a run.
 fn describe(flight: &Flight) -> Result<String> {
     use std::fmt::Write as _;
     let begin = &flight.begin;
     let mut text =
-        format!("run {}: {}, began {}, ocelli {}, {}\n", begin.run, begin.file, begin.began, begin.ocelli, begin.cpu);
+        format!("run {}: {}, started {}, ocelli {}, {}\n", begin.run, begin.file, begin.began, begin.ocelli, begin.cpu);
     for (model, hash) in &begin.models {
         let _ = writeln!(text, "  model {model}: sha256 {hash}");
     }
@@ -198,11 +198,11 @@ fn describe(flight: &Flight) -> Result<String> {
         let seconds = pts as f64 / 1e9;
         let _ = writeln!(
             text,
-            "  {} ({}, {kind}): {frames} frames over {seconds:.1} s, {missed} missed, {drops} left out by lines",
+            "  {} ({}, {kind}): {frames} frames over {seconds:.1} s, {missed} missed, {drops} dropped by lines",
             source.id, source.word
         );
     }
-    let end = if whole { "ended in order" } else { "cut: killed, or still being recorded" };
+    let end = if whole { "ended normally" } else { "cut off: killed, or still being recorded" };
     let _ = writeln!(text, "  {:.1} MB, {end}", bytes as f64 / 1e6);
     Ok(text + &states)
 }

@@ -18,32 +18,32 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Run a pipeline until its sources end or Ctrl-C
+/// Run a pipeline until its sources end or you press Ctrl-C
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ocelli run pipelines/quickstart.yaml
-  ocelli run pipelines/quickstart.yaml --truth      and how much of what is there was found
+  ocelli run pipelines/quickstart.yaml --truth      also measure the answers against the truth
   ocelli run door.yaml --models /srv/models --log json
   ocelli run door.yaml | head -3
 
-Ctrl-C (or SIGTERM) ends the run in order: what is in the queues is still worked on and files are closed.
+Ctrl-C (or SIGTERM) ends the run cleanly: packets in the queues are still processed, and files are closed.
 A second one ends it at once.")]
 pub struct RunArgs {
-    /// The pipeline's YAML
+    /// The pipeline's YAML file
     file: PathBuf,
-    /// Measure what is found against what the source knows is there, on a line of its own
+    /// Measure what is found against the source's truth, in an additional line of the pipeline
     #[arg(long)]
     truth: bool,
-    /// No table of counters at the end, no progress bar
+    /// Show no progress bar, and no table of counters at the end
     #[arg(long, short)]
     quiet: bool,
 }
 
 impl RunArgs {
-    /// Checks, starts, waits, and prints the counters.
+    /// Checks and runs the pipeline, and prints the counters.
     ///
     /// # Errors
-    /// What kept the pipeline from starting or ended it.
+    /// If the pipeline cannot start, or if the run fails.
     pub fn run(&self, global: &Global) -> Result<()> {
         let env = Env::for_file(&self.file, &global.models);
         let mut checked = Pipeline::read(&self.file)?.check(&env)?;
@@ -61,16 +61,16 @@ impl RunArgs {
     }
 }
 
-/// A scene may be endless, and each object that is measured is kept.
+/// The most packets to measure: a scene may be endless, and every measured object is kept.
 const MEASURED: u64 = 20_000;
 
-/// The pipeline with one more line at its end, which measures the answers against what the source knows.
+/// Returns the pipeline with one more line at its end, which measures the answers against the source's truth.
 fn measured(checked: &Checked, mut pipeline: Pipeline) -> Result<(Pipeline, Arc<Mutex<Tally>>)> {
     let both = Products::TRUTH | Products::DETECTIONS;
     let lines = checked.lines();
     let last = (0..lines.len()).rev().find(|&at| !matches!(lines[at].settings, Settings::Sink(_)));
     let Some(last) = last.filter(|&at| checked.graph().nodes[at].carries.contains(both)) else {
-        let message = "`--truth` needs detections, and a source that knows what is there: `scene`, a recording of one, or \
+        let message = "`--truth` needs detections, and a source that knows the truth: `scene`, a recording of one, or \
                        `video` with `truth:`";
         return Err(Error::Config(message.into()));
     };
@@ -82,13 +82,13 @@ fn measured(checked: &Checked, mut pipeline: Pipeline) -> Result<(Pipeline, Arc<
     Ok((pipeline, tally))
 }
 
-/// How much of what is there was found.
+/// Summarises how much of the truth was found.
 fn summary(tally: &Mutex<Tally>) -> Option<String> {
     let measured = std::mem::take(&mut *tally.lock().unwrap_or_else(PoisonError::into_inner)).finish().ok()?;
     let detection = measured.detection?;
     let (coco, total) = (&detection.coco.summary, detection.total);
     Some(format!(
-        "against what is there: mAP {}, AP50 {}, precision {}, recall {} ({} frames; `ocelli eval` tells more)",
+        "against the truth: mAP {}, AP50 {}, precision {}, recall {} ({} frames; for more, use `ocelli eval`)",
         shown(coco.ap),
         shown(coco.ap50),
         shown(total.precision()),
@@ -97,7 +97,7 @@ fn summary(tally: &Mutex<Tally>) -> Option<String> {
     ))
 }
 
-/// Runs a checked pipeline to its end or a signal, with a progress bar and a table unless `quiet`.
+/// Runs a checked pipeline until it ends or a signal arrives, with a progress bar and a table unless `quiet`.
 pub(super) fn drive(checked: &Checked, options: &Options, quiet: bool) -> Result<Outcome> {
     for note in checked.notes() {
         tracing::warn!("{note}");
@@ -115,7 +115,7 @@ pub(super) fn drive(checked: &Checked, options: &Options, quiet: bool) -> Result
     Ok(outcome)
 }
 
-/// The first signal asks to stop, the second ends the program.
+/// The first signal asks the run to stop; the second ends the program.
 fn listen_for_signals(stop: &Stop) -> Result<()> {
     for signal in [SIGINT, SIGTERM] {
         let code = 128 + signal;
@@ -126,7 +126,7 @@ fn listen_for_signals(stop: &Stop) -> Result<()> {
     Ok(())
 }
 
-/// A bar for the sources that know how long they are, until the run ends.
+/// Shows a progress bar for the sources that know their length, until the run ends.
 fn show_progress(run: &Run) {
     let total = |board: &Board| board.lines.iter().map(|line| line.expected.load(Relaxed)).sum::<u64>();
     let bar = progress::counted(total(&run.board), "frames");

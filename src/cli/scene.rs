@@ -15,18 +15,18 @@ use std::path::{Path, PathBuf};
   ocelli scene --export masks --setting table --seed 7 --out table --format png
 
 With `coco` the folder holds images/ and annotations.json (boxes of what is visible).
-With `masks` it also holds masks/: one grey PNG a picture, 0 = background, 1 + class elsewhere.")]
+With `masks` it also holds masks/: one grey PNG per picture, 0 = background, 1 + class elsewhere.")]
 pub struct SceneArgs {
-    /// What to write beside the pictures
+    /// What to write with the pictures
     #[arg(long, value_enum)]
     export: Export,
-    /// Folder to write into; made if missing
+    /// Folder to write into; created if missing
     #[arg(long)]
     out: PathBuf,
     /// Which scene
     #[arg(long, value_enum, default_value = "street")]
     setting: Setting,
-    /// Another seed is another world
+    /// Random seed; each seed gives a different world
     #[arg(long, default_value_t = 1)]
     seed: u32,
     /// Number of pictures
@@ -51,7 +51,7 @@ pub struct SceneArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Export {
-    /// Boxes in COCO's JSON
+    /// Boxes in COCO's JSON format
     Coco,
     /// Boxes, and a class for each pixel
     Masks,
@@ -72,10 +72,10 @@ fn parse_size(text: &str) -> Result<Size, String> {
 }
 
 impl SceneArgs {
-    /// Renders and writes.
+    /// Renders and writes the pictures.
     ///
     /// # Errors
-    /// [`Error::Io`] when a file cannot be written.
+    /// [`Error::Io`] if a file cannot be written.
     pub fn run(&self) -> Result<()> {
         let images = self.out.join("images");
         let masks = self.out.join("masks");

@@ -1,11 +1,11 @@
-//! `ocelli schema`: what a pipeline may say, for editors and for people.
+//! `ocelli schema`: what a pipeline may contain, for editors and for people.
 
 use super::global::say;
 use crate::error::{Error, Result};
 use crate::pipeline;
 use clap::Args;
 
-/// Print the JSON Schema of pipelines, or the manual of all their words
+/// Print the JSON Schema of pipelines, or the manual of all YAML words
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ocelli schema > ocelli.schema.json
@@ -15,16 +15,16 @@ use clap::Args;
 An editor with a YAML language server completes and checks pipelines that begin with
   # yaml-language-server: $schema=ocelli.schema.json")]
 pub struct SchemaArgs {
-    /// The manual in Markdown instead
+    /// Print the manual of pipelines in Markdown instead
     #[arg(long)]
     reference: bool,
-    /// The manual of model cards in Markdown instead
+    /// Print the manual of model cards in Markdown instead
     #[arg(long)]
     card: bool,
 }
 
 impl SchemaArgs {
-    /// Prints.
+    /// Prints the schema or a manual.
     ///
     /// # Errors
     /// [`Error::Io`] if standard output fails.

@@ -1,4 +1,4 @@
-//! `ocelli sweep`: the same recording with one setting after the other.
+//! `ocelli sweep`: plays the same recording with different settings.
 
 use super::global::{Global, say};
 use super::play::PlayArgs;
@@ -10,17 +10,17 @@ use crate::trial::{sweep::Sweep, write_file};
 use clap::Args;
 use std::path::PathBuf;
 
-/// Play a recording with one setting after the other: how do counts, precision and recall change?
+/// Play a recording with different settings: how do counts, precision and recall change?
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ocelli sweep door.yaml --from flights --set detect.min_score=0.3..0.7:0.05
   ocelli sweep photos.yaml --set nms.iou=0.3,0.5,0.7 --labels data/annotations.json --html sweep.html
   ocelli sweep door.yaml --from flights --set detect.min_score=0.3,0.5 --set nms.iou=0.4,0.6
 
-Several settings are combined, each value with each. Precision and recall (at IoU 0.5) are there where labels are, or
-where the frames' source knows what it shows.")]
+With several settings, all combinations of their values are played. Precision and recall (at IoU 0.5) are shown if
+there are labels, or if the source knows the truth.")]
 pub struct SweepArgs {
-    /// The pipeline's YAML
+    /// The pipeline's YAML file
     file: PathBuf,
     #[command(flatten)]
     play: PlayArgs,
@@ -30,13 +30,13 @@ pub struct SweepArgs {
     /// Labels, as for `ocelli eval`
     #[arg(long, value_name = "PATH")]
     labels: Option<PathBuf>,
-    /// Only these classes, with commas between them
+    /// Only these classes, separated by commas
     #[arg(long, value_delimiter = ',')]
     classes: Vec<String>,
-    /// Write a page with the table and a plot
+    /// Write an HTML page with the table and plots
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Write the table for programs, a JSON object a line
+    /// Write the table as JSON, one object per row
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
@@ -45,7 +45,7 @@ impl SweepArgs {
     /// Plays every combination.
     ///
     /// # Errors
-    /// What does not fit, or what ended a run.
+    /// If the arguments do not fit the pipeline, or if a run fails.
     pub fn run(&self, global: &Global) -> Result<()> {
         let sweep = Sweep {
             file: &self.file,

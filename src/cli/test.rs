@@ -1,4 +1,4 @@
-//! `ocelli test`: does a pipeline still give what it gave?
+//! `ocelli test`: checks that pipelines still do what is expected of them.
 
 use super::global::{Global, say};
 use crate::error::{Error, Result};
@@ -6,11 +6,11 @@ use crate::trial::{Trial, Verdict, junit, write_file};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
-/// Run test files: pipelines on recordings, and what is expected of them
+/// Run test files: play pipelines on recordings, and compare the results with what is expected
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ocelli test tests/pipelines/*.test.yaml
-  ocelli test door.test.yaml --bless          show what changed, and take it as what is expected from now on
+  ocelli test door.test.yaml --bless          show what changed, and expect it from now on
   ocelli test tests/*.test.yaml --junit junit.xml
 
 A test file:
@@ -20,19 +20,19 @@ A test file:
   expect:
     golden: door.golden.jsonl         # byte for byte, or within a `tolerance`
     counts: { person: 3..5, car: 0 }
-docs/testing.md describes all words.
+docs/testing.md describes every word.
 
-Where rows differ, the first differing value is named, and the folder of --out gets a picture of both sides, a page
-with all changes, and the rows. Exit codes: 0 all passed, 1 a test failed, 2 to 74 a test could not be tried (its
-file is faulty, its recording is not there).")]
+If rows differ, the first differing value is printed, and the --out folder receives a picture of both sides, a page
+with all changes, and the rows. Exit codes: 0 all passed, 1 a test failed, 2 to 74 a test could not run (its file is
+faulty, or its recording is missing).")]
 pub struct TestArgs {
     /// The test files
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// Show what differs from the golden rows, and write them anew
+    /// Show what differs from the golden rows, and overwrite them
     #[arg(long)]
     bless: bool,
-    /// Write the results for a CI system
+    /// Write the results as JUnit XML, for a CI system
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
     /// Where pictures and rows of failed tests go
@@ -44,7 +44,7 @@ impl TestArgs {
     /// Runs all tests.
     ///
     /// # Errors
-    /// [`Error::Differs`] if one failed; of files that could not be tried the first error.
+    /// [`Error::Differs`] if a test failed; otherwise the first error of a test that could not run.
     pub fn run(&self, global: &Global) -> Result<()> {
         let mut verdicts = Vec::new();
         for path in &self.files {
@@ -59,7 +59,7 @@ impl TestArgs {
         }
         let failed = verdicts.iter().filter(|verdict| !verdict.failures.is_empty()).count();
         let faulty = verdicts.iter().filter(|verdict| verdict.error.is_some()).count();
-        tell(&format!("{} passed, {failed} failed, {faulty} could not be tried\n", verdicts.len() - failed - faulty))?;
+        tell(&format!("{} passed, {failed} failed, {faulty} could not run\n", verdicts.len() - failed - faulty))?;
         match (failed, verdicts.into_iter().find_map(|verdict| verdict.error)) {
             (0, None) => Ok(()),
             (0, Some(error)) => Err(error),
@@ -69,7 +69,7 @@ impl TestArgs {
     }
 }
 
-/// Whoever reads only the first lines still gets the exit code, and the CI system its file.
+/// Prints text. A reader that stops early still gets the exit code, and the CI system its file.
 fn tell(text: &str) -> Result<()> {
     match say(text) {
         Err(Error::ReaderGone) => Ok(()),
@@ -77,7 +77,7 @@ fn tell(text: &str) -> Result<()> {
     }
 }
 
-/// The file's name without its endings; with its folders where another test is called the same.
+/// Returns the file's name without its extensions, with its folders if another test has the same name.
 fn name(path: &Path, all: &[PathBuf]) -> String {
     let bare = |path: &Path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();

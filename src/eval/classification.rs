@@ -3,16 +3,16 @@
 /// Counts of pictures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TopK {
-    /// Pictures.
+    /// All pictures.
     pub count: u64,
-    /// Whose best answer is right.
+    /// Pictures whose best answer is right.
     pub first: u64,
-    /// Whose right answer is among the best five.
+    /// Pictures whose right answer is among the best five.
     pub five: u64,
 }
 
 impl TopK {
-    /// Counts a picture: its answers, best first.
+    /// Counts a picture; its answers come best first.
     pub fn add<T: PartialEq + ?Sized>(&mut self, real: &T, answers: &[&T]) {
         self.count += 1;
         let place = answers.iter().position(|answer| *answer == real);
@@ -20,13 +20,13 @@ impl TopK {
         self.five += u64::from(place.is_some_and(|place| place < 5));
     }
 
-    /// The part of pictures whose best answer is right.
+    /// Returns the share of pictures whose best answer is right.
     #[must_use]
     pub fn top1(&self) -> Option<f64> {
         (self.count > 0).then(|| self.first as f64 / self.count as f64)
     }
 
-    /// The part of pictures whose right answer is among the best five.
+    /// Returns the share of pictures whose right answer is among the best five.
     #[must_use]
     pub fn top5(&self) -> Option<f64> {
         (self.count > 0).then(|| self.five as f64 / self.count as f64)

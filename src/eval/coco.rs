@@ -1,4 +1,4 @@
-//! COCO's detection metrics, number for number those of pycocotools 2.0.11 (`COCOeval`, `iouType='bbox'`).
+//! COCO's detection metrics, number for number equal to those of pycocotools 2.0.11 (`COCOeval`, `iouType='bbox'`).
 //!
 //! Lin et al. 2014, "Microsoft COCO: Common Objects in Context"; <https://cocodataset.org/#detection-eval>.
 
@@ -12,9 +12,9 @@ pub struct Real {
     pub image: u64,
     /// The class's number.
     pub class: u64,
-    /// Where.
+    /// Its box.
     pub bbox: Xywh,
-    /// Its area in pixels (of the mask where there is one): decides whether it is small, medium or large.
+    /// Its area in pixels (of the mask if there is one): decides whether it is small, medium or large.
     pub area: f64,
     /// A crowd: any number of detections in it are neither right nor wrong.
     pub crowd: bool,
@@ -29,31 +29,31 @@ pub struct Found {
     pub image: u64,
     /// The class's number.
     pub class: u64,
-    /// Where.
+    /// Its box.
     pub bbox: Xywh,
-    /// How sure.
+    /// Its score.
     pub score: f64,
 }
 
-/// COCO's twelve numbers, 0–1; `None` where there was nothing to measure (pycocotools says -1).
+/// COCO's twelve numbers, 0–1; `None` if there was nothing to measure (pycocotools returns -1).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Summary {
     /// Average precision over IoU 0.50:0.95, all sizes: "mAP".
     pub ap: Option<f64>,
-    /// At IoU 0.50.
+    /// Average precision at IoU 0.50.
     pub ap50: Option<f64>,
-    /// At IoU 0.75.
+    /// Average precision at IoU 0.75.
     pub ap75: Option<f64>,
-    /// Of objects below 32², to 96², and above; IoU 0.50:0.95.
+    /// Average precision over IoU 0.50:0.95 of objects below 32², up to 96², and above.
     pub ap_by_size: [Option<f64>; 3],
-    /// Average recall with 1, 10 and 100 detections a picture.
+    /// Average recall with 1, 10 and 100 detections per picture.
     pub ar: [Option<f64>; 3],
-    /// By size, with 100 detections a picture.
+    /// Average recall by size, with 100 detections per picture.
     pub ar_by_size: [Option<f64>; 3],
 }
 
 impl Summary {
-    /// The numbers by pycocotools' names, in its order.
+    /// Returns the numbers under pycocotools' names, in its order.
     #[must_use]
     pub fn named(&self) -> [(&'static str, Option<f64>); 12] {
         let ([aps, apm, apl], [ar1, ar10, ar100], [ars, arm, arl]) = (self.ap_by_size, self.ar, self.ar_by_size);
@@ -74,7 +74,7 @@ impl Summary {
     }
 }
 
-/// All that was measured.
+/// All measurements.
 #[derive(Clone, Debug, Default)]
 pub struct Scores {
     /// The twelve numbers.
@@ -95,7 +95,7 @@ fn threshold(index: usize) -> f64 {
     if index + 1 == THRESHOLDS { 0.95 } else { 0.5 + index as f64 * ((0.95 - 0.5) / (THRESHOLDS - 1) as f64) }
 }
 
-/// Intersection over union of boxes; over the detection alone where the other is a crowd.
+/// Returns the intersection over union of two boxes; over the detection's area alone if the other is a crowd.
 #[must_use]
 pub fn iou(found: &Xywh, real: &Xywh, crowd: bool) -> f64 {
     let side = |at: usize| (found[at] + found[at + 2]).min(real[at] + real[at + 2]) - found[at].max(real[at]);
@@ -116,7 +116,7 @@ struct Cell<'a> {
     ious: Vec<Vec<f64>>,
 }
 
-/// What became of the detections of a cell in one range of areas.
+/// How the detections of a cell matched in one range of areas.
 struct Matched {
     scores: Vec<f64>,
     /// By threshold: hit, and whether it counts.
@@ -166,7 +166,7 @@ impl Cell<'_> {
     }
 }
 
-/// Precision at 101 recalls, and the recall reached, of one class at one threshold; `None` without real objects.
+/// Returns one class's precision at 101 recalls and the recall reached, at one threshold; `None` without real objects.
 fn curve(cells: &[Matched], most: usize, step: usize) -> Option<(Vec<f64>, f64)> {
     let real: usize = cells.iter().map(|cell| cell.real).sum();
     if real == 0 {
@@ -176,7 +176,7 @@ fn curve(cells: &[Matched], most: usize, step: usize) -> Option<(Vec<f64>, f64)>
     for cell in cells {
         all.extend(cell.scores.iter().copied().zip(cell.hits[step].iter().copied()).take(most));
     }
-    // Stable, as numpy's mergesort: of equal scores the picture that stands first.
+    // Stable, like numpy's mergesort: of equal scores, the earlier picture comes first.
     all.sort_by(|a, b| b.0.total_cmp(&a.0));
     let (mut right, mut wrong) = (0.0, 0.0);
     let (mut recalls, mut precisions) = (Vec::with_capacity(all.len()), Vec::with_capacity(all.len()));
@@ -203,11 +203,11 @@ fn mean(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     (count > 0).then(|| sum / count as f64)
 }
 
-/// Measures detections against what is really there. Classes are those that either has.
+/// Measures detections against what is really there, for the classes of the real objects.
 #[must_use]
 pub fn evaluate(real: &[Real], found: &[Found]) -> Scores {
     let images: BTreeSet<u64> = real.iter().map(|r| r.image).chain(found.iter().map(|f| f.image)).collect();
-    // pycocotools takes the classes of the truth's file; one without a real object measures nothing either way.
+    // pycocotools takes the classes from the truth's file; one without a real object counts for nothing either way.
     let classes: BTreeSet<u64> = real.iter().map(|r| r.class).collect();
     let mut reals: BTreeMap<(u64, u64), Vec<&Real>> = BTreeMap::new();
     real.iter().for_each(|r| reals.entry((r.class, r.image)).or_default().push(r));
@@ -286,7 +286,7 @@ mod tests {
             [found([10.0, 10.0, 20.0, 20.0], 0.95), found([50.0, 50.0, 20.0, 20.0], 0.94), found(sure.bbox, 0.9)];
         let ap = |large: Real| evaluate(&[sure.clone(), large], &hits).summary.ap50.unwrap();
         assert!((ap(Real { crowd: true, ..large.clone() }) - 1.0).abs() < 1e-9);
-        // Two wrong ones before the right one: a third.
+        // Two wrong ones before the right one: one third.
         assert!((ap(Real { ignore: true, ..large.clone() }) - 1.0 / 3.0).abs() < 1e-9);
         let itself = [found(large.bbox, 0.99), found(sure.bbox, 0.9)];
         let scores = evaluate(&[sure.clone(), Real { ignore: true, ..large }], &itself);
@@ -300,7 +300,7 @@ mod tests {
         let both = [hit(1, truth[0].bbox, 0.9), hit(2, truth[1].bbox, 0.8)];
         let scores = evaluate(&truth, &both);
         assert!((scores.summary.ap.unwrap() - 1.0).abs() < 1e-9 && scores.summary.ap_by_size[0].is_none());
-        // Recall 0 to 0.5: 51 of 101 places.
+        // Recall 0 to 0.5: 51 of 101 points.
         let one = evaluate(&truth, &both[..1]).summary;
         assert!((one.ap50.unwrap() - 51.0 / 101.0).abs() < 1e-9 && one.ar[2] == Some(0.5));
         assert_eq!(evaluate(&[], &both).summary.ap, None);

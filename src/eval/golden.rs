@@ -1,34 +1,34 @@
-//! Whether rows are those that are expected: byte for byte, or within tolerances across kinds of processors.
+//! Compares rows with those that are expected: exactly, or within tolerances for other kinds of processors.
 
 use super::rows::{self, Name, Row, overlap};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// How far rows may be apart. Zeros mean: not at all.
+/// How far rows may differ. Zero means not at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tolerance {
-    /// Scores, shares and the like.
+    /// Scores, shares and similar values.
     pub score: f64,
-    /// Corners of boxes and other places, in pixels.
+    /// Corners of boxes and other positions, in pixels.
     pub pixels: f64,
-    /// Objects of a frame that only one side may have, if their score lies at the threshold: no more than twice `score`
-    /// above the least score of all rows.
+    /// How many objects of a frame may be on one side only, if their score is at the threshold: no more than twice
+    /// `score` above the lowest score of all rows.
     pub objects: usize,
 }
 
-/// The first thing that differs.
+/// The first difference.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
-    /// The frame; of the expected row where there is one.
+    /// The frame of the expected row, or of the found row if there is none.
     pub frame: Name,
-    /// Which value: `detections[1].score`.
+    /// The field that differs: `detections[1].score`.
     pub field: String,
     /// What was expected.
     pub expected: String,
     /// What was found.
     pub found: String,
-    /// Rows that differ in all.
+    /// The total number of rows that differ.
     pub rows: usize,
 }
 
@@ -43,22 +43,22 @@ impl std::fmt::Display for Difference {
     }
 }
 
-/// What rows are held to.
+/// The limits within which rows are equal.
 struct Bounds {
     tolerance: Tolerance,
-    /// The least score of either side: what the pipeline's threshold lets through.
+    /// The lowest score of both sides: roughly the pipeline's threshold.
     least_score: f64,
 }
 
 impl Bounds {
-    /// Whether an object is so near the threshold that the other side may lack it.
+    /// Returns whether an object is so close to the threshold that the other side may lack it.
     fn is_at_threshold(&self, object: &Value) -> bool {
         let score = object["score"].as_f64().unwrap_or(f64::INFINITY);
         self.tolerance.objects > 0 && score <= self.least_score + 2.0 * self.tolerance.score
     }
 }
 
-/// Compares rows in their order.
+/// Compares rows in order.
 #[must_use]
 pub fn compare(expected: &[Row], found: &[Row], tolerance: &Tolerance) -> Option<Difference> {
     let scores = expected.iter().chain(found).flat_map(|row| row.objects("detections"));
@@ -92,7 +92,7 @@ fn row(expected: &Row, found: &Row, bounds: &Bounds) -> Apart {
     }
     let (mut e, mut f) = (expected.value.clone(), found.value.clone());
     for key in ["detections", "truth"] {
-        // Compared here, in any order; that there is a list at all is compared below.
+        // Compared here, in any order; whether there is a list at all is compared below.
         let take = |value: &mut Value| match value.get_mut(key) {
             Some(Value::Array(list)) => std::mem::take(list),
             _ => Vec::new(),
@@ -104,7 +104,7 @@ fn row(expected: &Row, found: &Row, bounds: &Bounds) -> Apart {
     value("", &e, &f, &bounds.tolerance)
 }
 
-/// Objects are paired by place, not by order: two of nearly one score may change places.
+/// Compares objects by position, not by order: two with nearly the same score may be swapped.
 fn objects(key: &str, expected: &[Value], found: &[Value], bounds: &Bounds) -> Apart {
     let mut free: Vec<&Value> = found.iter().collect();
     let (mut excused, mut first) = (0, None);
@@ -116,7 +116,7 @@ fn objects(key: &str, expected: &[Value], found: &[Value], bounds: &Bounds) -> A
         } else if bounds.is_at_threshold(e) {
             excused += 1;
         } else if first.is_none() {
-            // What it became, if something like it is there.
+            // What it became, if a similar object is there.
             let like = |f: &&&Value| {
                 rows::object(e).zip(rows::object(f)).is_some_and(|(a, b)| overlap(&a.bbox, &b.bbox) > 0.5)
             };
@@ -132,7 +132,7 @@ fn objects(key: &str, expected: &[Value], found: &[Value], bounds: &Bounds) -> A
         }
     }
     if first.is_none() && excused > bounds.tolerance.objects {
-        let said = format!("{} that only one side has", bounds.tolerance.objects);
+        let said = format!("at most {} on one side only", bounds.tolerance.objects);
         first = Some((format!("objects of {key} at the threshold"), said, excused.to_string()));
     }
     first
@@ -144,7 +144,7 @@ fn words(value: &Value) -> String {
     format!("{} {:.4} at [{:.2}, {:.2}, {:.2}, {:.2}]", object.label, object.score, b.x1, b.y1, b.x2, b.y2)
 }
 
-/// The first value of two that differs: where, and both.
+/// Returns the first difference between two values: where it is, and both sides.
 pub(super) fn value(path: &str, expected: &Value, found: &Value, tolerance: &Tolerance) -> Apart {
     let apart = |path: &str| Some((path.to_owned(), short(expected), short(found)));
     match (expected, found) {

@@ -1,4 +1,4 @@
-//! Labels that people made: COCO's JSON, Pascal VOC's XML, YOLO's text files, class maps as PNG, folders of classes.
+//! Labels made by people: COCO's JSON, Pascal VOC's XML, YOLO's text files, class maps as PNG, folders of classes.
 
 use crate::error::{Error, Result};
 use crate::types::Size;
@@ -6,40 +6,40 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// What is known of pictures, by their file names without the ending.
+/// What is known about pictures, by file name without extension.
 #[derive(Clone, Debug, Default)]
 pub struct Labels {
     /// The pictures.
     pub pictures: BTreeMap<String, Picture>,
-    /// Names of the classes that numbers stand for, where the labels have numbers and say so.
+    /// The names of class numbers, if the labels have numbers and come with names.
     pub names: Vec<String>,
-    /// What was read.
+    /// The format that was read.
     pub form: &'static str,
 }
 
-/// What is known of a picture.
+/// What is known about a picture.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Picture {
-    /// What is in it.
+    /// The objects in it.
     pub boxes: Vec<Labelled>,
     /// The class of each pixel, as a PNG whose values are class numbers.
     pub mask: Option<PathBuf>,
-    /// What it shows as a whole.
+    /// The class of the picture as a whole.
     pub class: Option<String>,
 }
 
-/// An object of a picture.
+/// An object in a picture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Labelled {
     /// The class.
     pub class: ClassName,
-    /// Where.
+    /// Its box.
     pub place: Place,
-    /// Area in pixels, where it is not that of the box.
+    /// Area in pixels, if it is not that of the box.
     pub area: Option<f64>,
     /// A crowd: any number of detections in it are neither right nor wrong.
     pub crowd: bool,
-    /// Marked as difficult: not missed if it is not found.
+    /// Marked as difficult: does not count as missed if it is not found.
     pub difficult: bool,
 }
 
@@ -52,17 +52,17 @@ pub enum ClassName {
     Number(u16),
 }
 
-/// A box as its form has it.
+/// A box in the coordinates of its format.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Place {
     /// x1, y1, x2, y2 in pixels; x2 and y2 exclusive.
     Pixels([f64; 4]),
-    /// Middle x, middle y, width, height, in parts of the picture.
+    /// Centre x, centre y, width, height, as fractions of the picture.
     Parts([f64; 4]),
 }
 
 impl Place {
-    /// x1, y1, x2, y2 in pixels of a picture.
+    /// Returns x1, y1, x2, y2 in pixels of a picture of this size.
     #[must_use]
     pub fn corners(&self, size: Size) -> [f64; 4] {
         let (w, h) = (f64::from(size.width), f64::from(size.height));
@@ -75,10 +75,10 @@ impl Place {
     }
 }
 
-/// The form that has a text file a picture.
+/// The format that has one text file per picture.
 const YOLO: &str = "YOLO";
 
-/// The name without its ending: what a picture and its labels have in common.
+/// Returns the name without its extension, which a picture and its labels have in common.
 #[must_use]
 pub fn stem(name: &str) -> String {
     Path::new(name).file_stem().unwrap_or_default().to_string_lossy().into_owned()
@@ -100,10 +100,10 @@ fn read_text(path: &Path) -> Result<String> {
 }
 
 impl Labels {
-    /// Reads labels; what lies at the path tells their form.
+    /// Reads labels; their format follows from what is at the path.
     ///
     /// # Errors
-    /// [`Error::Data`] with the file and the place, [`Error::Io`].
+    /// [`Error::Data`] with the file and the place, or [`Error::Io`].
     pub fn read(path: &Path) -> Result<Self> {
         if path.is_file() {
             return coco(path);
@@ -124,24 +124,24 @@ impl Labels {
         }
         let folders = folders();
         if folders.is_empty() {
-            let message = "no labels there: a COCO .json, or a folder of VOC .xml, YOLO .txt, .png class maps, or of folders that are classes";
+            let message = "no labels there; expected a COCO .json file, or a folder of VOC .xml, YOLO .txt, .png class maps, or one folder per class";
             return Err(Error::Data(format!("{}: {message}", path.display())));
         }
         classes(&folders)
     }
 
-    /// What is known of a picture.
+    /// Returns what is known about a picture.
     #[must_use]
     pub fn picture(&self, name: &str) -> Option<Picture> {
         let known = self.pictures.get(&stem(name)).cloned();
-        // YOLO writes no file for a picture in which nothing is.
+        // YOLO has no file for a picture without objects.
         known.or_else(|| (self.form == YOLO).then(Picture::default))
     }
 }
 
-/// Pictures and labels are brought together by names, which must tell pictures apart.
+/// Pictures and labels are matched by name, so names must be unique.
 fn twice(name: &str, path: &Path) -> Error {
-    Error::Data(format!("{}: two pictures are called `{name}`; give every picture a name of its own", path.display()))
+    Error::Data(format!("{}: two pictures are called `{name}`; give every picture its own name", path.display()))
 }
 
 #[derive(Deserialize)]
@@ -177,7 +177,7 @@ struct CocoCategory {
 
 fn coco(path: &Path) -> Result<Labels> {
     let file: CocoFile = serde_json::from_str(&read_text(path)?)
-        .map_err(|e| Error::Data(format!("{}:{}:{}: no COCO labels: {e}", path.display(), e.line(), e.column())))?;
+        .map_err(|e| Error::Data(format!("{}:{}:{}: not COCO labels: {e}", path.display(), e.line(), e.column())))?;
     let names: BTreeMap<u64, &str> = file.categories.iter().map(|c| (c.id, c.name.as_str())).collect();
     let images: BTreeMap<u64, String> = file.images.iter().map(|image| (image.id, stem(&image.file_name))).collect();
     let mut labels = Labels { form: "COCO", ..Labels::default() };
@@ -230,17 +230,17 @@ fn voc(files: &[PathBuf]) -> Result<Labels> {
     let mut labels = Labels { form: "Pascal VOC", ..Labels::default() };
     for path in files {
         let file: VocFile = quick_xml::de::from_str(&read_text(path)?)
-            .map_err(|e| Error::Data(format!("{}: no VOC labels: {e}", path.display())))?;
+            .map_err(|e| Error::Data(format!("{}: not VOC labels: {e}", path.display())))?;
         let object = |o: VocObject| Labelled {
             class: ClassName::Name(o.name),
-            // Pixels from 1 on, the last one included.
+            // VOC counts pixels from 1, and includes the last one.
             place: Place::Pixels([o.bndbox.xmin - 1.0, o.bndbox.ymin - 1.0, o.bndbox.xmax, o.bndbox.ymax]),
             area: None,
             crowd: false,
             difficult: o.difficult != 0,
         };
         let picture = Picture { boxes: file.objects.into_iter().map(object).collect(), ..Picture::default() };
-        // The name inside is often that of another ending, or of before a renaming: the file's own counts.
+        // The name inside often has another extension, or predates a renaming: the file's own name counts.
         let own = stem(&path.to_string_lossy());
         let inside = stem(&file.filename);
         if !inside.is_empty() && inside != own {
@@ -267,7 +267,7 @@ fn yolo(files: &[PathBuf], folder: &Path) -> Result<Labels> {
                 ))
             };
             let numbers: Option<Vec<f64>> = line.split_whitespace().map(|word| word.parse().ok()).collect();
-            // A sixth is a score; more are a polygon.
+            // A sixth number is a score; more are a polygon.
             let sound = |n: &Vec<f64>| matches!(n.len(), 5 | 6) && n[1..5].iter().all(|v| (-0.01..=1.01).contains(v));
             let numbers = numbers.filter(sound).ok_or_else(bad)?;
             let class = line.split_whitespace().next().and_then(|word| word.parse().ok()).ok_or_else(bad)?;

@@ -1,5 +1,5 @@
-//! How good are the answers: metrics as the field's reference programs compute them, readers of labels, the difference
-//! of two runs, and reports to look at.
+//! Measures how good answers are: metrics as the field's reference programs compute them, readers of labels, the
+//! differences between two runs, and reports.
 
 pub mod classification;
 pub mod coco;
@@ -15,5 +15,5 @@ pub mod rows;
 pub mod segmentation;
 pub mod voc;
 
-/// A box as COCO has it: left, top, width, height in pixels.
+/// A box in COCO's form: left, top, width, height in pixels.
 pub type Xywh = [f64; 4];

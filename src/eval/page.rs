@@ -1,4 +1,4 @@
-//! One HTML file with tables, charts and pictures in it: nothing to install, nothing fetched from anywhere.
+//! A single HTML file that contains tables, charts and pictures: nothing to install, nothing to download.
 
 use crate::error::Result;
 use crate::media::jpeg;
@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 /// A page that grows from top to bottom.
 pub struct Page(String);
 
-/// A line of a chart: its name and its points.
+/// A curve of a chart: its name and its points.
 pub type Series = (String, Vec<(f64, f64)>);
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:72em;padding:0 1em;color:#222;background:#fff}\
@@ -17,17 +17,17 @@ table{border-collapse:collapse;margin:1em 0}td,th{padding:.25em .8em;border-bott
 td:first-child,th:first-child{text-align:left}th{background:#f4f4f4}img{max-width:100%;display:block}\
 figure{margin:1.5em 0}figcaption,pre{font:13px/1.5 ui-monospace,monospace;white-space:pre-wrap}svg text{font:12px system-ui,sans-serif}";
 
-/// Eight colours that stay apart for the colour-blind (Okabe and Ito 2008).
+/// Eight colours that colour-blind people can tell apart (Okabe and Ito 2008).
 const COLORS: [&str; 8] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#7f7f7f"];
 
-/// Text that stands for itself in HTML.
+/// Escapes text for HTML.
 #[must_use]
 pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 impl Page {
-    /// A page with a title and nothing below it.
+    /// Creates a page with a title and nothing below it.
     #[must_use]
     pub fn new(title: &str) -> Self {
         let title = escape(title);
@@ -37,17 +37,17 @@ impl Page {
         ))
     }
 
-    /// A heading.
+    /// Adds a heading.
     pub fn heading(&mut self, text: &str) {
         let _ = writeln!(self.0, "<h2>{}</h2>", escape(text));
     }
 
-    /// Text as it stands.
+    /// Adds preformatted text.
     pub fn text(&mut self, text: &str) {
         let _ = writeln!(self.0, "<pre>{}</pre>", escape(text));
     }
 
-    /// A table; the first column names the rows.
+    /// Adds a table; the first column names the rows.
     pub fn table(&mut self, head: &[&str], rows: &[Vec<String>]) {
         let cells = |tag: &str, cells: &mut dyn Iterator<Item = &str>| {
             cells.map(|cell| format!("<{tag}>{}</{tag}>", escape(cell))).collect::<String>()
@@ -59,10 +59,10 @@ impl Page {
         self.0.push_str("</table>\n");
     }
 
-    /// A picture, as JPEG within the page.
+    /// Adds a picture, as a JPEG within the page.
     ///
     /// # Errors
-    /// If it does not fit a JPEG.
+    /// If it is too large for a JPEG.
     pub fn picture(&mut self, picture: &Image, caption: &str) -> Result<()> {
         let mut bytes = Vec::new();
         jpeg::encode(picture, 85, &mut bytes)?;
@@ -75,7 +75,7 @@ impl Page {
         Ok(())
     }
 
-    /// A chart of lines over the ranges of both axes.
+    /// Adds a line chart with the given ranges of both axes.
     pub fn chart(&mut self, (across, up): (&str, &str), series: &[Series], ranges: [(f64, f64); 2]) {
         const WIDE: f64 = 640.0;
         const HIGH: f64 = 360.0;
@@ -135,14 +135,14 @@ impl Page {
         out.push_str("</svg>\n");
     }
 
-    /// The whole page.
+    /// Returns the whole page.
     #[must_use]
     pub fn finish(self) -> String {
         self.0 + "</html>\n"
     }
 }
 
-/// A number at an axis.
+/// Formats a number on an axis.
 fn tick(value: f64) -> String {
     if value.abs() >= 10.0 { format!("{value:.0}") } else { format!("{value:.2}") }
 }

@@ -1,4 +1,4 @@
-//! Pictures to look at: a frame with what was found on it, and two of them side by side.
+//! Pictures for reports: a frame with what was found on it, and several of them side by side.
 
 use super::rows::{Name, Object};
 use crate::error::Result;
@@ -7,13 +7,13 @@ use crate::stage::{Env, LineEnv, SourceConfig};
 use crate::types::{Image, PixelFormat, Size};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Frames by their names.
+/// Frames by name.
 pub type Frames = BTreeMap<Name, Image>;
 
-/// Plays a source again for some of its frames.
+/// Plays a source again to get some of its frames.
 ///
 /// # Errors
-/// Those of the source.
+/// If the source cannot be opened or read.
 pub fn fetch(source: &dyn SourceConfig, id: &str, env: &Env, wanted: &BTreeSet<Name>, into: &mut Frames) -> Result<()> {
     let mut seqs: BTreeSet<u64> = wanted.iter().filter(|(source, _)| source == id).map(|(_, seq)| *seq).collect();
     if seqs.is_empty() {
@@ -31,7 +31,7 @@ pub fn fetch(source: &dyn SourceConfig, id: &str, env: &Env, wanted: &BTreeSet<N
     Ok(())
 }
 
-/// Draws objects on a frame.
+/// Draws objects on a copy of a frame, with red rings around the marked ones.
 #[must_use]
 pub fn drawn(frame: &Image, objects: &[Object], marked: &[Object]) -> Image {
     let mut picture = frame.clone();
@@ -45,7 +45,7 @@ pub fn drawn(frame: &Image, objects: &[Object], marked: &[Object]) -> Image {
     picture
 }
 
-/// Draws what is really there in white.
+/// Draws the objects that are really there, in white.
 pub fn truth(picture: &mut Image, objects: &[Object]) {
     objects.iter().for_each(|object| ring(picture, object, [255, 255, 255]));
 }
@@ -55,7 +55,7 @@ fn ring(picture: &mut Image, object: &Object, color: Color) {
     outline(picture, (x1 - 3, y1 - 3), (x2 + 3, y2 + 3), 2, color);
 }
 
-/// Pictures beside each other, each with a title above it.
+/// Puts pictures side by side, each with a title above it.
 #[must_use]
 pub fn beside(pictures: &[(&str, &Image)]) -> Image {
     let height = pictures.iter().map(|(_, picture)| picture.size.height).max().unwrap_or(1);

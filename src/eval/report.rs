@@ -1,4 +1,4 @@
-//! What was measured, for people, for programs, and to look at.
+//! The measurements as text, as JSON and as an HTML page.
 
 use super::measure::{Detection, Measured};
 use super::page::Page;
@@ -6,7 +6,7 @@ use crate::error::Result;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
-/// A number for people: `0.742`, or `-` where there was nothing to measure.
+/// Formats a number for people: `0.742`, or `-` if there was nothing to measure.
 #[must_use]
 pub fn shown(value: Option<f64>) -> String {
     value.map_or_else(|| "-".into(), |value| format!("{value:.3}"))
@@ -19,7 +19,7 @@ const MEANING: [&str; 12] = [
     "small objects, below 32x32",
     "medium",
     "large, above 96x96",
-    "recall with 1 detection a picture",
+    "recall with 1 detection per picture",
     "with 10",
     "with 100",
     "of small objects",
@@ -28,7 +28,7 @@ const MEANING: [&str; 12] = [
 ];
 
 impl Detection {
-    /// A row for each class: name, AP, AP50, VOC's 11 points and area, precision, recall, right, wrong, missed.
+    /// Returns one row per class: name, AP, AP50, VOC's 11 points and area, precision, recall, right, wrong, missed.
     fn rows(&self) -> Vec<Vec<String>> {
         let row = |(class, name): (&u64, &String)| {
             let (ap, ap50) = self.coco.classes.get(class).copied().unwrap_or_default();
@@ -46,7 +46,7 @@ impl Detection {
 const CLASS_HEAD: [&str; 10] =
     ["class", "AP", "AP50", "VOC 11pt", "VOC area", "precision", "recall", "right", "wrong", "missed"];
 
-/// A table in plain text: the first column left, others right.
+/// Formats a table as plain text: the first column left-aligned, the others right-aligned.
 #[must_use]
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let wide = |at: usize| rows.iter().map(|row| row[at].chars().count()).chain([head[at].len()]).max().unwrap_or(0);
@@ -63,7 +63,7 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
 }
 
 impl Measured {
-    /// For people.
+    /// Returns the measurements as text for people.
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = format!("{} frames", self.frames);
@@ -71,7 +71,7 @@ impl Measured {
             let _ = write!(text, ", {} more without labels", self.unlabelled);
         }
         if self.unseen > 0 {
-            let _ = write!(text, "; {} labelled pictures were not played, and count for nothing", self.unseen);
+            let _ = write!(text, "; {} labelled pictures were not played and do not count", self.unseen);
         }
         text.push('\n');
         if let Some(detection) = &self.detection {
@@ -82,7 +82,7 @@ impl Measured {
             if (0.1..=1.0).contains(&detection.least_score) {
                 let _ = writeln!(
                     text,
-                    "The pipeline gives nothing below a score of {:.2}: AP is that of what it gives; for the model's own, lower `min_score` to 0.05 or less.",
+                    "The pipeline outputs nothing below a score of {:.2}, and AP is that of its output; for the model's own AP, lower `min_score` to 0.05 or less.",
                     detection.least_score
                 );
             }
@@ -115,7 +115,7 @@ impl Measured {
         text
     }
 
-    /// For programs.
+    /// Returns the measurements as JSON.
     #[must_use]
     pub fn json(&self) -> Value {
         let mut all = json!({ "frames": self.frames, "unlabelled": self.unlabelled, "unseen": self.unseen });
@@ -155,10 +155,10 @@ impl Measured {
         all
     }
 
-    /// To look at: the numbers, curves of precision over recall, and the worst pictures.
+    /// Returns an HTML page with the numbers, curves of precision over recall, and the worst pictures.
     ///
     /// # Errors
-    /// If a picture does not fit a JPEG.
+    /// If a picture is too large for a JPEG.
     pub fn html(&self, title: &str) -> Result<String> {
         let mut page = Page::new(title);
         page.text(&self.text());

@@ -1,13 +1,13 @@
-//! Masks in COCO's run-length form; bit for bit those of pycocotools 2.0.11 (`maskApi.c`).
+//! Masks in COCO's run-length form; bit for bit equal to those of pycocotools 2.0.11 (`maskApi.c`).
 //!
-//! Runs go down the columns, the first run is of zeros. The text form is much like LEB128, with six bits a letter.
+//! Runs go down the columns; the first run is of zeros. The text form is similar to LEB128, with six bits per letter.
 
 /// A mask of one object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rle {
-    /// Rows.
+    /// The number of rows.
     pub height: usize,
-    /// Columns.
+    /// The number of columns.
     pub width: usize,
     /// Lengths of runs, zeros first.
     pub counts: Vec<u32>,
@@ -16,9 +16,9 @@ pub struct Rle {
 /// How masks are joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Merge {
-    /// Pixels of any.
+    /// Pixels that are in any mask.
     Union,
-    /// Pixels of all.
+    /// Pixels that are in all masks.
     Intersection,
 }
 
@@ -43,7 +43,7 @@ impl Rle {
         Self { height, width, counts }
     }
 
-    /// The mask of `height` rows of `width` bytes, 0 or 1.
+    /// Returns the mask as `height` rows of `width` bytes, 0 or 1.
     #[must_use]
     pub fn to_mask(&self) -> Vec<u8> {
         let mut mask = vec![0; self.height * self.width];
@@ -59,13 +59,13 @@ impl Rle {
         self.counts.iter().enumerate().flat_map(run)
     }
 
-    /// Pixels inside.
+    /// Returns the number of pixels inside.
     #[must_use]
     pub fn area(&self) -> u64 {
         self.counts.iter().skip(1).step_by(2).map(|&count| u64::from(count)).sum()
     }
 
-    /// Left, top, width, height of the smallest box around it; zeros if it is empty.
+    /// Returns left, top, width, height of the smallest box around it; zeros if it is empty.
     #[must_use]
     pub fn bbox(&self) -> super::Xywh {
         let (mut x1, mut y1, mut x2, mut y2) = (usize::MAX, usize::MAX, 0, 0);
@@ -76,7 +76,7 @@ impl Rle {
         if x2 == 0 { [0.0; 4] } else { [x1, y1, x2 - x1, y2 - y1].map(|side| side as f64) }
     }
 
-    /// Intersection over union; over this mask alone where the other is a crowd.
+    /// Returns the intersection over union; over this mask's area alone if the other is a crowd.
     #[must_use]
     pub fn iou(&self, real: &Self, crowd: bool) -> f64 {
         let inside = self.column_order().zip(real.column_order()).filter(|(a, b)| *a && *b).count() as f64;
@@ -84,7 +84,7 @@ impl Rle {
         if inside == 0.0 { 0.0 } else { inside / whole }
     }
 
-    /// Joins masks of one size.
+    /// Joins masks of the same size.
     #[must_use]
     pub fn merge(masks: &[Self], how: Merge) -> Self {
         let Some(first) = masks.first() else { return Self::default() };
@@ -97,12 +97,12 @@ impl Rle {
         Self::of_column_order(all.into_iter(), first.height, first.width)
     }
 
-    /// The text form.
+    /// Returns the text form.
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut text = String::new();
         for (index, &count) in self.counts.iter().enumerate() {
-            // From the third run on only the difference to the last run of its kind.
+            // From the fourth run on, only the difference from the last run of the same kind.
             let mut rest = i64::from(count) - if index > 2 { i64::from(self.counts[index - 2]) } else { 0 };
             loop {
                 let mut letter = (rest & 0x1f) as u8;
@@ -118,7 +118,7 @@ impl Rle {
         text
     }
 
-    /// Reads the text form; `None` if it is none, or not of so many pixels.
+    /// Reads the text form; `None` if it is invalid, or does not have `height` times `width` pixels.
     #[must_use]
     pub fn of_text(text: &str, height: usize, width: usize) -> Option<Self> {
         let mut counts: Vec<u32> = Vec::new();
@@ -140,14 +140,14 @@ impl Rle {
         Self::of_counts(counts, height, width)
     }
 
-    /// From the lengths of runs; `None` if they are not of so many pixels.
+    /// Creates a mask from the lengths of runs; `None` if they do not add up to `height` times `width` pixels.
     #[must_use]
     pub fn of_counts(counts: Vec<u32>, height: usize, width: usize) -> Option<Self> {
         let sum: u64 = counts.iter().map(|&count| u64::from(count)).sum();
         (sum == (height * width) as u64).then_some(Self { height, width, counts })
     }
 
-    /// Fills a polygon: `[x, y]` corners in pixels. A pixel's middle decides, on a grid five times as fine.
+    /// Fills a polygon: `[x, y]` corners in pixels. A pixel's centre decides, on a grid five times as fine.
     #[must_use]
     pub fn of_polygon(corners: &[[f64; 2]], height: usize, width: usize) -> Self {
         const FINE: f64 = 5.0;
@@ -177,7 +177,7 @@ impl Rle {
         for crossing in crossings {
             let run = crossing - last;
             last = crossing;
-            // Two crossings at one place are none: the runs around them are one.
+            // Two crossings at the same place cancel out: the runs around them are one.
             if let Some(count) = counts.last_mut().filter(|_| std::mem::take(&mut joins)) {
                 *count += run;
             } else if run == 0 && !counts.is_empty() {
@@ -190,7 +190,7 @@ impl Rle {
     }
 }
 
-/// The points of a straight edge, both ends included, in the direction it goes.
+/// Appends the points of a straight edge, both ends included, in its direction.
 fn edge(from: [i64; 2], to: [i64; 2], out: &mut Vec<[i64; 2]>) {
     let (dx, dy) = ((to[0] - from[0]).abs(), (to[1] - from[1]).abs());
     let along = usize::from(dx < dy);

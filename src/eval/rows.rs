@@ -1,4 +1,4 @@
-//! The rows of `jsonl`, read back.
+//! Reads the rows of `jsonl` back.
 
 use crate::error::{Error, Result};
 use crate::ops::iou::iou;
@@ -23,32 +23,32 @@ pub struct Row {
 /// An object of a row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Object {
-    /// The class's name, or its number where it has none.
+    /// The class's name, or its number if it has none.
     pub label: String,
     /// The class's number.
     pub class: u16,
-    /// How sure.
+    /// The score.
     pub score: f64,
-    /// Where, in pixels of the frame.
+    /// The box, in pixels of the frame.
     pub bbox: BBox,
 }
 
 impl Row {
-    /// The objects under a key: `detections` or `truth`.
+    /// Returns the objects under a key: `detections` or `truth`.
     #[must_use]
     pub fn objects(&self, key: &str) -> Vec<Object> {
         let list = self.value.get(key).and_then(Value::as_array);
         list.map(|list| list.iter().filter_map(object).collect()).unwrap_or_default()
     }
 
-    /// `frame 12 of cam (1.200 s)`.
+    /// Returns a title such as `frame 12 of cam (1.200 s)`.
     #[must_use]
     pub fn title(&self) -> String {
         format!("frame {} of {} ({:.3} s)", self.name.1, self.name.0, self.pts_ms / 1000.0)
     }
 }
 
-/// An object of a row, as far as it is one.
+/// Reads an object of a row; `None` if it is not one.
 pub(super) fn object(value: &Value) -> Option<Object> {
     let number = |at: usize| value["box"][at].as_f64().map(|v| v as f32);
     let class = u16::try_from(value["class"].as_u64()?).ok()?;
@@ -57,20 +57,20 @@ pub(super) fn object(value: &Value) -> Option<Object> {
     Some(Object { label, class, score: value["score"].as_f64()?, bbox })
 }
 
-/// How much of two boxes is in both (IoU); all of it if they are the same, also if they have no area.
+/// Returns the IoU of two boxes; 1 if they are the same, even if they have no area.
 #[must_use]
 pub fn overlap(a: &BBox, b: &BBox) -> f32 {
     if a == b { 1.0 } else { iou(a, b) }
 }
 
-/// Reads rows. A last line without its end was cut by a kill, and is left out.
+/// Reads rows. A last row without a line end was cut off when the program was killed, and is skipped.
 ///
 /// # Errors
-/// [`Error::Data`] with the line.
+/// [`Error::Data`] with the number of the row.
 pub fn read(bytes: &[u8], shown: &str) -> Result<Vec<Row>> {
     let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(&[][..], |end| &bytes[..end]);
     if whole.is_empty() && !bytes.is_empty() {
-        return Err(Error::Data(format!("{shown}: no whole row of `jsonl` in it")));
+        return Err(Error::Data(format!("{shown}: no complete row of `jsonl` in it")));
     }
     let mut rows = Vec::new();
     for (index, line) in whole.split(|byte| *byte == b'\n').enumerate() {
@@ -78,10 +78,10 @@ pub fn read(bytes: &[u8], shown: &str) -> Result<Vec<Row>> {
         if line.is_empty() {
             continue;
         }
-        let value: Value = serde_json::from_slice(line).map_err(|e| at(format!("no row of `jsonl`: {e}")))?;
+        let value: Value = serde_json::from_slice(line).map_err(|e| at(format!("not a row of `jsonl`: {e}")))?;
         let (source, seq) = (value["source"].as_str(), value["seq"].as_u64());
         let (Some(source), Some(seq)) = (source, seq) else {
-            return Err(at("no row of `jsonl`: `source` or `seq` is missing".into()));
+            return Err(at("not a row of `jsonl`: `source` or `seq` is missing".into()));
         };
         let (name, pts_ms) = ((source.to_owned(), seq), value["pts_ms"].as_f64().unwrap_or(0.0));
         rows.push(Row { name, pts_ms, value });
@@ -110,6 +110,6 @@ mod tests {
         let objects = rows[0].objects("detections");
         assert_eq!((objects[0].label.as_str(), objects[0].bbox), ("2", BBox::new(1.0, 2.0, 3.0, 4.0)));
         let error = read(format!("{good}nonsense\n").as_bytes(), "x.jsonl").unwrap_err();
-        assert!(error.to_string().starts_with("x.jsonl:2: no row"), "{error}");
+        assert!(error.to_string().starts_with("x.jsonl:2: not a row"), "{error}");
     }
 }

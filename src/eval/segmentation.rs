@@ -1,7 +1,7 @@
 //! How well class maps agree: the confusion matrix and what follows from it.
 //!
-//! Numbers of scikit-learn 1.9 (`confusion_matrix`, `jaccard_score`); Long et al. 2015, "Fully Convolutional Networks
-//! for Semantic Segmentation", §5 names them.
+//! The numbers equal those of scikit-learn 1.9 (`confusion_matrix`, `jaccard_score`). Their names are from Long et al.
+//! 2015, "Fully Convolutional Networks for Semantic Segmentation", §5.
 
 /// Counts of pixels: `[real class][found class]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,14 +11,14 @@ pub struct Confusion {
 }
 
 impl Confusion {
-    /// No pixel was counted yet.
+    /// Creates a matrix with no pixel counted.
     #[must_use]
     pub fn new(classes: usize) -> Self {
         Self { classes, counts: vec![0; classes * classes] }
     }
 
-    /// Counts the pixels of a picture. Those whose real class is `ignore` are left out, and those where either class is
-    /// beyond the matrix.
+    /// Counts the pixels of a picture, except those whose real class is `ignore` and those where either class is
+    /// outside the matrix.
     pub fn add(&mut self, real: &[u8], found: &[u8], ignore: Option<u8>) {
         for (&real, &found) in real.iter().zip(found) {
             if Some(real) != ignore && usize::from(real) < self.classes && usize::from(found) < self.classes {
@@ -27,13 +27,13 @@ impl Confusion {
         }
     }
 
-    /// The counts, row by row.
+    /// Returns the counts, row by row.
     #[must_use]
     pub fn counts(&self) -> &[u64] {
         &self.counts
     }
 
-    /// The matrix without the classes beyond the last that is there or found; of at least so many classes.
+    /// Returns the matrix without the classes after the last that is there or found, but with at least `least` classes.
     #[must_use]
     pub fn trimmed(&self, least: usize) -> Self {
         let used = |class: &usize| self.real(*class) + self.found(*class) > 0.0;
@@ -58,38 +58,38 @@ impl Confusion {
         (0..self.classes).map(value).collect()
     }
 
-    /// Intersection over union of each class; `None` where it is neither there nor found.
+    /// Returns the intersection over union of each class; `None` if it is neither there nor found.
     #[must_use]
     pub fn iou(&self) -> Vec<Option<f64>> {
         self.each(|class| ratio(self.hit(class), self.real(class) + self.found(class) - self.hit(class)))
     }
 
-    /// Twice the intersection over the sum of both areas.
+    /// Returns, for each class, twice the intersection over the sum of both areas.
     #[must_use]
     pub fn dice(&self) -> Vec<Option<f64>> {
         self.each(|class| ratio(2.0 * self.hit(class), self.real(class) + self.found(class)))
     }
 
-    /// Mean IoU of the classes that are there or found.
+    /// Returns the mean IoU of the classes that are there or found.
     #[must_use]
     pub fn mean_iou(&self) -> Option<f64> {
         mean(self.iou())
     }
 
-    /// Part of all pixels that are right.
+    /// Returns the share of pixels that are right.
     #[must_use]
     pub fn pixel_accuracy(&self) -> Option<f64> {
         let all = self.counts.iter().sum::<u64>() as f64;
         ratio((0..self.classes).map(|class| self.hit(class)).sum(), all)
     }
 
-    /// Mean over the classes that are there of the part of their pixels that are right.
+    /// Returns the mean, over the classes that are there, of the share of their pixels that are right.
     #[must_use]
     pub fn mean_class_accuracy(&self) -> Option<f64> {
         mean(self.each(|class| ratio(self.hit(class), self.real(class))))
     }
 
-    /// IoU weighted by how much of each class there is.
+    /// Returns the IoU weighted by how much of each class there is.
     #[must_use]
     pub fn frequency_weighted_iou(&self) -> Option<f64> {
         let all = self.counts.iter().sum::<u64>() as f64;

@@ -1,16 +1,17 @@
-//! Average precision as Pascal VOC computed it; numbers of detectron2's `voc_eval`, a port of the official code.
+//! Average precision as Pascal VOC computed it. The numbers equal those of detectron2's `voc_eval`, a port of the
+//! official code.
 //!
-//! Everingham et al. 2010, "The Pascal Visual Object Classes (VOC) Challenge", §4.2. Boxes are pixels from 1 on, the
-//! last one included: IoU counts one more pixel a side.
+//! Everingham et al. 2010, "The Pascal Visual Object Classes (VOC) Challenge", §4.2. Boxes are in pixels counted
+//! from 1, the last one included: IoU counts one more pixel per side.
 
 use std::collections::BTreeMap;
 
-/// Something that is really there: x1, y1, x2, y2, both inclusive.
+/// Something that is really there; its box is x1, y1, x2, y2, all inclusive.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Real {
     /// The picture.
     pub image: u64,
-    /// Where.
+    /// Its box.
     pub bbox: [f64; 4],
     /// Marked as difficult: neither missed nor found wrongly.
     pub difficult: bool,
@@ -21,18 +22,18 @@ pub struct Real {
 pub struct Found {
     /// The picture.
     pub image: u64,
-    /// Where.
+    /// Its box.
     pub bbox: [f64; 4],
-    /// How sure.
+    /// Its score.
     pub score: f64,
 }
 
 /// The numbers of one class at one IoU.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scores {
-    /// Mean of the best precisions at 11 recalls, as until 2007.
+    /// Mean of the best precisions at 11 recalls, as used until 2007.
     pub eleven_points: f64,
-    /// Area under the curve made monotone, as since 2010.
+    /// Area under the curve made monotone, as used since 2010.
     pub area: f64,
     /// Recall after each detection, best first.
     pub recalls: Vec<f64>,
@@ -47,7 +48,7 @@ fn iou(a: &[f64; 4], b: &[f64; 4]) -> f64 {
     inside / (area(a) + area(b) - inside)
 }
 
-/// Measures one class. A second detection of one object is wrong.
+/// Measures one class. A second detection of the same object is wrong.
 #[must_use]
 pub fn evaluate(real: &[Real], found: &[Found], least_iou: f64) -> Scores {
     let mut images: BTreeMap<u64, Vec<(&Real, bool)>> = BTreeMap::new();

@@ -1,25 +1,25 @@
-//! Counts allocations by thread, for `ocelli bench` and the tests that hold "a frame costs no allocation".
+//! Counts allocations per thread, for `ocelli bench` and for the tests that check "a frame costs no allocation".
 //!
-//! Own code, because the counters of `stats_alloc` and `cap` are the process's, and a line of a pipeline is a thread.
+//! Our own code, because `stats_alloc` and `cap` count for the whole process, and a line of a pipeline is a thread.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 thread_local! {
-    // Neither lazy nor dropped, so that the allocator itself may use it.
+    // Neither lazily initialised nor dropped, so that the allocator itself may use it.
     static COUNT: Cell<u64> = const { Cell::new(0) };
 }
 
-/// The system's allocator, counted. A program makes it its own by `#[global_allocator]`.
+/// The system allocator with a counter. A program installs it with `#[global_allocator]`.
 #[derive(Debug, Default)]
 pub struct CountingAllocator;
 
 fn count() {
-    // A thread that is ending counts no more.
+    // A thread that is ending no longer counts.
     let _ = COUNT.try_with(|count| count.set(count.get() + 1));
 }
 
-// SAFETY: every call goes to the system's allocator unchanged; only a counter of the thread is added to.
+// SAFETY: every call is forwarded unchanged to the system allocator; only a thread-local counter is incremented.
 #[allow(unsafe_code)]
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -42,7 +42,7 @@ unsafe impl GlobalAlloc for CountingAllocator {
     }
 }
 
-/// Allocations of this thread so far; always 0 in a program that does not use [`CountingAllocator`].
+/// The number of allocations of this thread so far; always 0 in a program that does not use [`CountingAllocator`].
 #[must_use]
 pub fn thread_allocations() -> u64 {
     COUNT.try_with(Cell::get).unwrap_or(0)

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 /// The first wait.
 pub const LEAST: Duration = Duration::from_millis(250);
-/// No wait is longer.
+/// The longest wait.
 pub const MOST: Duration = Duration::from_secs(30);
 
-/// Waits that double from 0.25 s to 30 s, each shortened by up to a quarter at random, so that ten cameras behind one
-/// switch do not all come back in the same moment.
+/// Waits that double from 0.25 s to 30 s, each shortened at random by up to a quarter, so that ten cameras behind one
+/// switch do not all reconnect at the same moment.
 #[derive(Debug)]
 pub struct Backoff {
     next: Duration,
@@ -23,7 +23,7 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// A fresh one; its dice are thrown by the process's random hash keys.
+    /// Creates a back-off, seeded from the process's random hash keys.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -39,8 +39,8 @@ impl Backoff {
         whole.mul_f64(1.0 - (self.dice % 1000) as f64 / 4000.0)
     }
 
-    /// Forgets the failures, once it has been live for as long as it would wait next: a camera that gives one picture
-    /// and dies again is not asked four times a second.
+    /// Forgets the failures if it was live for at least as long as the next wait: a camera that delivers one picture
+    /// and dies again is not retried four times a second.
     pub fn has_been_live(&mut self, time: Duration) {
         if time >= self.next {
             self.next = LEAST;

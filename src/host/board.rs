@@ -1,4 +1,4 @@
-//! What a run is doing, for whoever wants to show it: a web page, `/metrics`, the table at the end.
+//! What a run is doing, for anything that shows it: a web page, `/metrics`, the table at the end.
 
 use super::counters::{DropReason, EdgeCounters, LineCounters};
 use super::health::State;
@@ -7,19 +7,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-/// All lines and edges of a run with their counters and states. Cloning copies two pointers; reading never holds up a
+/// All lines and edges of a run with their counters and states. Cloning copies two pointers; reading never delays a
 /// frame. Empty until a run has begun.
 #[derive(Clone, Debug, Default)]
 pub struct Board {
-    /// One entry for each line, in the order of the YAML.
+    /// One entry per line, in the order of the YAML.
     pub lines: Arc<[LineEntry]>,
-    /// One entry for each edge, by the line that reads.
+    /// One entry per edge, ordered by the line that reads.
     pub edges: Arc<[EdgeEntry]>,
 }
 
-/// A line's entry: shared with the line itself.
+/// The entry of a line, shared with the line itself.
 pub type LineEntry = Arc<LineCounters>;
-/// An edge's entry: shared with both ends.
+/// The entry of an edge, shared with both ends.
 pub type EdgeEntry = Arc<EdgeCounters>;
 
 impl Board {
@@ -29,7 +29,7 @@ impl Board {
         self.lines.iter().find(|line| &*line.id == id)
     }
 
-    /// A table for people, written after `elapsed`.
+    /// A human-readable table of the run after `elapsed`.
     #[must_use]
     pub fn table(&self, elapsed: Duration) -> String {
         let mut text = String::new();
@@ -65,7 +65,7 @@ impl Board {
                 let state = now.state.word();
                 let _ = write!(text, "{id}: {state}, lost {} times, {down:.1} s without {what}", health.losses());
                 if damaged > 0 {
-                    let _ = write!(text, ", {damaged} damaged ones");
+                    let _ = write!(text, ", {damaged} damaged pictures");
                 }
             } else if now.state == State::Failing {
                 let _ = write!(text, "{id}: failing, {} packets in a row", now.failures);

@@ -1,9 +1,9 @@
 //! Sizes as people write them.
 
-/// Reads `500MB`, `20GB`, `4GiB`: bytes.
+/// Reads a size such as `500MB`, `20GB` or `4GiB` and returns it in bytes.
 ///
 /// # Errors
-/// What is wrong, in one sentence.
+/// Returns what is wrong, in one sentence.
 pub fn parse_bytes(text: &str) -> Result<u64, String> {
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
@@ -16,10 +16,10 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
         "mib" => 1_048_576.0,
         "gib" => 1_073_741_824.0,
         "" | "b" => 1.0,
-        _ => return Err(format!("`{unit}` is no unit; write 500MB or 20GB")),
+        _ => return Err(format!("`{unit}` is not a unit; write 500MB or 20GB")),
     };
     let bytes = number.parse::<f64>().map_err(|_| "write it as 500MB or 20GB".to_owned())? * factor;
-    if bytes < 1e6 { Err("less than 1MB keeps nothing".into()) } else { Ok(bytes as u64) }
+    if bytes < 1e6 { Err("less than 1MB is too small to keep anything".into()) } else { Ok(bytes as u64) }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Child processes that write to their standard output and die with whoever reads them.
+//! Child processes that write to their standard output and end together with their reader.
 
 use super::{Limiter, Secrets, catch};
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -9,16 +9,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Lines of standard error that go into the log in [`SAY_IN`]; more are counted.
+/// How many lines of standard error are logged per [`SAY_IN`]; the rest are counted.
 const SAY_MOST: usize = 20;
 const SAY_IN: Duration = Duration::from_secs(10);
-/// No line is longer.
+/// Maximum length of a line in bytes; longer ones are split.
 const LONGEST_LINE: u64 = 1000;
-/// How long a child may take to end when asked to, and its last words to arrive.
+/// How long a child may take to end when asked to, and its last messages may take to arrive.
 const FAREWELL: Duration = Duration::from_millis(700);
 
-/// A child in a process group of its own. Ctrl-C is for us; what the child starts ends with it. When this is dropped, the
-/// whole group is asked to end, and killed if it does not.
+/// A child in its own process group. Ctrl-C reaches only us, and whatever the child starts ends with it. Dropping this
+/// asks the whole group to end, and kills it if it does not.
 pub struct Child {
     inner: std::process::Child,
     name: String,
@@ -26,20 +26,20 @@ pub struct Child {
     said: Arc<Mutex<String>>,
 }
 
-/// What becomes of the lines on a child's standard error.
+/// What happens to the lines of a child's standard error.
 #[derive(Clone, Debug)]
 pub enum Words {
-    /// They go into the log without secrets, no more of them than anyone would read.
+    /// They are logged without secrets, and only a limited number of them.
     Log(Secrets),
     /// Only the last one is kept, for [`Child::last_words`].
     Keep,
 }
 
 impl Child {
-    /// Starts a command; returns it with its standard output.
+    /// Starts a command and returns it with its standard output.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the error of the operating system.
     pub fn spawn(command: &mut Command, words: Words) -> std::io::Result<(Self, ChildStdout)> {
         let name = command.get_program().to_string_lossy().into_owned();
         let mut inner =
@@ -48,7 +48,7 @@ impl Child {
         let (stdout, stderr) = pipes.ok_or(std::io::ErrorKind::BrokenPipe)?;
         let said = Arc::<Mutex<String>>::default();
         let (last, shown) = (Arc::clone(&said), name.clone());
-        // Its messages are read beside, or a talkative child would block.
+        // Its messages are read on their own thread; otherwise a talkative child would block.
         let listen = move || _ = catch(|| listen(BufReader::new(stderr), &shown, &words, &last));
         let listener = std::thread::Builder::new().name("stderr".into()).spawn(listen)?;
         Ok((Self { inner, name, listener, said }, stdout))
@@ -60,13 +60,13 @@ impl Child {
         &self.name
     }
 
-    /// Its process number.
+    /// Its process ID.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.inner.id()
     }
 
-    /// Waits a moment for it to end, unless `over` says that nobody cares any more; `None` if it goes on.
+    /// Waits a moment for it to end, or until `over` returns true; returns `None` if it is still running.
     pub fn wait_a_moment(&mut self, over: impl Fn() -> bool) -> Option<ExitStatus> {
         let waited = Instant::now();
         let mut status = self.inner.try_wait().ok().flatten();
@@ -74,14 +74,14 @@ impl Child {
             std::thread::sleep(Duration::from_millis(10));
             status = self.inner.try_wait().ok().flatten();
         }
-        // Its last words may still be on their way; something it started may keep the pipe open for good.
+        // Its last messages may still be on their way, but a process it started may keep the pipe open forever.
         while status.is_some() && !self.listener.is_finished() && waited.elapsed() < FAREWELL {
             std::thread::sleep(Duration::from_millis(5));
         }
         status
     }
 
-    /// The last line it wrote to standard error; empty if it said nothing.
+    /// The last line it wrote to standard error; empty if it wrote nothing.
     #[must_use]
     pub fn last_words(&self) -> String {
         self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -96,7 +96,7 @@ impl Drop for Child {
         while matches!(self.inner.try_wait(), Ok(None)) && asked.elapsed() < FAREWELL {
             std::thread::sleep(Duration::from_millis(10));
         }
-        // Also what it started and left behind.
+        // This also ends processes that it started and left behind.
         let _ = kill_process_group(group, Signal::KILL);
         let _ = self.inner.wait();
     }

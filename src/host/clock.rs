@@ -1,27 +1,27 @@
-//! The one place that asks what time it is.
+//! The only place that reads the time.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Time for deadlines, pacing and back-off. Stages use the frame's `pts` instead.
 pub trait Clock: Send + Sync {
-    /// Time since the clock was made; never goes back.
+    /// Time since the clock was created; never goes backwards.
     fn now(&self) -> Duration;
     /// The time of day.
     fn wall(&self) -> SystemTime;
-    /// Waits.
+    /// Waits for this long.
     fn sleep(&self, time: Duration);
 }
 
-/// Finds steps of the wall clock: somebody set it, or the network's time came late.
+/// Detects steps of the wall clock, for example because somebody set it or network time arrived late.
 #[derive(Debug, Default)]
 pub struct WallWatch(Mutex<Option<i128>>);
 
 impl WallWatch {
-    /// Less than this is drift, which time services put right slowly.
+    /// Smaller differences are drift, which time services correct gradually.
     const STEP: Duration = Duration::from_millis(500);
 
-    /// Compares both clocks; a step in nanoseconds (positive: forward) since the last look, if there was one.
+    /// Compares both clocks. Returns the step since the last look in nanoseconds (positive: forward), if there was one.
     pub fn look(&self, now: Duration, wall: SystemTime) -> Option<i128> {
         let signed = |time: Duration| time.as_nanos().cast_signed();
         let wall = wall.duration_since(SystemTime::UNIX_EPOCH).map_or_else(|e| -signed(e.duration()), signed);
@@ -32,7 +32,7 @@ impl WallWatch {
     }
 }
 
-/// The machine's clock. A step of the wall clock goes into the log; nothing here measures durations by it.
+/// The system clock. Steps of the wall clock are logged; nothing here measures durations with it.
 #[derive(Debug)]
 pub struct SystemClock(Instant, WallWatch);
 
@@ -60,17 +60,17 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that is moved by hand, or by the frames of a replay; sleeping moves it too.
+/// A clock that is advanced by hand or by the frames of a replay. Sleeping advances it too.
 #[derive(Debug, Default)]
 pub struct ManualClock(Mutex<Duration>);
 
 impl ManualClock {
-    /// Moves the clock.
+    /// Advances the clock.
     pub fn advance(&self, time: Duration) {
         *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) += time;
     }
 
-    /// Moves the clock to a time, unless it is later already.
+    /// Advances the clock to `time`, unless it is already later.
     pub fn advance_to(&self, time: Duration) {
         let mut now = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         *now = time.max(*now);

@@ -5,18 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// Why a line did not work on a packet that was meant for it.
+/// Why a line did not process a packet that was meant for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DropReason {
-    /// Its queue was full (live streams).
+    /// The line's queue was full (live streams).
     Queue,
-    /// Its `every:` left it out.
+    /// The line's `every:` skipped it.
     Every,
-    /// It was older than its `deadline:`.
+    /// It was older than the line's `deadline:`.
     Deadline,
-    /// The recorded run had not worked on it either.
+    /// The recorded run had not processed it either.
     Replayed,
-    /// What the line is connected to was away.
+    /// The line's connection was down.
     Offline,
 }
 
@@ -29,9 +29,9 @@ impl DropReason {
 pub enum Role {
     /// Makes packets.
     Source,
-    /// Works on packets.
+    /// Processes packets.
     Stage,
-    /// Takes packets out.
+    /// Takes packets out of the pipeline.
     Sink,
 }
 
@@ -40,27 +40,27 @@ pub enum Role {
 pub struct LineCounters {
     /// The line's id.
     pub id: Arc<str>,
-    /// The word of its part.
+    /// The YAML word of its part.
     pub word: &'static str,
     /// What kind of line it is.
     pub role: Role,
     /// Whether it works.
     pub health: Health,
-    /// Packets taken from the queue; for a source, frames made.
+    /// Packets taken from the queue; for a source, frames produced.
     pub received: AtomicU64,
     /// Packets passed on (or written).
     pub passed: AtomicU64,
-    /// Packets whose work failed (live streams go on).
+    /// Packets that failed (live streams continue).
     pub failed: AtomicU64,
-    /// Frames the source will make, 0 if unknown.
+    /// Frames the source will produce; 0 if unknown.
     pub expected: AtomicU64,
-    /// Processor time of the line's own thread, in microseconds; known at its end.
+    /// CPU time of the line's own thread, in microseconds; known once the thread has ended.
     pub cpu_micros: AtomicU64,
-    /// How late a source gave its last frame, in microseconds, where frames are to come at a pace.
+    /// How late a source produced its last frame, in microseconds, if its frames are paced.
     pub late_micros: AtomicU64,
-    /// Allocations of the line's own thread while it worked on packets.
+    /// Allocations of the line's own thread while it processed packets.
     pub allocations: AtomicU64,
-    /// How often the line was replaced while it ran.
+    /// How often the line was replaced during the run.
     pub swaps: AtomicU64,
     dropped: [AtomicU64; DropReason::COUNT],
     latency: Histogram,
@@ -69,7 +69,7 @@ pub struct LineCounters {
 }
 
 impl LineCounters {
-    /// Counters at zero.
+    /// Creates counters at zero.
     #[must_use]
     pub fn new(id: &str, word: &'static str, role: Role) -> Self {
         Self {
@@ -92,47 +92,47 @@ impl LineCounters {
         }
     }
 
-    /// Counts a packet that was not worked on.
+    /// Counts a packet that was not processed.
     pub fn count_drop(&self, reason: DropReason) {
         self.dropped[reason as usize].fetch_add(1, Relaxed);
     }
 
-    /// Number of packets not worked on for a reason.
+    /// The number of packets not processed for this reason.
     #[must_use]
     pub fn dropped(&self, reason: DropReason) -> u64 {
         self.dropped[reason as usize].load(Relaxed)
     }
 
-    /// Notes how long one packet took.
+    /// Records how long one packet took.
     pub fn time(&self, spent: Duration) {
         self.busy_micros.fetch_add(u64::try_from(spent.as_micros()).unwrap_or(u64::MAX), Relaxed);
         self.latency.record(spent);
     }
 
-    /// Notes how long one packet waited in the queue.
+    /// Records how long one packet waited in the queue.
     pub fn wait(&self, spent: Duration) {
         self.waits.record(spent);
     }
 
-    /// The time in milliseconds that the given part (0–1) of packets took at most.
+    /// The processing time in milliseconds that the given fraction (0–1) of packets did not exceed.
     #[must_use]
     pub fn quantile_ms(&self, part: f64) -> f64 {
         self.latency.quantile_ms(part)
     }
 
-    /// The time in milliseconds that the given part (0–1) of packets waited in the queue at most.
+    /// The waiting time in the queue, in milliseconds, that the given fraction (0–1) of packets did not exceed.
     #[must_use]
     pub fn wait_quantile_ms(&self, part: f64) -> f64 {
         self.waits.quantile_ms(part)
     }
 
-    /// Packets that were worked on: those that `every:` and the like left out are not.
+    /// The number of packets processed, without those that `every:` and the like skipped.
     #[must_use]
     pub fn worked(&self) -> u64 {
         self.latency.len()
     }
 
-    /// How long the line worked in all.
+    /// The total time the line spent on packets.
     #[must_use]
     pub fn busy(&self) -> Duration {
         Duration::from_micros(self.busy_micros.load(Relaxed))
@@ -146,27 +146,27 @@ pub struct EdgeCounters {
     pub from: usize,
     /// Index of the line that reads.
     pub to: usize,
-    /// Packets that may wait.
+    /// The number of packets that may wait.
     pub capacity: usize,
-    /// Whether the oldest packet makes room when it is full; otherwise the sender waits.
+    /// Whether a full queue drops its oldest packet; otherwise the sender waits.
     pub drops_oldest: bool,
     /// Packets put in.
     pub sent: AtomicU64,
     /// Packets taken out by the reader.
     pub taken: AtomicU64,
-    /// Packets that made room for newer ones.
+    /// Packets dropped to make room for newer ones.
     pub dropped: AtomicU64,
 }
 
 impl EdgeCounters {
-    /// Counters at zero.
+    /// Creates counters at zero.
     #[must_use]
     pub const fn new(from: usize, to: usize, capacity: usize, drops_oldest: bool) -> Self {
         let (sent, taken, dropped) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
         Self { from, to, capacity, drops_oldest, sent, taken, dropped }
     }
 
-    /// Packets that wait now.
+    /// The number of packets waiting now.
     #[must_use]
     pub fn waiting(&self) -> u64 {
         let gone = self.taken.load(Relaxed) + self.dropped.load(Relaxed);

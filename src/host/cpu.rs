@@ -1,7 +1,7 @@
-//! What kind of processor this is, as far as it decides how floats are computed.
+//! The kind of processor, as far as it affects how floats are computed.
 
-/// The architecture and the instruction sets that tract and our image crates choose their kernels by: runs of one
-/// class give the same bytes.
+/// The architecture and the instruction sets by which tract and our image crates choose their kernels. Runs on
+/// processors of one class produce the same bytes.
 #[must_use]
 pub fn cpu_class() -> String {
     #[cfg(target_arch = "x86_64")]

@@ -4,19 +4,19 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Where a line stands.
+/// The state of a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum State {
-    /// It does its work. Lines that cannot be lost begin here.
+    /// It works. Lines that cannot be lost start in this state.
     #[default]
     Working,
-    /// Its work fails, packet after packet, while a live stream goes on.
+    /// Packet after packet fails while a live stream continues.
     Failing,
-    /// A source or a connection is being opened; nothing came yet.
+    /// A source or a connection is being opened; nothing has arrived yet.
     Opening,
-    /// A source gives pictures, a connection takes them.
+    /// A source delivers pictures, or a connection accepts them.
     Live,
-    /// Open, but nothing came for too long; about to be given up.
+    /// Open, but nothing has arrived for too long; about to be given up.
     Stalled,
     /// Waiting before the next try.
     Backoff,
@@ -40,14 +40,14 @@ impl State {
     }
 }
 
-/// What a line's health was at one moment.
+/// The health of a line at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// Where it stands.
+    /// Its state.
     pub state: State,
-    /// Why; empty where there is nothing to say.
+    /// The reason; empty if there is none to give.
     pub reason: String,
-    /// The clock's time when it came to stand there.
+    /// The clock's time when it entered this state.
     pub since: Duration,
     /// Packets that failed since it last worked.
     pub failures: u64,
@@ -57,7 +57,7 @@ pub struct Standing {
 #[derive(Debug, Default)]
 pub struct Health {
     now: Mutex<Standing>,
-    /// As [`Standing::failures`], so that a packet that succeeds need not lock.
+    /// A copy of [`Standing::failures`], so that a packet that succeeds needs no lock.
     failures: AtomicU64,
     losses: AtomicU64,
     tries: AtomicU64,
@@ -77,13 +77,13 @@ impl Health {
         now.failures = self.failures.load(Relaxed);
     }
 
-    /// Notes a state and its reason, at a time of the clock.
+    /// Records a state and its reason, at a time of the clock.
     pub fn set(&self, state: State, reason: &str, at: Duration) {
         self.failures.store(0, Relaxed);
         self.change(state, reason, at);
     }
 
-    /// Notes that a packet failed. Whatever can be lost notes its own states, and is left alone.
+    /// Records that a packet failed. Lines that can be lost record their own states, so they are left alone.
     pub fn fail(&self, reason: &str, at: Duration) {
         if self.tries() > 0 {
             return;
@@ -92,25 +92,25 @@ impl Health {
         self.change(State::Failing, reason, at);
     }
 
-    /// Notes that a packet succeeded. Takes no lock unless one had failed before.
+    /// Records that a packet succeeded. Takes no lock unless one had failed before.
     pub fn work(&self, at: Duration) {
         if self.failures.load(Relaxed) > 0 {
             self.set(State::Working, "", at);
         }
     }
 
-    /// How it stands.
+    /// The current health.
     #[must_use]
     pub fn get(&self) -> Standing {
         self.now.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Counts a try to open it.
+    /// Counts an attempt to open it.
     pub fn count_try(&self) {
         self.tries.fetch_add(1, Relaxed);
     }
 
-    /// Counts a loss of what had been live.
+    /// Counts a loss after it had been live.
     pub fn count_loss(&self) {
         self.losses.fetch_add(1, Relaxed);
     }
@@ -120,12 +120,12 @@ impl Health {
         self.down_ms.fetch_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), Relaxed);
     }
 
-    /// Counts pictures that came damaged.
+    /// Counts pictures that arrived damaged.
     pub fn count_damaged(&self, count: u64) {
         self.damaged.fetch_add(count, Relaxed);
     }
 
-    /// How many pictures came damaged.
+    /// The number of pictures that arrived damaged.
     #[must_use]
     pub fn damaged(&self) -> u64 {
         self.damaged.load(Relaxed)
@@ -137,13 +137,13 @@ impl Health {
         self.losses.load(Relaxed)
     }
 
-    /// How often it was opened or tried to be; 0 for a line that cannot be lost.
+    /// The number of attempts to open it; 0 for a line that cannot be lost.
     #[must_use]
     pub fn tries(&self) -> u64 {
         self.tries.load(Relaxed)
     }
 
-    /// How long it gave nothing between a loss and the next picture.
+    /// The total time between losses and the pictures that followed them.
     #[must_use]
     pub fn down(&self) -> Duration {
         Duration::from_millis(self.down_ms.load(Relaxed))

@@ -1,14 +1,15 @@
-//! How long things took, counted by size.
+//! A histogram of durations.
 //!
-//! Own code, because recording must not wait for whoever reads: `hdrhistogram` needs a lock or a hand-over between
-//! threads for that. These are plain atomic counters.
+//! Our own code, because recording must not wait for a reader: `hdrhistogram` would need a lock or a hand-over between
+//! threads. These are plain atomic counters.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// Values below this have a bucket each; above, each doubling has half as many: a value is known to within 1/128 of itself.
+/// Values below this have one bucket each; above it, each doubling has half as many. A value is known to within 1/128
+/// of itself.
 const STEPS: usize = 256;
-/// Buckets for up to a minute and more; what takes longer is counted in the last.
+/// Buckets for durations of a minute and more; longer ones are counted in the last bucket.
 const BUCKETS: usize = STEPS / 2 * 20;
 
 /// Counts of durations in microseconds. One thread records, any thread reads; neither waits.
@@ -48,7 +49,7 @@ impl Histogram {
         self.count.fetch_add(1, Relaxed);
     }
 
-    /// How many were counted.
+    /// The number of durations counted.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.count.load(Relaxed)
@@ -60,7 +61,7 @@ impl Histogram {
         self.len() == 0
     }
 
-    /// What the given part (0–1) of them took at most, in milliseconds; 0 if there are none.
+    /// The duration in milliseconds that the given fraction (0–1) of them did not exceed; 0 if there are none.
     #[must_use]
     pub fn quantile_ms(&self, part: f64) -> f64 {
         let counts = || self.buckets.iter().map(|count| u64::from(count.load(Relaxed)));

@@ -1,41 +1,41 @@
-//! The same message again and again: told once, then counted.
+//! Repeated messages: logged once, then counted.
 
 use std::time::Duration;
 
 /// Decides which repeated messages go into the log: the first, then "n more in 60 s", then "works again".
 ///
-/// Within a window a reason is told once, and no more than a few different reasons are told at all.
+/// Within a window, each reason is logged once, and only a few different reasons are logged at all.
 #[derive(Debug)]
 pub struct Limiter {
     window: Duration,
     most: usize,
     /// When the window began.
     began: Duration,
-    /// What was told in this window.
+    /// What was logged in this window.
     told: Vec<String>,
     /// How many messages were held back in this window.
     held: u64,
-    /// Messages since it last worked, and when the first of them came.
+    /// When the first message since it last worked came, and how many have come since.
     failing: Option<(Duration, u64)>,
-    /// When "works again" was told last.
+    /// When "works again" was last logged.
     recovered: Option<Duration>,
 }
 
 impl Default for Limiter {
-    /// Four different reasons a minute.
+    /// Four different reasons per minute.
     fn default() -> Self {
         Self::new(4, Duration::from_mins(1))
     }
 }
 
 impl Limiter {
-    /// At most `most` messages in each `window`.
+    /// Creates a limiter that lets through at most `most` messages per `window`.
     #[must_use]
     pub const fn new(most: usize, window: Duration) -> Self {
         Self { window, most, began: Duration::ZERO, told: Vec::new(), held: 0, failing: None, recovered: None }
     }
 
-    /// Hears of a failure at `now` of the clock; returns what belongs into the log.
+    /// Takes a failure at the clock's time `now`; returns what to log, if anything.
     pub fn failed(&mut self, reason: &str, now: Duration) -> Option<String> {
         let (since, count) = self.failing.unwrap_or((now, 0));
         self.failing = Some((since, count + 1));
@@ -59,10 +59,10 @@ impl Limiter {
         Some(reason.to_owned())
     }
 
-    /// Hears that it works; returns what belongs into the log if it had failed. Costs one comparison if it had not.
+    /// Takes a success; returns what to log if it had failed before. Costs one comparison if it had not.
     pub fn works(&mut self, now: Duration) -> Option<String> {
         let (since, count) = self.failing.take()?;
-        // What fails and works in turn would be told of without end.
+        // Something that fails and works in turn would be logged without end.
         let lately = self.recovered.is_some_and(|told| now.saturating_sub(told) < self.window);
         if count < 2 || lately {
             return None;
@@ -72,7 +72,7 @@ impl Limiter {
         Some(format!("works again; it had failed {count} times in {seconds:.1} s"))
     }
 
-    /// Begins anew: the next message is told whatever it is.
+    /// Starts over: the next message is logged, whatever it is.
     pub fn forget(&mut self) {
         *self = Self::new(self.most, self.window);
     }

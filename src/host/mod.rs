@@ -1,4 +1,4 @@
-//! What the machine gives: time, the wish to stop, child processes, counters, and what must not be shown.
+//! Services of the host: time, stop requests, child processes, counters, and secrets.
 
 mod allocations;
 mod backoff;

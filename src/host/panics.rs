@@ -1,21 +1,21 @@
-//! Panics of other people's code, caught.
+//! Catches panics in third-party code.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
 thread_local! {
-    /// How many calls of [`catch`] this thread is inside of.
+    /// How many nested calls of [`catch`] this thread is in.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Runs `work` and turns a panic into what it said.
+/// Runs `work` and turns a panic into its message.
 ///
-/// The program's panic hook stays as it is and still reports the panic, unless it was made quiet with
+/// The program's panic hook stays as it is and still reports the panic, unless it was silenced with
 /// [`quiet_caught_panics`].
 ///
 /// # Errors
-/// The text of the panic.
+/// Returns the text of the panic.
 pub fn catch<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     DEPTH.set(DEPTH.get() + 1);
     let done = catch_unwind(AssertUnwindSafe(work));
@@ -23,7 +23,7 @@ pub fn catch<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     done.map_err(|panic| panic_text(&*panic))
 }
 
-/// Keeps panics inside [`catch`] from being printed. For programs whose hook is theirs to change, such as `ocelli` itself;
+/// Keeps panics inside [`catch`] from being printed. For programs that own their panic hook, such as `ocelli` itself;
 /// the library never calls it.
 pub fn quiet_caught_panics() {
     static QUIET: Once = Once::new();

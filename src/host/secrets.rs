@@ -1,16 +1,16 @@
-//! What must not be shown.
+//! Secrets, which must not be shown.
 
 use std::sync::Arc;
 
-/// Texts that came out of `${…}`; they are taken out of whatever a child, a driver or a server says.
+/// Values of `${…}`. They are removed from everything that a child process, a driver or a server says.
 #[derive(Clone, Debug, Default)]
 pub struct Secrets(Arc<[String]>);
 
-/// Shorter texts are no secrets, and taking them out would tear holes into plain words.
+/// Shorter texts are not secrets, and removing them would mangle ordinary words.
 const SHORTEST: usize = 3;
 
 impl Secrets {
-    /// Secrets to be taken out.
+    /// Creates a set of secrets to remove.
     #[must_use]
     pub fn new(mut secrets: Vec<String>) -> Self {
         secrets.retain(|secret| secret.len() >= SHORTEST);
@@ -19,13 +19,13 @@ impl Secrets {
         Self(secrets.into())
     }
 
-    /// These and more.
+    /// These secrets and `more`.
     #[must_use]
     pub fn with(&self, more: Vec<String>) -> Self {
         Self::new(self.0.iter().cloned().chain(more).collect())
     }
 
-    /// The text without secrets, and without what stands before the `@` of an address.
+    /// Returns the text without secrets, and without what comes before the `@` of an address.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
         let mut out = text.to_owned();
@@ -47,7 +47,7 @@ pub fn redact_addresses(text: &str) -> String {
         out.push_str(head);
         let end =
             tail.find(|c: char| c.is_whitespace() || matches!(c, '/' | '"' | '\'' | '?' | '#')).unwrap_or(tail.len());
-        // A password may hold a slash or worse: look to the last `@` of the word if it is followed by a host.
+        // A password may contain a slash or worse: use the last `@` of the word if a host follows it.
         let word = tail.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'')).unwrap_or(tail.len());
         let user = tail[..end].rfind('@').or_else(|| tail[..word].rfind('@').filter(|_| tail[..end].contains(':')));
         rest = match user {

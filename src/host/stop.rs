@@ -1,9 +1,9 @@
-//! The wish to stop, shared by all threads.
+//! The request to stop, shared by all threads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Set once, by a signal, a fault or the program; sources look at it between frames.
+/// Set once, by a signal, a fault or the program; sources check it between frames.
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
     own: Arc<AtomicBool>,
@@ -11,7 +11,7 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// A stop of its own that also hears this one: a run that ends must not end its neighbours.
+    /// Creates a separate stop that also follows this one: a run that ends must not end its neighbours.
     #[must_use]
     pub fn below(&self) -> Self {
         Self { own: Arc::default(), above: Some(Arc::new(self.clone())) }
@@ -22,7 +22,7 @@ impl Stop {
         self.own.store(true, Ordering::SeqCst);
     }
 
-    /// Whether someone asked.
+    /// Whether a stop was requested.
     #[must_use]
     pub fn is_requested(&self) -> bool {
         self.own.load(Ordering::SeqCst) || self.above.as_ref().is_some_and(|above| above.is_requested())

@@ -1,4 +1,4 @@
-//! The model card: all that turns pixels into the tensor and tensors into answers.
+//! The model card: everything that turns pixels into the input tensor and output tensors into answers.
 
 use crate::error::{Error, Result};
 use crate::ops::normalize::{ChannelOrder, Layout, Normalizer};
@@ -11,82 +11,82 @@ use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The weights: which file, what it must hash to, whose they are.
+/// The weights: their file, its expected hash, their licence and their source.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSpec {
     /// File name of the ONNX graph, relative to the card.
     pub file: String,
-    /// SHA-256 of that file, 64 hexadecimal digits.
+    /// SHA-256 of that file, as 64 hexadecimal digits.
     pub sha256: String,
-    /// SPDX name of the licence of the weights.
+    /// SPDX identifier of the licence of the weights.
     pub license: String,
     /// Where the weights come from.
     pub source: String,
-    /// Names of the values of the graph that are its outputs, in order, if not the graph's own: raw heads, so that
-    /// decoding and NMS inside the graph are left out.
+    /// Names of graph values to use as outputs, in order, instead of the graph's own outputs. Name the raw heads to
+    /// leave out decoding and NMS inside the graph.
     #[serde(default)]
     pub outputs: Vec<String>,
-    /// How a quantised file is computed.
+    /// How a quantised model is computed.
     #[serde(default)]
     pub precision: Precision,
-    /// Inputs that get an output of the frame before; zeros at first.
+    /// Inputs that receive an output of the previous frame; they are zero for the first frame.
     #[serde(default)]
     pub state: Vec<State>,
 }
 
-/// How a quantised file is computed.
+/// How a quantised model is computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
-    /// Whichever is faster: floats, as tract computes 8-bit graphs in floats too and rounds in between.
+    /// Whichever is faster. This is `float`, because tract also computes 8-bit graphs in floats and rounds in between.
     #[default]
     Auto,
-    /// In floats: weights as they are stored, activations not rounded.
+    /// In floats: the weights as stored, the activations not rounded.
     Float,
-    /// With every rounding inside the graph; only those at its ends, which tract gets wrong, are left out.
+    /// With every rounding inside the graph. Only those at its inputs and outputs are left out: tract gets them wrong.
     AsIs,
 }
 
-/// An input that gets an output of the frame before.
+/// An input that receives an output of the previous frame.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct State {
     /// Name of the input.
     pub input: String,
-    /// Name of the output that is the next frame's input.
+    /// Name of the output that becomes this input for the next frame.
     pub output: String,
 }
 
-/// Type of the numbers of the input tensor.
+/// Element type of the input tensor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Dtype {
-    /// Floats, normalised by `mean` and `std`.
+    /// Floats, normalised with `mean` and `std`.
     #[default]
     F32,
-    /// Levels 0–255 as they are, unless `scale` is given.
+    /// Unchanged levels (0–255), unless `scale` is given.
     U8,
-    /// Levels less 128, unless `scale` is given.
+    /// Levels minus 128, unless `scale` is given.
     I8,
 }
 
-/// How pixels become the tensor.
+/// How pixels become the input tensor.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InputSpec {
-    /// Name of the graph's input that gets the picture; the first if not given.
+    /// Name of the graph input that receives the picture; the first input if not given.
     #[serde(default)]
     pub name: Option<String>,
     /// Width and height of the input in pixels.
     pub size: Size,
-    /// How a frame of another shape is brought into the input.
+    /// How a frame with a different aspect ratio is fitted into the input.
     #[serde(default)]
     pub fit: Fit,
-    /// Level (0–255) of what a letterbox leaves empty.
+    /// Level (0–255) that fills the empty area of a letterbox.
     #[serde(default = "default_pad")]
     pub pad: u8,
-    /// How pixels are weighed when resizing.
+    /// Interpolation filter used for resizing.
     #[serde(default)]
     pub filter: Filter,
     /// Order of the colour channels.
@@ -95,19 +95,19 @@ pub struct InputSpec {
     /// Order of the tensor's axes.
     #[serde(default)]
     pub layout: Layout,
-    /// Type of the tensor's numbers.
+    /// Element type of the tensor.
     #[serde(default)]
     pub dtype: Dtype,
-    /// Subtracted from the levels (0–255), a channel each, in the tensor's order.
+    /// Values subtracted from the levels (0–255), one per channel, in the tensor's channel order.
     #[serde(default)]
     pub mean: [f32; 3],
-    /// What the rest is divided by.
+    /// Values to divide by after subtracting `mean`, one per channel.
     #[serde(default = "default_std")]
     pub std: [f32; 3],
-    /// Step of an 8-bit input that takes normalised values: `round(value / scale) + zero_point`.
+    /// Scale of an 8-bit input that takes normalised values: `round(value / scale) + zero_point`.
     #[serde(default)]
     pub scale: Option<f32>,
-    /// What an 8-bit input with a `scale` has for 0.
+    /// Value that represents 0 in an 8-bit input with a `scale`.
     #[serde(default)]
     pub zero_point: i32,
 }
@@ -120,17 +120,17 @@ const fn default_std() -> [f32; 3] {
     [1.0; 3]
 }
 
-/// What decides how a model input looks before it becomes a tensor: for comparing what a `resize` makes with what a model
-/// takes.
+/// The form of a model input before it becomes a tensor, for comparing what a `resize` produces with what a model
+/// expects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InputForm {
     /// Width and height in pixels.
     pub size: Size,
-    /// How the pixels came there, where a card says so.
+    /// How the pixels are produced, if a card says so.
     pub look: Option<InputLook>,
 }
 
-/// How the pixels of a model input came there.
+/// How the pixels of a model input are produced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct InputLook {
     fit: Fit,
@@ -140,13 +140,14 @@ pub struct InputLook {
 }
 
 impl InputForm {
-    /// A form of which only the size is known.
+    /// Returns a form of which only the size is known.
     #[must_use]
     pub const fn of_size(size: Size) -> Self {
         Self { size, look: None }
     }
 
-    /// What of `other` differs, as words of the card, each side of it; empty where either side says nothing.
+    /// Returns the settings that differ, in card words, each as this form's and `other`'s value. If only the sizes are
+    /// known, only they are compared.
     #[must_use]
     pub fn differences(&self, other: &Self) -> Vec<(String, String)> {
         if self.size != other.size {
@@ -159,7 +160,7 @@ impl InputForm {
         };
         let (own, theirs) = (words(own), words(theirs));
         let plain = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        // Padding shows only where something is left empty.
+        // The padding level matters only if something is left empty.
         let letterboxed = own.get("fit").is_some_and(|fit| plain(fit).starts_with("letterbox"));
         own.iter()
             .filter_map(|(key, value)| Some((key, value, theirs.get(key)?)))
@@ -170,14 +171,14 @@ impl InputForm {
 }
 
 impl InputSpec {
-    /// What a `resize` must make for it.
+    /// Returns the form that a `resize` must produce for this input.
     #[must_use]
     pub const fn form(&self) -> InputForm {
         let look = InputLook { fit: self.fit, filter: self.filter, pad: self.pad, color: self.color };
         InputForm { size: self.size, look: Some(look) }
     }
 
-    /// Shape of the input tensor.
+    /// Returns the shape of the input tensor.
     #[must_use]
     pub fn shape(&self) -> [usize; 4] {
         let channels = if self.color == ChannelOrder::Gray { 1 } else { 3 };
@@ -188,7 +189,7 @@ impl InputSpec {
         }
     }
 
-    /// The tables that normalise levels.
+    /// Returns the tables that normalise levels.
     #[must_use]
     pub fn normalizer(&self) -> Normalizer {
         let (scale, zero) = (self.scale, self.zero_point as f32);
@@ -201,37 +202,37 @@ impl InputSpec {
     }
 }
 
-/// What was measured of the model, for people.
+/// The measured quality of the model, for information only.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Quality {
-    /// Name of the measure, such as `map50`.
+    /// Name of the metric, such as `map50`.
     pub metric: String,
     /// Its value for the float model.
     pub float: f64,
-    /// On which data.
+    /// The data on which it was measured.
     pub data: String,
 }
 
-/// A picture and what must be found in it: `ocelli models verify` runs it.
+/// A picture and what must be found in it, for `ocelli models verify`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Golden {
     /// File name of the picture, relative to the card.
     pub image: String,
-    /// Detectors: the objects in it.
+    /// For detectors: the objects in the picture.
     #[serde(default)]
     pub expect: Vec<Expected>,
-    /// Detectors: least score of an answer that counts.
+    /// For detectors: minimum score of an answer that counts.
     #[serde(default = "default_golden_score")]
     pub min_score: f32,
-    /// Detectors: boxes must overlap by at least this IoU.
+    /// For detectors: minimum IoU of a found box and the expected box.
     #[serde(default = "default_golden_iou")]
     pub iou: f32,
-    /// Classifiers: the label of the best class.
+    /// For classifiers: the label of the best class.
     #[serde(default)]
     pub label: Option<String>,
-    /// Segmentation: the share (0–1) of the picture that a label covers, within 0.02.
+    /// For segmentation: the share (0–1) of the picture that each label covers, within 0.02.
     #[serde(default)]
     pub shares: Vec<Share>,
 }
@@ -254,7 +255,7 @@ pub struct Share {
     pub share: f32,
 }
 
-/// One object of a golden picture.
+/// One object in a golden picture.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Expected {
@@ -269,7 +270,7 @@ pub struct Expected {
 #[derive(Clone, Debug, JsonSchema)]
 #[schemars(untagged)]
 pub enum Labels {
-    /// A file with a name a line, relative to the card.
+    /// A file with one name per line, relative to the card.
     File(String),
     /// The names themselves.
     List(Vec<String>),
@@ -307,21 +308,21 @@ impl<'de> Deserialize<'de> for Labels {
     }
 }
 
-/// The card's text less `family`, which the floor above reads.
+/// All fields of the card except `family`, which the floor above reads.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CardFields {
     /// The weights.
     pub model: ModelSpec,
-    /// How pixels become the tensor.
+    /// How pixels become the input tensor.
     pub input: InputSpec,
-    /// Names of the classes: a file with one a line, relative to the card, or a list.
+    /// Names of the classes: a file with one name per line, relative to the card, or a list.
     #[serde(default)]
     pub labels: Labels,
-    /// What was measured.
+    /// The measured quality of the model.
     #[serde(default)]
     pub quality: Option<Quality>,
-    /// What must be found.
+    /// A picture and what must be found in it.
     #[serde(default)]
     pub golden: Option<Golden>,
 }
@@ -329,11 +330,11 @@ pub struct CardFields {
 /// A model card that has been read and checked.
 #[derive(Clone, Debug)]
 pub struct Card {
-    /// The folder's name: what YAML calls the model.
+    /// The folder's name, which is the model's name in YAML.
     pub name: String,
     /// The folder.
     pub folder: PathBuf,
-    /// All but the family.
+    /// All fields except `family`.
     pub fields: CardFields,
     /// How tensors become answers; read by `models`.
     pub family: Node,
@@ -343,10 +344,10 @@ pub struct Card {
 }
 
 impl Card {
-    /// Reads `card.yaml` in a model's folder, and the labels it names. The weights are not touched.
+    /// Reads `card.yaml` in a model's folder and the labels it names. The weights are not read.
     ///
     /// # Errors
-    /// [`Error::Model`] with every fault of the card.
+    /// [`Error::Model`] with every fault in the card.
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join("card.yaml");
         let as_model = |e: Error| match e {
@@ -374,11 +375,11 @@ impl Card {
         if input.std.contains(&0.0) || input.scale == Some(0.0) {
             faults.push(Fault::new(
                 document.root.place,
-                "`input.std` and `input.scale` are divided by: 0 makes no sense",
+                "`input.std` and `input.scale` are divisors; they must not be 0",
             ));
         }
         if !(-255..=255).contains(&input.zero_point) {
-            let message = format!("`input.zero_point` is {}; -128 to 255 make sense", input.zero_point);
+            let message = format!("`input.zero_point` is {}; it must lie between -128 and 255", input.zero_point);
             faults.push(Fault::new(document.root.place, message));
         }
         if matches!(&fields.labels, Labels::List(list) if list.len() > usize::from(u16::MAX)) {
@@ -396,7 +397,7 @@ impl Card {
         Ok(Self { name, folder: folder.to_path_buf(), fields, family, labels, document })
     }
 
-    /// The word under `family:`.
+    /// Returns the word under `family:`.
     #[must_use]
     pub fn family_name(&self) -> &str {
         match &self.family.value {
@@ -405,7 +406,7 @@ impl Card {
         }
     }
 
-    /// A fault of this card as an error with file, line and column.
+    /// Turns a fault in this card into an error with file, line and column.
     #[must_use]
     pub fn error(&self, fault: Fault) -> Error {
         Error::Model(self.document.error(&[fault]).to_string())
@@ -414,7 +415,7 @@ impl Card {
     /// Reads the weights and checks their hash.
     ///
     /// # Errors
-    /// [`Error::Model`] if the file is missing or is not the one the card means.
+    /// [`Error::Model`] if the file is missing or does not have the hash in the card.
     pub fn weights(&self) -> Result<Vec<u8>> {
         let path = self.folder.join(&self.fields.model.file);
         let bytes = std::fs::read(&path).map_err(|e| {
@@ -428,7 +429,7 @@ impl Card {
         let found = hex(&Sha256::digest(&bytes));
         if found != self.fields.model.sha256.to_lowercase() {
             return Err(Error::Model(format!(
-                "model `{}`: {} has sha256 {found}, the card says {}; get the file again, or put the new hash in the card if you changed the model",
+                "model `{}`: {} has sha256 {found}, but the card says {}; get the file again, or put the new hash in the card if you changed the model",
                 self.name,
                 path.display(),
                 self.fields.model.sha256
@@ -445,10 +446,10 @@ fn hex(bytes: &[u8]) -> String {
 
 fn read_labels(path: &Path) -> Result<Arc<[String]>> {
     let text = std::fs::read_to_string(path)
-        .map_err(|e| Error::Model(format!("{}: {e}; the card names it as its labels", path.display())))?;
+        .map_err(|e| Error::Model(format!("{}: {e}; the card names it as its labels file", path.display())))?;
     let labels: Vec<String> = text.lines().map(|line| line.trim_end().to_owned()).collect();
     if labels.is_empty() || labels.len() > usize::from(u16::MAX) {
-        return Err(Error::Model(format!("{}: {} labels; write one a line", path.display(), labels.len())));
+        return Err(Error::Model(format!("{}: {} labels; write one per line", path.display(), labels.len())));
     }
     Ok(labels.into())
 }

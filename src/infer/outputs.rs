@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 /// The outputs of a run.
 pub trait Outputs {
-    /// Name of the model, for messages.
+    /// Returns the name of the model, for messages.
     fn model(&self) -> &str;
 
-    /// Puts output number `index` into `values` and its shape into `shape`; 8-bit numbers become
+    /// Reads output number `index` into `values` and its shape into `shape`; 8-bit values become
     /// `(q - zero_point) * scale`.
     ///
     /// # Errors
-    /// [`Error::Model`] if there is no such output, or it holds no numbers.
+    /// [`Error::Model`] if there is no such output, or it does not hold numbers.
     fn read(
         &self,
         index: usize,
@@ -25,15 +25,15 @@ pub trait Outputs {
     ) -> Result<()>;
 }
 
-/// Runs the graphs of a card. The first one sees pictures; a two-stage model has further ones, which see tensors.
+/// Runs the graphs of a card. The first one takes pictures; a two-stage model has further graphs, which take tensors.
 pub trait Run {
-    /// Runs the first graph on a picture of its input's size. `source` says whose memory it has, where it has one.
+    /// Runs the first graph on a picture of its input size. `source` selects the state to use, if the model has state.
     ///
     /// # Errors
     /// [`Error::Model`] if it cannot be run.
     fn picture(&mut self, source: &Arc<str>, image: &Image) -> Result<&dyn Outputs>;
 
-    /// Runs a further graph on tensors, shape and numbers of each, in the order of its inputs.
+    /// Runs a further graph on tensors, each given as shape and values, in the order of its inputs.
     ///
     /// # Errors
     /// [`Error::Model`] if the card has no such graph or it cannot be run.
@@ -47,7 +47,7 @@ impl Run for Session {
     }
 
     fn further(&mut self, graph: &str, _: &[(&[usize], &[f32])]) -> Result<&dyn Outputs> {
-        Err(Error::Model(format!("model `{}`: its card names no graph `{graph}` beside the first", self.name())))
+        Err(Error::Model(format!("model `{}`: its card names no graph `{graph}` besides the first", self.name())))
     }
 }
 
@@ -71,7 +71,7 @@ impl Outputs for Session {
     }
 }
 
-/// Outputs that did not come from a run: shapes and numbers, for tests and benches of the families.
+/// Outputs that did not come from a run: shapes and values, for tests and benchmarks of the families.
 pub struct Arrays(pub Vec<(Vec<usize>, Vec<f32>)>);
 
 impl Outputs for Arrays {
@@ -88,7 +88,7 @@ impl Outputs for Arrays {
         values: &mut Vec<f32>,
     ) -> Result<()> {
         let (dims, numbers) =
-            self.0.get(index).ok_or_else(|| Error::Model(format!("{} arrays, number {index} asked", self.0.len())))?;
+            self.0.get(index).ok_or_else(|| Error::Model(format!("no array {index}; there are {}", self.0.len())))?;
         shape.clone_from(dims);
         values.clone_from(numbers);
         Ok(())

@@ -8,27 +8,27 @@ use std::sync::Arc;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::infer::Factoid;
 
-/// Largest tensor of a graph. Beyond this a graph is broken, or nothing for a small computer.
+/// Largest allowed tensor. A graph with a larger one is broken or too big for a small computer.
 const MAX_TENSOR_BYTES: usize = 256 << 20;
 
-/// Values that a session gives beside the card's outputs.
+/// Values that a session returns in addition to the card's outputs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Extra {
-    /// Names of values of the graph as it is after the rewrites.
+    /// Names of values in the rewritten graph.
     pub values: Vec<String>,
 }
 
-/// A graph that is ready to run, without anything that belongs to one line only.
+/// A graph that is ready to run, without anything that belongs to a single line.
 pub struct Plan {
     pub(super) runnable: Arc<TypedRunnableModel>,
-    /// Type and shape of the input that gets the picture; every other input is a state.
+    /// Type and shape of the input that receives the picture; every other input is a state.
     pub(super) datum: DatumType,
     pub(super) shape: Vec<usize>,
     pub(super) states: Vec<StateSlot>,
     pub(super) inputs: usize,
     /// Names of the outputs, extra ones last.
     pub outputs: Vec<String>,
-    /// What was changed in the graph before tract saw it: pass, number of places.
+    /// What was changed in the graph before tract saw it: the name of each pass and the number of places it changed.
     pub passes: Vec<(&'static str, usize)>,
     /// Whether the plan still rounds to 8 bits.
     pub quantised: bool,
@@ -36,7 +36,7 @@ pub struct Plan {
     pub model: Arc<Model>,
 }
 
-/// An input that gets an output of the run before.
+/// An input that receives an output of the previous run.
 #[derive(Clone, Debug)]
 pub(super) struct StateSlot {
     pub(super) input: usize,
@@ -49,12 +49,12 @@ impl Plan {
     /// Loads the model of a card: reads, checks the hash and the input, rewrites, optimises.
     ///
     /// # Errors
-    /// [`Error::Model`] if the weights are not those of the card or tract cannot run them.
+    /// [`Error::Model`] if the weights do not match the card or tract cannot run them.
     pub fn load(card: &Card, extra: &Extra) -> Result<Self> {
         Self::build(card, extra, true).map_err(|e| named(card, e))
     }
 
-    /// The plan as tract reads it, with nothing optimised: slow, and what the fast one is checked against.
+    /// Loads the plan as tract reads it, without optimisation. It is slow; the fast plan is checked against it.
     pub(super) fn load_plain(card: &Card) -> Result<Self> {
         Self::build(card, &Extra::default(), false).map_err(|e| named(card, e))
     }
@@ -66,7 +66,7 @@ impl Plan {
         let mut inputs = Shapes::new();
         for input in model.inputs() {
             let declared = onnx::element_type(input).and_then(|(_, shape)| shape).unwrap_or_default();
-            // Open dimensions are batches of one.
+            // An open dimension is a batch size of one.
             inputs.insert(input.label().to_owned(), declared.into_iter().map(|d| d.unwrap_or(1)).collect());
         }
         inputs.insert(picture_name.clone(), shape.clone());
@@ -76,7 +76,7 @@ impl Plan {
             inputs: inputs.clone(),
             float_activations: spec.precision != Precision::AsIs,
         };
-        // The passes are ours, but the graphs are anybody's.
+        // The passes are our own code, but the graphs can come from anywhere.
         let passes = guarded(|| Ok(rewrite::run(&mut model, &context))).map_err(Error::Model)??;
         let known: Vec<&str> = model.graph().output.iter().map(onnx::pb::ValueInfoProto::label).collect();
         let added: Vec<String> = extra.values.iter().filter(|v| !known.contains(&v.as_str())).cloned().collect();
@@ -110,7 +110,7 @@ impl Plan {
             let same = made.shape.as_concrete() == Some(shape.as_slice()) && made.datum_type == given.datum_type;
             if !same {
                 return Err(Error::Model(format!(
-                    "the card feeds `{}` ({made:?}) back into `{}` ({given:?}), which is something else",
+                    "the card feeds `{}` ({made:?}) back into `{}` ({given:?}), but their types or shapes differ",
                     state.output, state.input
                 )));
             }
@@ -120,7 +120,7 @@ impl Plan {
             let fed = |name: &&String| **name != picture_name && !spec.state.iter().any(|s| s.input == **name);
             let open: Vec<&str> = names.iter().filter(fed).map(String::as_str).collect();
             return Err(Error::Model(format!(
-                "the graph has inputs that nothing feeds: {}; name the picture's in `input.name` and states in `model.state`",
+                "the graph has inputs that nothing feeds: {}; name the picture input in `input.name` and states in `model.state`",
                 open.join(", ")
             )));
         }
@@ -129,7 +129,7 @@ impl Plan {
         Ok(Self { runnable, datum, shape, states, inputs, outputs, passes, quantised, model: Arc::new(model) })
     }
 
-    /// Multiplications with additions of one run, where tract can tell.
+    /// Returns the number of multiply-accumulate operations in one run, as far as tract knows them.
     #[must_use]
     pub fn macs(&self) -> u64 {
         let model = self.runnable.model();
@@ -142,7 +142,7 @@ impl Plan {
         model.nodes.iter().filter_map(cost).sum()
     }
 
-    /// For each input and each output of the graph its type and shape, as text.
+    /// Returns the type and shape of each input and each output of the graph as text.
     #[must_use]
     pub fn describe(&self) -> (Vec<String>, Vec<String>) {
         let model = self.runnable.model();
@@ -151,7 +151,7 @@ impl Plan {
         (inputs.collect(), outputs.zip(&self.outputs).map(|(f, name)| format!("{name} {f}")).collect())
     }
 
-    /// Each kind of operator of the plan and how often it occurs.
+    /// Returns each kind of operator in the plan and how often it occurs.
     #[must_use]
     pub fn operators(&self) -> std::collections::BTreeMap<String, usize> {
         let mut count = std::collections::BTreeMap::new();
@@ -179,8 +179,8 @@ pub(super) fn datum_of(dtype: Dtype) -> DatumType {
     }
 }
 
-/// The input that gets the picture, and its shape: the card's, or the graph's if that has the same number of
-/// elements in another rank.
+/// Returns the input that receives the picture, and its shape: the card's, or the graph's if that has the same number
+/// of elements but another rank.
 fn picture_input(card: &Card, model: &Model) -> Result<(String, Vec<usize>)> {
     let spec = &card.fields.input;
     let is_state = |name: &str| card.fields.model.state.iter().any(|s| s.input == name);
@@ -200,7 +200,7 @@ fn picture_input(card: &Card, model: &Model) -> Result<(String, Vec<usize>)> {
     };
     if kind != said {
         return Err(Error::Model(format!(
-            "the graph takes {kind:?}, the card says {said:?}; put the right `dtype` in the card"
+            "the graph takes {kind:?}, but the card says {said:?}; put the right `dtype` in the card"
         )));
     }
     let Some(dims) = declared else { return Ok((name, ours.to_vec())) };
@@ -214,7 +214,7 @@ fn picture_input(card: &Card, model: &Model) -> Result<(String, Vec<usize>)> {
     }
     let shown: Vec<String> = dims.iter().map(|d| d.map_or("?".into(), |d| d.to_string())).collect();
     Err(Error::Model(format!(
-        "the graph takes [{}], the card says {ours:?}; put the right `size` and `layout` in the card",
+        "the graph takes [{}], but the card says {ours:?}; put the right `size` and `layout` in the card",
         shown.join(", ")
     )))
 }
@@ -223,7 +223,7 @@ fn runnable(bytes: &[u8], facts: &[(String, Vec<usize>)], optimise: bool) -> Res
     let mut cursor = std::io::Cursor::new(bytes);
     let mut model = tract_onnx::onnx()
         .model_for_read(&mut cursor)
-        .map_err(|e| format!("not an ONNX graph tract can read: {e:#}"))?;
+        .map_err(|e| format!("tract cannot read this ONNX graph: {e:#}"))?;
     let cannot = |e: TractError| format!("tract cannot run this graph: {e:#}");
     for (name, shape) in facts {
         let at = (0..model.inputs.len()).find(|&at| model.node(model.inputs[at].node).name == *name);
@@ -238,7 +238,7 @@ fn runnable(bytes: &[u8], facts: &[(String, Vec<usize>)], optimise: bool) -> Res
             let bytes = volume.and_then(|v| v.map(|v| v.saturating_mul(output.fact.datum_type.size_of())));
             if bytes.is_some_and(|b| b > MAX_TENSOR_BYTES) {
                 return Err(format!(
-                    "`{}` makes a tensor of {:?}: more than {MAX_TENSOR_BYTES} bytes",
+                    "`{}` produces a tensor of {:?}: more than {MAX_TENSOR_BYTES} bytes",
                     node.name, output.fact
                 ));
             }
@@ -248,7 +248,8 @@ fn runnable(bytes: &[u8], facts: &[(String, Vec<usize>)], optimise: bool) -> Res
     ready.into_runnable().map_err(cannot)
 }
 
-/// Names and shapes of a graph's outputs, worked out by tract from the shapes of its inputs; open dimensions are 1.
+/// Returns the names and shapes of a graph's outputs. tract infers them from the shapes of its inputs; open dimensions
+/// are 1.
 ///
 /// # Errors
 /// [`Error::Model`] if tract cannot read the graph.
@@ -274,8 +275,8 @@ pub fn output_shapes(model: &Model, inputs: &Shapes) -> Result<Vec<(String, Vec<
     .map_err(Error::Model)
 }
 
-/// Runs `work`, turning a panic into an error: tract is not free of panics on strange graphs, and a model must never
-/// take the program down.
+/// Runs `work` and turns a panic into an error: tract can panic on unusual graphs, and a model must never crash the
+/// program.
 pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch(work).unwrap_or_else(|said| {
         let said = if said.is_empty() { "without a message" } else { &said };

@@ -1,5 +1,5 @@
-//! Does tract's optimised plan say what its plain plan says? tract 0.23 folds some quantised graphs into wrong ones
-//! without a word; a model is checked once when it is first loaded, and refused where the two disagree.
+//! Checks that tract's optimised plan agrees with its plain plan. tract 0.23 silently folds some quantised graphs into
+//! wrong ones. So each model is checked once, when it is first loaded, and refused if the two disagree.
 
 use super::{Card, Plan, Session};
 use crate::error::{Error, Result};
@@ -9,25 +9,24 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// How far the two plans may lie apart, as the norm of the difference over the norm of the output. Floats differ by
-/// the order of their sums (1e-5 was the most seen); a plan that rounds to 8 bits may round single values otherwise.
+/// How far the two plans may differ: the norm of the difference over the norm of the output. Floats differ because of
+/// the order of summation (at most 1e-5 was seen); a plan that rounds to 8 bits may round single values differently.
 const FLOAT_TOLERANCE: f32 = 1e-3;
 const ROUNDED_TOLERANCE: f32 = 0.3;
 
-/// What a check found.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Agreement {
-    /// Largest norm of a difference over the norm of the output.
+    /// The largest difference of an output: the norm of the difference over the norm of the output.
     pub difference: f32,
-    /// What it may be.
+    /// The largest allowed difference.
     pub tolerance: f32,
-    /// Whether it was known from an earlier check.
+    /// Whether the result comes from an earlier check.
     pub known: bool,
 }
 
-/// Checks a plan, unless the same plan was found good before; remembers it then. What is remembered lies in
-/// `OCELLI_CACHE`, else `XDG_CACHE_HOME/ocelli`, else `~/.cache/ocelli`; where nothing can be written, the check is
-/// made each time.
+/// Checks a plan unless the same plan has passed before, and caches the result. The cache is in `OCELLI_CACHE`, else
+/// `XDG_CACHE_HOME/ocelli`, else `~/.cache/ocelli`. If it cannot be written, the check runs every time.
 ///
 /// # Errors
 /// [`Error::Model`] if the two plans disagree or one cannot run.
@@ -40,17 +39,17 @@ pub fn ensure(card: &Card, plan: &Arc<Plan>) -> Result<Agreement> {
     }
     let found = compare(card, plan)?;
     if let Some(path) = record {
-        // Not being able to remember costs time, not truth.
+        // If the result cannot be cached, that costs time but not correctness.
         let kept = path.parent().map_or(Ok(()), std::fs::create_dir_all);
         let kept = kept.and_then(|()| std::fs::write(&path, found.difference.to_string()));
         if let Err(error) = kept {
-            tracing::debug!(path = %path.display(), %error, "the check of the model cannot be remembered");
+            tracing::debug!(path = %path.display(), %error, "the result of the model check cannot be cached");
         }
     }
     Ok(found)
 }
 
-/// Runs both plans on the same picture.
+/// Runs both plans on the same picture and compares their outputs.
 ///
 /// # Errors
 /// As [`ensure`].
@@ -71,8 +70,8 @@ pub fn compare(card: &Card, plan: &Arc<Plan>) -> Result<Agreement> {
         let found = relative_difference(&ours, &theirs);
         if found.is_nan() || found > tolerance {
             return Err(Error::Model(format!(
-                "model `{}`: tract's optimised plan gives another `{name}` than its plain plan (they differ by {found:.3} \
-                 of its size, {tolerance} is allowed): its answers would be wrong; {}",
+                "model `{}`: tract's optimised plan computes a different `{name}` from its plain plan (relative difference \
+                 {found:.3}, at most {tolerance} is allowed): its answers would be wrong; {}",
                 card.name,
                 if plan.quantised { "`precision: float` in the card avoids this" } else { "please report this model" }
             )));
@@ -82,19 +81,19 @@ pub fn compare(card: &Card, plan: &Arc<Plan>) -> Result<Agreement> {
     Ok(Agreement { difference, tolerance, known: false })
 }
 
-/// `|a - b| / |b|`, Euclidean; 0 where both are nothing.
+/// Returns `|a - b| / |b|` with Euclidean norms; 0 if both are zero.
 fn relative_difference(a: &[f32], b: &[f32]) -> f32 {
     if a.len() != b.len() {
         return f32::NAN;
     }
     let square = |v: f32| f64::from(v) * f64::from(v);
-    // Equal infinities are equal.
+    // Equal infinities count as equal.
     let apart: f64 = a.iter().zip(b).map(|(a, b)| if a == b { 0.0 } else { square(a - b) }).sum();
     let size: f64 = b.iter().map(|&b| square(b)).sum();
     if apart == 0.0 { 0.0 } else { (apart / size.max(f64::MIN_POSITIVE)).sqrt() as f32 }
 }
 
-/// Soft blobs and some noise, the same each time: flat pictures leave most of a net untouched.
+/// Makes a picture of soft blobs and some noise, the same each time. A flat picture leaves most of a network unused.
 fn test_picture(card: &Card) -> Image {
     let mut image = Image::new(card.fields.input.size, PixelFormat::Rgb8);
     let width = image.size.width as usize;
@@ -108,12 +107,12 @@ fn test_picture(card: &Card) -> Image {
     image
 }
 
-/// One name for graph, input, versions and kind of processor.
+/// Returns one name for the graph, input, versions and processor architecture.
 fn key(card: &Card, plan: &Plan) -> String {
     let mut hash = Sha256::new();
     hash.update(plan.model.encode());
     hash.update(format!("{:?} {} {}", card.fields.input, env!("CARGO_PKG_VERSION"), std::env::consts::ARCH));
-    // A new version of tract must be checked again; its version is pinned beside ours.
+    // A new version of tract must be checked again. Cargo.toml pins this version.
     hash.update("tract 0.23.9");
     hash.finalize().iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

@@ -9,16 +9,17 @@ use std::sync::Arc;
 use tract_linalg::multithread::{Executor, multithread_tract_scope, set_threading_panel_threshold};
 use tract_onnx::prelude::*;
 
-/// A loaded model. The weights belong to the plan, which other sessions may share; buffers and states are its own.
+/// A loaded model. The weights belong to the plan, which other sessions may share; each session has its own buffers and
+/// states.
 pub struct Session {
     name: String,
     plan: Arc<Plan>,
     normalizer: Normalizer,
     size: Size,
-    /// What an 8-bit input has for 0.
+    /// The value that represents 0 in an 8-bit input.
     zero: i16,
     input: Arc<Tensor>,
-    /// States of each source that was seen: a model with a memory must not mix two cameras.
+    /// The states of each source seen so far: a model with state must not mix two cameras.
     states: Vec<(Arc<str>, Vec<TValue>)>,
     outputs: TVec<TValue>,
     executor: Option<Executor>,
@@ -31,24 +32,24 @@ pub struct Output<'a> {
 }
 
 impl Session {
-    /// Loads the model of a card for one session alone; lines share plans through [`super::ModelStore::session`].
+    /// Loads the model of a card for a single session; lines share plans through [`super::ModelStore::session`].
     ///
     /// # Errors
-    /// [`Error::Model`] if the weights are not those of the card or tract cannot run them.
+    /// [`Error::Model`] if the weights do not match the card or tract cannot run them.
     pub fn load(card: &Card) -> Result<Self> {
         Self::of(card, Arc::new(Plan::load(card, &Extra::default())?), 1)
     }
 
-    /// A session on a plan, working with so many threads.
+    /// Creates a session that runs a plan on this many threads.
     ///
     /// # Errors
-    /// [`Error::Internal`] if there is no memory for its input.
+    /// [`Error::Internal`] if its input tensor cannot be allocated.
     pub fn of(card: &Card, plan: Arc<Plan>, threads: usize) -> Result<Self> {
         let spec = &card.fields.input;
         let input = Tensor::zero_dt(datum_of(spec.dtype), &plan.shape)
             .map_err(|e| Error::Internal(format!("input tensor: {e}")))?;
         let executor = (threads > 1).then(|| {
-            // tract leaves products of fewer than 64 panels to one thread; on small nets that is all of them.
+            // tract runs products of fewer than 64 panels on one thread; in small networks that is all of them.
             set_threading_panel_threshold(0);
             Executor::multithread_with_name(threads, "tract")
         });
@@ -69,7 +70,7 @@ impl Session {
         })
     }
 
-    /// Runs the model on a picture of its input's size. `source` says whose states go in and are kept.
+    /// Runs the model on a picture of its input size. `source` selects the states to use and update.
     ///
     /// # Errors
     /// [`Error::Model`] if tract fails, [`Error::Internal`] if the picture has another size.
@@ -77,7 +78,7 @@ impl Session {
         self.run_with(source, image, None)
     }
 
-    /// As [`Session::run`], with each pixel's normalised values multiplied by its value in `mask`, `[H, W]`.
+    /// Like [`Session::run`], but multiplies each pixel's normalised values by its value in `mask`, `[H, W]`.
     ///
     /// # Errors
     /// As [`Session::run`].
@@ -103,7 +104,7 @@ impl Session {
         };
         self.outputs = guarded(|| run().map_err(|e| format!("{e:#}")))
             .map_err(|message| Error::Model(format!("model `{}`: {message}", self.name)))?;
-        // A masked run looks at the same frame again; what it leaves behind is not the frame's memory.
+        // A masked run looks at the same frame again, so its states are not kept.
         let slots = if mask.is_some() { &[] } else { self.plan.states.as_slice() };
         for (slot, value) in slots.iter().zip(&mut self.states[state].1) {
             *value = self.outputs[slot.output].clone();
@@ -121,7 +122,7 @@ impl Session {
         let values: TractResult<Vec<TValue>> = self.plan.states.iter().map(zero).collect();
         let values = values.map_err(|e| Error::Internal(format!("state tensor: {e}")))?;
         if self.plan.states.is_empty() {
-            // Nothing to keep apart.
+            // There are no states to keep apart.
             self.states.clear();
         }
         self.states.push((Arc::clone(source), values));
@@ -130,12 +131,12 @@ impl Session {
 
     fn fill(&mut self, image: &Image, mask: Option<&[f32]>) -> Result<()> {
         if Arc::get_mut(&mut self.input).is_none() {
-            // tract kept the last input: take a new buffer rather than write into what it may still read.
+            // tract kept the last input: use a new buffer rather than write into one that it may still read.
             self.input = Arc::new((*self.input).clone());
         }
         let broken = |e: TractError| Error::Internal(format!("input tensor: {e}"));
         let Some(tensor) = Arc::get_mut(&mut self.input) else {
-            return Err(Error::Internal("a fresh input tensor has two owners".into()));
+            return Err(Error::Internal("a new input tensor has two owners".into()));
         };
         if self.plan.datum == f32::datum_type() {
             let mut view = tensor.try_as_plain_ram_mut().map_err(broken)?;
@@ -158,14 +159,14 @@ impl Session {
         Ok(())
     }
 
-    /// Output number `index` of the last run.
+    /// Returns output number `index` of the last run.
     ///
     /// # Errors
     /// [`Error::Model`] if the model has fewer outputs.
     pub fn output(&self, index: usize) -> Result<Output<'_>> {
         let tensor = self.outputs.get(index).ok_or_else(|| {
             Error::Model(format!(
-                "model `{}` has {} outputs, its card speaks of number {index} (counted from 0)",
+                "model `{}` has {} outputs, but its card names output {index} (counted from 0)",
                 self.name,
                 self.plan.outputs.len()
             ))
@@ -173,7 +174,7 @@ impl Session {
         Ok(Output { tensor })
     }
 
-    /// The output of a name, of the last run.
+    /// Returns an output of the last run by its name.
     ///
     /// # Errors
     /// [`Error::Model`] if the model has no such output.
@@ -183,19 +184,19 @@ impl Session {
         self.output(at)
     }
 
-    /// Name of the model, for messages.
+    /// Returns the name of the model, for messages.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What is run.
+    /// Returns the plan that this session runs.
     #[must_use]
     pub fn plan(&self) -> &Arc<Plan> {
         &self.plan
     }
 
-    /// The picture's tensor of the last run, as floats: what a reconstruction is compared with.
+    /// Reads the input tensor of the last run as floats. Reconstructions are compared with it.
     ///
     /// # Errors
     /// As [`Output::read`].
@@ -205,13 +206,13 @@ impl Session {
 }
 
 impl Output<'_> {
-    /// The tensor's shape.
+    /// Returns the tensor's shape.
     #[must_use]
     pub fn shape(&self) -> &[usize] {
         self.tensor.shape()
     }
 
-    /// The numbers as floats into `values`; 8-bit ones as `(q - zero_point) * scale`.
+    /// Reads the tensor into `values` as floats; 8-bit values become `(q - zero_point) * scale`.
     ///
     /// # Errors
     /// [`Error::Model`] for types other than f32, i64, i32, u8 and i8.
@@ -234,7 +235,9 @@ impl Output<'_> {
             let view = self.tensor.try_as_plain_ram().map_err(broken)?;
             values.extend(view.as_slice::<i32>().map_err(broken)?.iter().map(|&v| v as f32));
         } else {
-            return Err(Error::Model(format!("an output of {datum:?}; f32, i64, i32, u8 and i8 can be read")));
+            return Err(Error::Model(format!(
+                "an output has type {datum:?}; only f32, i64, i32, u8 and i8 can be read"
+            )));
         }
         Ok(())
     }

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 type Plans = Arc<Mutex<HashMap<(PathBuf, Extra), Weak<Plan>>>>;
 
-/// The folders in which a model's folder is looked for, in order; and the plans in use, so that two lines with the
-/// same model hold its weights once.
+/// The folders that are searched for a model's folder, in order, and the plans in use, so that lines with the same
+/// model share its weights.
 #[derive(Clone, Default)]
 pub struct ModelStore {
     roots: Vec<PathBuf>,
@@ -18,8 +18,8 @@ pub struct ModelStore {
 }
 
 impl ModelStore {
-    /// The folders given (`--models`), those of `OCELLI_MODELS`, `models` in or beside the pipeline's
-    /// folder, and `models` here.
+    /// Creates a store that searches the given folders (`--models`), those in `OCELLI_MODELS`, `models` in or beside
+    /// the pipeline's folder, and `models` in the current directory.
     #[must_use]
     pub fn new(given: &[PathBuf], base_dir: &Path) -> Self {
         let mut roots = given.to_vec();
@@ -38,13 +38,13 @@ impl ModelStore {
         Self { roots, plans: Arc::default() }
     }
 
-    /// A session of a model, which shares its plan with every other session of the same model and outputs.
+    /// Creates a session of a model. It shares its plan with every other session of the same model and outputs.
     ///
     /// # Errors
-    /// [`Error::Model`] as [`Plan::load`] and [`selfcheck::ensure`].
+    /// [`Error::Model`] as for [`Plan::load`] and [`selfcheck::ensure`].
     pub fn session(&self, card: &Card, extra: &Extra, threads: usize) -> Result<Session> {
         let key = (card.folder.clone(), extra.clone());
-        // A panic elsewhere leaves the table whole: it is only ever added to.
+        // A panic elsewhere leaves the table intact: entries are only ever added.
         let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
         let plan = match plans.get(&key).and_then(Weak::upgrade) {
             Some(plan) => plan,
@@ -59,16 +59,16 @@ impl ModelStore {
         Session::of(card, plan, threads)
     }
 
-    /// The folder that new models go to: the first of those given, else `models` here.
+    /// Returns the folder for new models: the first one that is searched, or else `models` in the current directory.
     #[must_use]
     pub fn home(&self) -> PathBuf {
         self.roots.first().cloned().unwrap_or_else(|| PathBuf::from("models"))
     }
 
-    /// The card of a model.
+    /// Reads the card of a model.
     ///
     /// # Errors
-    /// [`Error::Model`] if no folder has it, with the nearest name, or if its card is faulty.
+    /// [`Error::Model`] if no folder has it (the message suggests the nearest name), or if its card is faulty.
     pub fn card(&self, name: &str) -> Result<Card> {
         let plain = !name.is_empty() && !name.contains(['/', '\\']) && name != ".." && name != ".";
         let found =
@@ -85,10 +85,10 @@ impl ModelStore {
         } else {
             format!("looked in {}", places.join(", "))
         };
-        Err(Error::Model(format!("no model `{name}`: {places} (more folders: --models, OCELLI_MODELS); {hint}")))
+        Err(Error::Model(format!("no model `{name}`: {places} (add folders with --models or OCELLI_MODELS); {hint}")))
     }
 
-    /// The names of all models, sorted.
+    /// Returns the names of all models, sorted.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         let folders = self.roots.iter().filter_map(|root| std::fs::read_dir(root).ok()).flatten().flatten();

@@ -1,4 +1,4 @@
-//! Known public models: where they are, what they must hash to, and their cards.
+//! Known public models: their addresses, expected hashes and cards.
 
 use crate::error::{Error, Result};
 use crate::yaml::{self, Document, Value, nearest};
@@ -11,11 +11,11 @@ use std::path::Path;
 pub struct Entry {
     /// What it is for, in a few words.
     pub what: String,
-    /// SPDX name of the licence of the weights.
+    /// SPDX identifier of the licence of the weights.
     pub license: String,
-    /// What is downloaded: the model, or what it is converted from, first.
+    /// The files to download. The first is the model, or the file it is converted from.
     pub files: Vec<ZooFile>,
-    /// The command that makes `model.onnx` of the first file, where that is another format.
+    /// The command that converts the first file to `model.onnx`, if it has another format.
     #[serde(default)]
     pub convert: Option<String>,
     /// The text of the card; `SHA256` in it stands for the hash of a converted model.
@@ -34,7 +34,7 @@ pub struct ZooFile {
     /// Its SHA-256, if known.
     #[serde(default)]
     pub sha256: Option<String>,
-    /// Where it is; tried in order.
+    /// Its addresses, tried in order.
     pub urls: Vec<String>,
 }
 
@@ -46,27 +46,27 @@ pub struct Zoo {
 }
 
 impl Zoo {
-    /// The zoo that this program was built with: `models/zoo.yaml`.
+    /// Returns the zoo that is built into this program: `models/zoo.yaml`.
     ///
     /// # Errors
     /// [`Error::Internal`] if that file is faulty.
     pub fn built_in() -> Result<Self> {
         let text = include_str!("../../models/zoo.yaml").to_owned();
-        let document = Document::parse("models/zoo.yaml", text, |_| Err("no variables here".into()))?;
+        let document = Document::parse("models/zoo.yaml", text, |_| Err("variables are not allowed here".into()))?;
         Self::of(&document).map_err(|e| Error::Internal(e.to_string()))
     }
 
-    /// A zoo of one's own.
+    /// Reads a user's own zoo file.
     ///
     /// # Errors
-    /// [`Error::Config`] with the place of each fault.
+    /// [`Error::Config`] with the position of each fault.
     pub fn read(path: &Path) -> Result<Self> {
         Self::of(&Document::read(path)?)
     }
 
     fn of(document: &Document) -> Result<Self> {
         let Value::Map(entries) = &document.root.value else {
-            return Err(Error::Config(format!("{}: a map of names to models is expected", document.file)));
+            return Err(Error::Config(format!("{}: expected a map of names to models", document.file)));
         };
         let mut faults = Vec::new();
         let mut zoo = Self::default();
@@ -85,22 +85,22 @@ impl Zoo {
         if faults.is_empty() { Ok(zoo) } else { Err(document.error(&faults)) }
     }
 
-    /// An entry by its name.
+    /// Returns an entry by its name.
     ///
     /// # Errors
-    /// [`Error::Config`] with the nearest name.
+    /// [`Error::Config`] if there is no such entry; the message suggests the nearest name.
     pub fn entry(&self, name: &str) -> Result<&Entry> {
         let found = self.entries.iter().find(|(known, _)| known == name).map(|(_, entry)| entry);
         found.ok_or_else(|| {
             let names = self.entries.iter().map(|(name, _)| name.as_str());
             let hint = nearest(name, names.clone())
-                .map_or_else(|| format!("there are {}", yaml::one_of(names)), |near| format!("did you mean `{near}`?"));
+                .map_or_else(|| format!("expected {}", yaml::one_of(names)), |near| format!("did you mean `{near}`?"));
             Error::Config(format!("the zoo has no model `{name}`; {hint}"))
         })
     }
 }
 
-/// Whether a name cannot lead out of its folder.
+/// Returns whether a name cannot point outside its folder.
 fn is_plain(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\'])
 }

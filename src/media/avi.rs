@@ -1,4 +1,4 @@
-//! AVI with MJPEG: read (RIFF with OpenDML continuations, no index needed) and written.
+//! Reads AVI with MJPEG (RIFF with OpenDML continuations, no index needed) and writes it.
 
 use super::limits::check_size;
 use super::picture::{Picture, Pixels, VideoReader};
@@ -12,7 +12,7 @@ use std::time::Duration;
 /// Reads the MJPEG pictures of an AVI file.
 pub struct AviReader {
     file: BufReader<File>,
-    /// Offset, length, and number of the chunk: an empty chunk shows the last picture once more.
+    /// Offset, length and number of each chunk: an empty chunk shows the last picture again.
     frames: Vec<(u64, u32, u32)>,
     size: Size,
     frame_time: Duration,
@@ -20,14 +20,14 @@ pub struct AviReader {
     buffer: Vec<u8>,
 }
 
-/// No compressed picture is larger.
+/// The largest compressed picture that is accepted.
 const MAX_CHUNK: u32 = 64 << 20;
 
 impl AviReader {
     /// Opens a file; the inner `Err` names a codec that is not MJPEG.
     ///
     /// # Errors
-    /// [`Error::Data`] if it is no AVI with video, [`Error::Io`].
+    /// [`Error::Data`] if it is not an AVI file with video, [`Error::Io`].
     pub fn open(path: &Path) -> Result<Result<Self, String>> {
         let io = |e| Error::io(path, e);
         let file = File::open(path).map_err(io)?;
@@ -73,7 +73,7 @@ impl VideoReader for AviReader {
     }
 }
 
-/// What one pass over the chunks finds. A file that was cut off gives the frames it still has.
+/// What one pass over the chunks finds. A truncated file still yields the frames it has.
 struct Walk {
     fourcc: [u8; 4],
     size: Size,
@@ -173,7 +173,7 @@ const HEADER_BYTES: u32 = 224;
 const MAX_FILE: u32 = 1 << 30;
 
 impl AviWriter {
-    /// Starts a file.
+    /// Creates a file.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -208,7 +208,7 @@ impl AviWriter {
         Ok(())
     }
 
-    /// Writes the index and the header with what is now known.
+    /// Writes the index, and the header with its final values.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -231,7 +231,7 @@ impl AviWriter {
     }
 }
 
-/// RIFF, `hdrl` with one video stream, and the start of `movi`: always [`HEADER_BYTES`] long.
+/// Returns RIFF, `hdrl` with one video stream, and the start of `movi`: always [`HEADER_BYTES`] long.
 fn header(size: Size, frames_per_second: f64, frames: u32, data: u32) -> Vec<u8> {
     let (scale, rate) = (1000_u32, (frames_per_second * 1000.0).round().max(1.0) as u32);
     let micros = (1_000_000.0 / frames_per_second) as u32;

@@ -1,4 +1,4 @@
-//! Every other format: an installed `ffmpeg` as a child that writes raw frames into a pipe.
+//! Every other format: an installed `ffmpeg` runs as a child process that writes raw frames to a pipe.
 
 use super::picture::{Picture, VideoReader};
 use super::y4m::Y4mReader;
@@ -11,13 +11,13 @@ use std::process::{ChildStdout, Command};
 
 /// Reads a recording through `ffmpeg`. The child ends with the reader.
 pub struct FfmpegReader {
-    // Before the child, so that one that still writes finds its pipe closed.
+    // Dropped before the child, so that a child that is still writing finds its pipe closed.
     frames: Y4mReader<BufReader<ChildStdout>>,
     child: Child,
     path: String,
 }
 
-/// Starts `ffmpeg` on a file; `what` says in the error message what needs it.
+/// Starts `ffmpeg` on a file; the error message names `what` as the reason why it is needed.
 ///
 /// # Errors
 /// [`Error::Data`] if `ffmpeg` is missing or cannot read the file.
@@ -40,7 +40,7 @@ pub fn open(path: &Path, what: &str) -> Result<Box<dyn VideoReader>> {
 
 fn last_words(child: &Child) -> String {
     let said = child.last_words();
-    if said.is_empty() { "it said nothing".into() } else { said }
+    if said.is_empty() { "it printed nothing".into() } else { said }
 }
 
 impl VideoReader for FfmpegReader {
@@ -48,7 +48,7 @@ impl VideoReader for FfmpegReader {
         if self.frames.peek_end().map_err(|e| e.at(&self.path))? {
             let status = self.child.wait_a_moment(|| false);
             if !status.is_some_and(|status| status.success()) {
-                let how = status.map_or("without an end".to_owned(), |status| status.to_string());
+                let how = status.map_or("no exit status".to_owned(), |status| status.to_string());
                 return Err(Error::Data(format!("{}: ffmpeg stopped ({how}): {}", self.path, last_words(&self.child))));
             }
             let said = self.child.last_words();

@@ -1,16 +1,16 @@
-//! Writes fragmented MP4: one H.264 track, a fragment for each group of pictures.
+//! Writes fragmented MP4: one H.264 track, one fragment per group of pictures.
 //!
-//! Own code (ISO/IEC 14496-12 and -15): a fragment is complete once written, so a file that is cut off
-//! plays up to its last fragment; the well-kept muxers we found need a seekable output or many crates.
+//! A fragment is complete once written, so a truncated file plays up to its last fragment. This is our own code
+//! (ISO/IEC 14496-12 and -15): the well-maintained muxers we found need a seekable output or many crates.
 
 use crate::error::{Error, Result};
 use crate::types::Size;
 use std::io::Write;
 
-/// Ticks a second in the files we write.
+/// Ticks per second in the files we write.
 pub const TIMESCALE: u32 = 90_000;
 
-/// Writes one track to anything that takes bytes.
+/// Writes one track to anything that implements [`Write`].
 pub struct Fmp4Writer<W> {
     out: W,
     name: String,
@@ -27,7 +27,7 @@ struct Sample {
 }
 
 impl<W: Write> Fmp4Writer<W> {
-    /// A writer; `name` is for messages.
+    /// Creates a writer; `name` is used in messages.
     pub fn new(out: W, name: &str, size: Size) -> Self {
         Self { out, name: name.to_owned(), size, sequence: 0, started: false, pending: Vec::new() }
     }
@@ -186,7 +186,7 @@ fn put(out: &mut Vec<u8>, numbers: &[u32]) {
     numbers.iter().for_each(|number| out.extend(number.to_be_bytes()));
 }
 
-/// A box: its length, its name, its content.
+/// Writes a box: its length, its name, its content.
 fn boxed(out: &mut Vec<u8>, name: &[u8; 4], content: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     out.extend([0; 4]);
@@ -196,7 +196,7 @@ fn boxed(out: &mut Vec<u8>, name: &[u8; 4], content: impl FnOnce(&mut Vec<u8>)) 
     out[start..start + 4].copy_from_slice(&length.to_be_bytes());
 }
 
-/// A box with version and flags.
+/// Writes a box with version and flags.
 fn full(out: &mut Vec<u8>, name: &[u8; 4], version: u32, flags: u32, content: impl FnOnce(&mut Vec<u8>)) {
     boxed(out, name, |out| {
         put(out, &[(version << 24) | flags]);
@@ -204,7 +204,7 @@ fn full(out: &mut Vec<u8>, name: &[u8; 4], version: u32, flags: u32, content: im
     });
 }
 
-/// The NAL units between start codes.
+/// Returns the NAL units between start codes.
 fn split_annex_b(data: &[u8]) -> Vec<&[u8]> {
     let mut starts = Vec::new();
     let mut at = 0;

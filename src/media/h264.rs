@@ -1,4 +1,4 @@
-//! H.264 by `rust_h264`: packets of any container in, pictures in display order out.
+//! H.264, using `rust_h264`: packets of any container in, pictures in display order out.
 
 use super::limits::check_size;
 use super::picture::{Picture, Pixels, VideoReader};
@@ -10,23 +10,23 @@ use rust_h264::decoder::{ChromaFormat, Decoder, Frame};
 use rust_h264::nal::{NalUnit, parse_avcc, parse_avcc_config, parse_sps_info};
 use std::time::Duration;
 
-/// Gives the packets of one H.264 track: whole access units with length-prefixed NAL units.
+/// Supplies the packets of one H.264 track: whole access units with length-prefixed NAL units.
 pub trait PacketSource: Send {
-    /// Puts the next packet into `data` and returns its presentation time in nanoseconds; `None` at the end.
+    /// Reads the next packet into `data` and returns its presentation time in nanoseconds; `None` at the end.
     ///
     /// # Errors
     /// [`Error::Data`] or [`Error::Io`].
     fn next_packet(&mut self, data: &mut Vec<u8>) -> Result<Option<i64>>;
-    /// The `AVCDecoderConfigurationRecord` of the track.
+    /// Returns the `AVCDecoderConfigurationRecord` of the track.
     fn config(&self) -> &[u8];
-    /// Number of packets, if known.
+    /// Returns the number of packets, if known.
     fn count(&self) -> Option<u64>;
 }
 
 /// Decodes a track. Bit-exact with ffmpeg on every clip we have, B-frames and interlacing included.
 ///
-/// Each access unit is decoded and flushed at once, which gives exactly one picture; pictures are then
-/// put in the order of their times in a window as deep as the stream says it reorders. So nothing is held
+/// Each access unit is decoded and flushed at once, which yields exactly one picture. Pictures are then
+/// sorted by time in a window as deep as the reordering that the stream declares. So nothing is held
 /// back longer than needed, and a picture keeps the time of its own packet.
 pub struct H264Reader<P> {
     packets: P,
@@ -35,7 +35,7 @@ pub struct H264Reader<P> {
     depth: usize,
     size: Size,
     how: Colorimetry,
-    /// Decoded and not yet shown, by time.
+    /// Decoded but not yet shown, sorted by time.
     waiting: Vec<(i64, Frame)>,
     current: Option<Frame>,
     narrow: [Vec<u8>; 3],
@@ -104,7 +104,7 @@ impl<P: PacketSource> H264Reader<P> {
     }
 }
 
-/// The planes of a picture, brought to 8 bits where they have more.
+/// Returns the planes of a picture, reduced to 8 bits if they have more.
 pub(super) fn planes<'a>(frame: &'a Frame, narrow: &'a mut [Vec<u8>; 3]) -> Planes<'a> {
     let size = Size::new(frame.width, frame.height);
     let sampling = match frame.chroma_format {

@@ -1,4 +1,4 @@
-//! H.264 as it comes from a camera: access units in, pictures out as soon as they can be shown.
+//! Live H.264 from a camera: access units in, pictures out as soon as they can be shown.
 
 use super::h264::{decode, failed, planes};
 use super::limits::check_size;
@@ -10,14 +10,14 @@ use rust_h264::decoder::{Decoder, Frame};
 use rust_h264::nal::{NalUnitType, parse_annex_b, parse_sps_info};
 use std::time::Duration;
 
-/// Decodes a live stream. Holds back only as many pictures as the stream says it reorders; one that does not say is
-/// taken not to, until a picture comes out of order.
+/// Decodes a live stream. Holds back only as many pictures as the stream says it reorders. A stream that does not say
+/// is assumed not to reorder until a picture comes out of order.
 pub struct LiveDecoder {
     decoder: Decoder,
     depth: usize,
     most: usize,
     how: Colorimetry,
-    /// Decoded and not yet shown, by time.
+    /// Decoded but not yet shown, sorted by time.
     waiting: Vec<(Duration, Frame)>,
     shown: Option<Duration>,
     current: Option<Frame>,
@@ -43,16 +43,16 @@ impl Default for LiveDecoder {
 }
 
 impl LiveDecoder {
-    /// Something was lost: what follows is not shown before the next key picture.
+    /// Notes that something was lost: nothing is shown before the next key picture.
     pub fn lost(&mut self) {
         self.needs_key = true;
         self.waiting.clear();
     }
 
-    /// Decodes an access unit in Annex B form (start codes) with the time it is to be shown at.
+    /// Decodes an access unit in Annex B form (start codes) that is to be shown at `time`.
     ///
     /// # Errors
-    /// [`Error::Data`] if it is damaged; pictures come again from the next key picture on.
+    /// [`Error::Data`] if it is damaged; pictures resume with the next key picture.
     pub fn push(&mut self, unit: &[u8], time: Duration, key: bool) -> Result<()> {
         if self.needs_key {
             if !key {
@@ -93,7 +93,7 @@ impl LiveDecoder {
     }
 
     fn hold(&mut self, time: Duration, frame: Frame) {
-        // A picture from before the one shown last: the stream reorders after all. A jump of the time is none.
+        // A picture from before the one shown last: the stream reorders after all. A jump in time does not count.
         let late =
             self.shown.is_some_and(|shown| time < shown && shown.checked_sub(time) < Some(Duration::from_secs(1)));
         if late {
@@ -104,7 +104,7 @@ impl LiveDecoder {
         self.waiting.insert(at, (time, frame));
     }
 
-    /// The next picture to show, if one is certain.
+    /// Returns the next picture to show, if it is certain.
     pub fn next_picture(&mut self) -> Option<(Duration, Pixels<'_>)> {
         if self.waiting.len() <= self.depth {
             return None;
@@ -117,14 +117,14 @@ impl LiveDecoder {
 }
 
 impl LiveDecoder {
-    /// Whether the picture of this very time is there; forgets those before it. For recordings, which know what was
-    /// shown.
+    /// Returns whether the picture of exactly this time is there, and drops those before it. For recordings, which know
+    /// what was shown.
     pub fn has(&mut self, time: Duration) -> bool {
         self.waiting.retain(|(other, _)| *other >= time);
         self.waiting.iter().any(|(other, _)| *other == time)
     }
 
-    /// The picture of this very time, if it is there.
+    /// Returns the picture of exactly this time, if it is there.
     pub fn take(&mut self, time: Duration) -> Option<Pixels<'_>> {
         let at = self.waiting.iter().position(|(other, _)| *other == time)?;
         let frame = &*self.current.insert(self.waiting.remove(at).1);
@@ -132,10 +132,10 @@ impl LiveDecoder {
     }
 }
 
-/// The error of a stream that is not H.264.
+/// Returns the error for a stream that is not H.264.
 #[must_use]
 pub fn not_h264(codec: &str) -> Error {
     Error::Config(format!(
-        "the camera sends {codec}; set it to H.264, or read it by `ffmpeg: {{ url: … }}`, which takes any codec"
+        "the camera sends {codec}; set it to H.264, or read it with `ffmpeg: {{ url: … }}`, which accepts any codec"
     ))
 }

@@ -1,11 +1,11 @@
-//! How large a picture may be.
+//! Limits on the size of a picture.
 
 use crate::error::{Error, Result};
 
 /// No picture may take more memory than this, whatever its header claims.
 pub const MAX_PICTURE_BYTES: usize = 512 << 20;
 
-/// Refuses sizes that are zero or that no camera makes, before memory is asked for.
+/// Rejects sizes that are zero or larger than any camera's before memory is allocated.
 ///
 /// # Errors
 /// [`Error::Data`].
@@ -16,6 +16,6 @@ pub fn check_size(width: u32, height: u32, what: &str) -> Result<()> {
         return Ok(());
     }
     Err(Error::Data(format!(
-        "{what}: a picture of {width}x{height}; each side must lie between 1 and 16384, all of it below 179 million pixels"
+        "{what}: a picture of {width}x{height}; each side must lie between 1 and 16384, with fewer than 179 million pixels in total"
     )))
 }

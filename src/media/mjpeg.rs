@@ -1,47 +1,47 @@
-//! JPEG pictures one after the other: out of a pipe, out of the parts of a multipart stream, out of a camera's buffer.
+//! Consecutive JPEG pictures: from a pipe, from the parts of a multipart stream, or from a camera's buffer.
 //!
-//! Neither lengths nor boundaries are believed, because servers get both wrong: the picture's own structure
-//! (ITU-T T.81, Annex B) tells where it ends, and what stands between two pictures is skipped. So a picture is
-//! complete the moment its last byte is there, not when the next part begins.
+//! Lengths and boundaries are not trusted, because servers get both wrong. The picture's own structure
+//! (ITU-T T.81, Annex B) shows where it ends, and anything between two pictures is skipped. So a picture is
+//! complete as soon as its last byte arrives, not when the next part begins.
 
 use crate::error::{Error, Result};
 use memchr::{memchr, memmem};
 use std::io::Read;
 
-/// No picture is larger.
+/// The largest picture that is accepted, in bytes.
 const MAX_PICTURE: usize = 32 << 20;
-/// More bytes than this between two pictures are no headers.
+/// More bytes than this between two pictures cannot be headers.
 const MAX_BETWEEN: usize = 64 << 10;
-/// Bytes asked for at a time.
+/// The number of bytes requested at a time.
 const CHUNK: usize = 64 << 10;
 
-/// How a JPEG goes on after the bytes at hand.
+/// How a JPEG continues after the bytes read so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// It ends before this byte.
     At(usize),
-    /// It goes on; nothing before this byte must be looked at again.
+    /// It continues; nothing before this byte needs to be looked at again.
     Later(usize, Place),
-    /// It is none.
+    /// It is not a JPEG.
     Not,
 }
 
-/// Where a walk stopped for want of bytes.
+/// Where a walk stopped because it needs more bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Place {
-    /// In front of a marker.
+    /// Before a marker.
     #[default]
     Marker,
-    /// Among the coded pixels.
+    /// Inside the coded pixels.
     Scan,
 }
 
-/// Walks over the markers of the JPEG that begins at `bytes[0]`, from `at` on.
+/// Walks over the markers of the JPEG that begins at `bytes[0]`, starting at `at`.
 #[must_use]
 pub fn find_end(bytes: &[u8], mut at: usize, mut place: Place) -> End {
     loop {
         if place == Place::Scan {
-            // Pixels go on to a marker that is neither a stuffed byte, a filler nor a restart.
+            // Pixels continue up to a marker that is not a stuffed byte, a fill byte or a restart.
             let Some(next) = memchr(0xFF, bytes.get(at..).unwrap_or_default()) else {
                 return End::Later(bytes.len(), place);
             };
@@ -80,17 +80,17 @@ pub fn find_end(bytes: &[u8], mut at: usize, mut place: Place) -> End {
     }
 }
 
-/// The JPEG at the beginning of a buffer, without what a driver left behind it.
+/// Returns the JPEG at the beginning of a buffer, without what a driver left after it.
 ///
 /// # Errors
-/// [`Error::Data`] if there is none or it does not end.
+/// [`Error::Data`] if there is none or it is incomplete.
 pub fn cut(bytes: &[u8]) -> Result<&[u8]> {
     if !bytes.starts_with(&[0xFF, 0xD8, 0xFF]) {
-        return Err(Error::Data(format!("JPEG: {} bytes that do not begin as one", bytes.len())));
+        return Err(Error::Data(format!("JPEG: {} bytes that do not begin like one", bytes.len())));
     }
     match find_end(bytes, 2, Place::Marker) {
         End::At(end) => Ok(&bytes[..end]),
-        _ => Err(Error::Data(format!("JPEG: {} bytes without an end", bytes.len()))),
+        _ => Err(Error::Data(format!("JPEG: {} bytes without an end marker", bytes.len()))),
     }
 }
 
@@ -98,18 +98,18 @@ pub fn cut(bytes: &[u8]) -> Result<&[u8]> {
 pub struct MjpegReader<R> {
     input: R,
     buffer: Vec<u8>,
-    /// What of the buffer holds bytes; before `start` they were used.
+    /// The unread bytes in the buffer are those from `start` to `end`.
     start: usize,
     end: usize,
 }
 
 impl<R: Read> MjpegReader<R> {
-    /// A reader that has read nothing.
+    /// Creates a reader that has not read anything yet.
     pub fn new(input: R) -> Self {
         Self { input, buffer: Vec::new(), start: 0, end: 0 }
     }
 
-    /// Reads more; `false` at the end of the stream.
+    /// Reads more bytes; returns `false` at the end of the stream.
     fn more(&mut self) -> Result<bool> {
         if self.start > 0 && (self.start == self.end || self.start >= CHUNK) {
             self.buffer.copy_within(self.start..self.end, 0);
@@ -131,11 +131,11 @@ impl<R: Read> MjpegReader<R> {
         }
     }
 
-    /// The next whole picture; `None` where the stream ends between two.
+    /// Returns the next complete picture; `None` if the stream ends between two pictures.
     ///
     /// # Errors
-    /// [`Error::Data`] for a picture that is none (the next call looks for the next one); [`Error::Io`] if the stream
-    /// breaks, ends within a picture, or holds no pictures.
+    /// [`Error::Data`] for a broken picture (the next call looks for the next one); [`Error::Io`] if the stream fails,
+    /// ends within a picture, or holds no pictures.
     pub fn next_picture(&mut self) -> Result<Option<&[u8]>> {
         let mut skipped = 0;
         loop {
@@ -144,7 +144,7 @@ impl<R: Read> MjpegReader<R> {
                 self.start += at;
                 break;
             }
-            // Two bytes may be the beginning of a beginning.
+            // The last two bytes may be the beginning of a start marker.
             let keep = (self.end - self.start).min(2);
             skipped += self.end - self.start - keep;
             self.start = self.end - keep;
@@ -190,7 +190,7 @@ fn broken(kind: std::io::ErrorKind, message: String) -> Error {
 mod tests {
     use super::*;
 
-    /// Gives its bytes a few at a time.
+    /// Returns its bytes a few at a time.
     struct Drip(Vec<u8>, usize, usize);
 
     impl Read for Drip {
@@ -202,7 +202,7 @@ mod tests {
         }
     }
 
-    /// A picture with a thumbnail in its header, whose end must not be taken for the picture's.
+    /// Returns a picture with a thumbnail in its header, whose end must not be mistaken for the picture's end.
     fn jpeg(level: u8) -> Vec<u8> {
         let image = crate::types::Image {
             size: crate::types::Size::new(16, 8),

@@ -1,4 +1,4 @@
-//! Matroska by `matroska-demuxer`: finds the H.264 track and reads its packets one by one.
+//! Matroska, using `matroska-demuxer`: finds the H.264 track and reads its packets one by one.
 
 use super::h264::PacketSource;
 use crate::error::{Error, Result};

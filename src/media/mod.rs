@@ -1,4 +1,4 @@
-//! Containers and codecs: one format a file.
+//! Containers and codecs, one file per format.
 
 pub mod avi;
 pub mod ffmpeg;

@@ -1,4 +1,4 @@
-//! MP4 (plain and fragmented) by `re_mp4`: finds the H.264 track and reads its packets one by one.
+//! MP4 (plain and fragmented), using `re_mp4`: finds the H.264 track and reads its packets one by one.
 
 use super::h264::PacketSource;
 use crate::error::{Error, Result};
@@ -17,8 +17,8 @@ pub struct Mp4Packets {
     next: usize,
 }
 
-/// Ends a parse that goes round in circles: re_mp4 0.5.1 never leaves an `avc1` box whose child has size 0.
-/// A sound file takes a step for each number in its tables, far fewer than one for 8 bytes of file.
+/// Ends a parse that loops forever: re_mp4 0.5.1 never leaves an `avc1` box whose child has size 0.
+/// A valid file takes one step per number in its tables, far fewer than one per 8 bytes of the file.
 struct Patient<R> {
     input: R,
     steps_left: u64,
@@ -27,7 +27,7 @@ struct Patient<R> {
 impl<R> Patient<R> {
     fn step(&mut self) -> std::io::Result<()> {
         self.steps_left =
-            self.steps_left.checked_sub(1).ok_or_else(|| std::io::Error::other("its boxes go round in circles"))?;
+            self.steps_left.checked_sub(1).ok_or_else(|| std::io::Error::other("its boxes make the parser loop"))?;
         Ok(())
     }
 }
@@ -46,12 +46,12 @@ impl<R: Seek> Seek for Patient<R> {
     }
 }
 
-/// The samples that the boxes between `at` and `end` claim to hold (`stsz`, `trun`: ISO/IEC 14496-12, §8.7.3 and §8.8.8).
-/// re_mp4 0.5.1 makes an entry for each before it looks whether they are there: 785 bytes took 9 GB.
+/// Returns how many samples the boxes between `at` and `end` claim to hold (`stsz`, `trun`: ISO/IEC 14496-12, §8.7.3
+/// and §8.8.8). re_mp4 0.5.1 allocates an entry for each before it checks that they exist: 785 bytes took 9 GB.
 fn claimed_samples(file: &mut (impl Read + Seek), mut at: u64, end: u64, depth: u32) -> std::io::Result<u64> {
     let mut claimed = 0u64;
     while at + 8 <= end {
-        // A size of 64 bits, version and flags, and two numbers; what lies behind the end stays zero.
+        // A 64-bit size, version and flags, and two numbers; bytes past the end stay zero.
         let mut head = [0; 28];
         file.seek(SeekFrom::Start(at))?;
         file.by_ref().take((end - at).min(28)).read_exact(&mut head[..(end - at).min(28) as usize])?;
@@ -75,7 +75,7 @@ fn claimed_samples(file: &mut (impl Read + Seek), mut at: u64, end: u64, depth: 
     Ok(claimed)
 }
 
-/// No sample is larger.
+/// The largest sample that is accepted.
 const MAX_SAMPLE: u64 = 64 << 20;
 
 /// Opens a file; the inner `Err` names a codec that is not H.264.
@@ -87,13 +87,13 @@ pub fn open(path: &Path) -> Result<Result<Mp4Packets, String>> {
     let file = File::open(path).map_err(io)?;
     let length = file.metadata().map_err(io)?.len();
     let mut file = BufReader::new(file);
-    // Each has a byte at least.
+    // Each sample has at least one byte.
     if claimed_samples(&mut file, 0, length, 0).map_err(io)? > length {
         return Err(Error::Data("MP4: its tables claim more pictures than it has bytes".into()));
     }
     file.seek(SeekFrom::Start(0)).map_err(io)?;
     let mut file = Patient { input: file, steps_left: 200_000 + length / 8 };
-    // Hostile boxes may make the parser panic; that is a bad file, not the end of the program.
+    // Malicious boxes may make the parser panic; that means a bad file and must not end the program.
     let parsed = catch(|| re_mp4::Mp4::read(&mut file, length));
     let file = file.input;
     let mp4 = match parsed {
@@ -109,8 +109,8 @@ pub fn open(path: &Path) -> Result<Result<Mp4Packets, String>> {
     }
     let turned = &track.trak(&mp4).tkhd.matrix;
     if turned.b != 0 || turned.c != 0 || turned.a < 0 || turned.d < 0 {
-        // ffmpeg turns the pictures as the file asks.
-        return Ok(Err("H.264 turned on its side".into()));
+        // ffmpeg rotates the pictures as the file asks.
+        return Ok(Err("rotated H.264".into()));
     }
     let config = track.raw_codec_config(&mp4).ok_or_else(|| Error::Data("MP4: no parameter sets".into()))?;
     let mut samples = Vec::with_capacity(track.samples.len());

@@ -1,4 +1,4 @@
-//! What every reader of recorded video gives.
+//! The interface of every reader of recorded video.
 
 use super::jpeg;
 use crate::error::Result;
@@ -6,7 +6,7 @@ use crate::ops::color::{Colorimetry, Planes, planar_to_rgb};
 use crate::types::{Image, Size};
 use std::time::Duration;
 
-/// One picture as its format holds it; borrowed from the reader.
+/// One picture as its format stores it, borrowed from the reader.
 #[derive(Clone, Copy, Debug)]
 pub struct Picture<'a> {
     /// Media time; the first picture of a file is at 0.
@@ -18,7 +18,7 @@ pub struct Picture<'a> {
 /// Pixels before they become RGB.
 #[derive(Clone, Copy, Debug)]
 pub enum Pixels<'a> {
-    /// Planes of 8 bits.
+    /// 8-bit planes.
     Yuv(Planes<'a>, Colorimetry),
     /// A whole JPEG file.
     Jpeg(&'a [u8]),
@@ -37,15 +37,15 @@ impl Pixels<'_> {
     }
 }
 
-/// Reads the pictures of a recording in the order they are shown.
+/// Reads the pictures of a recording in display order.
 pub trait VideoReader: Send {
-    /// The next picture; `None` at the end.
+    /// Returns the next picture; `None` at the end.
     ///
     /// # Errors
     /// [`crate::error::Error::Data`] if the recording is damaged, [`crate::error::Error::Io`] if it cannot be read.
     fn next_picture(&mut self) -> Result<Option<Picture<'_>>>;
-    /// Width and height as the container gives them.
+    /// Returns the width and height in the container.
     fn size(&self) -> Size;
-    /// Number of pictures, if the container tells.
+    /// Returns the number of pictures, if the container states it.
     fn count(&self) -> Option<u64>;
 }

@@ -1,4 +1,4 @@
-//! PNG pictures, by the `png` crate.
+//! PNG pictures, using the `png` crate.
 
 use crate::error::{Error, Result};
 use crate::types::{Image, PixelFormat, Size};
@@ -7,7 +7,7 @@ use std::io::{Cursor, Write};
 /// Decodes any PNG to 8-bit RGB. Transparency is dropped, as Pillow's `convert("RGB")` does.
 ///
 /// # Errors
-/// [`Error::Data`] if the bytes are no whole PNG.
+/// [`Error::Data`] if the bytes are not a complete PNG.
 pub fn decode(bytes: &[u8], image: &mut Image) -> Result<()> {
     let bad = |e: png::DecodingError| Error::Data(format!("PNG: {e}"));
     let limits = png::Limits { bytes: super::limits::MAX_PICTURE_BYTES };
@@ -29,15 +29,15 @@ pub fn decode(bytes: &[u8], image: &mut Image) -> Result<()> {
         png::ColorType::GrayscaleAlpha => {
             target.zip(pixels.chunks_exact(2)).for_each(|(t, p)| t.fill(p[0]));
         }
-        png::ColorType::Indexed => return Err(Error::Data("PNG: palette was not expanded".into())),
+        png::ColorType::Indexed => return Err(Error::Data("PNG: the palette was not expanded".into())),
     }
     Ok(())
 }
 
-/// Decodes a grey or palette PNG to its values as they stand: levels, or numbers of the palette. Class maps are such.
+/// Decodes a grey or palette PNG to its stored values: grey levels, or palette indices. Class maps are stored this way.
 ///
 /// # Errors
-/// [`Error::Data`] if the bytes are no whole PNG, or one of colours.
+/// [`Error::Data`] if the bytes are not a complete PNG, or a colour PNG.
 pub fn decode_values(bytes: &[u8]) -> Result<(Size, Vec<u8>)> {
     let bad = |e: png::DecodingError| Error::Data(format!("PNG: {e}"));
     let limits = png::Limits { bytes: super::limits::MAX_PICTURE_BYTES };
@@ -46,7 +46,9 @@ pub fn decode_values(bytes: &[u8]) -> Result<(Size, Vec<u8>)> {
     super::limits::check_size(width, height, "PNG")?;
     let (color, depth) = reader.output_color_type();
     if !matches!(color, png::ColorType::Grayscale | png::ColorType::Indexed) || depth == png::BitDepth::Sixteen {
-        return Err(Error::Data(format!("PNG: {color:?} of {depth:?} bits; a class map is grey or has a palette")));
+        return Err(Error::Data(format!(
+            "PNG: {color:?} with {depth:?} bits; a class map must be grey or have a palette"
+        )));
     }
     let length = reader.output_buffer_size().ok_or_else(|| Error::Data("PNG: too large".into()))?;
     let mut buffer = vec![0; length];
@@ -68,7 +70,7 @@ pub fn encode(image: &Image, out: impl Write) -> Result<()> {
     encode_as(image, png::Compression::Balanced, out)
 }
 
-/// The same, in a tenth of the time and somewhat larger.
+/// Like [`encode`], but in a tenth of the time and with a somewhat larger result.
 ///
 /// # Errors
 /// [`Error::Io`] if `out` fails.

@@ -1,4 +1,4 @@
-//! Pictures in files: JPEG, PNG, BMP, told apart by their first bytes.
+//! Pictures in files: JPEG, PNG and BMP, recognised by their first bytes.
 
 use super::limits::check_size;
 use super::{jpeg, png};
@@ -9,7 +9,7 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 /// Decodes a picture to 8-bit RGB into `image`'s buffer.
 ///
 /// # Errors
-/// [`Error::Data`] if it is no JPEG, PNG or BMP, or a damaged one.
+/// [`Error::Data`] if it is not a JPEG, PNG or BMP, or is damaged.
 pub fn decode(bytes: &[u8], image: &mut Image) -> Result<()> {
     match bytes {
         [0xFF, 0xD8, ..] => jpeg::decode(bytes, image),
@@ -23,7 +23,7 @@ fn decode_bmp(bytes: &[u8], image: &mut Image) -> Result<()> {
     let bad = |e: zune_bmp::BmpDecoderErrors| Error::Data(format!("BMP: {e:?}"));
     let mut decoder = zune_bmp::BmpDecoder::new(ZCursor::new(bytes));
     decoder.decode_headers().map_err(bad)?;
-    let (width, height) = decoder.dimensions().ok_or_else(|| Error::Data("BMP: no size in it".into()))?;
+    let (width, height) = decoder.dimensions().ok_or_else(|| Error::Data("BMP: it has no size".into()))?;
     check_size(width as u32, height as u32, "BMP")?;
     let pixels = decoder.decode().map_err(bad)?;
     image.reshape(Size::new(width as u32, height as u32), PixelFormat::Rgb8);
@@ -31,7 +31,7 @@ fn decode_bmp(bytes: &[u8], image: &mut Image) -> Result<()> {
         3 => image.data.copy_from_slice(&pixels[..width * height * 3]),
         4 => image.data.chunks_exact_mut(3).zip(pixels.chunks_exact(4)).for_each(|(t, p)| t.copy_from_slice(&p[..3])),
         1 => image.data.chunks_exact_mut(3).zip(&pixels).for_each(|(t, &p)| t.fill(p)),
-        other => return Err(Error::Data(format!("BMP: {other} bytes a pixel; 1, 3 and 4 can be read"))),
+        other => return Err(Error::Data(format!("BMP: {other} bytes per pixel; only 1, 3 and 4 can be read"))),
     }
     Ok(())
 }

@@ -6,11 +6,11 @@ use crate::error::{Error, Result};
 use std::io::Read;
 use std::path::Path;
 
-/// Opens a recording. The first bytes tell the format; what is not read natively goes through `ffmpeg`.
+/// Opens a recording. The first bytes identify the format; formats that are not read natively go through `ffmpeg`.
 ///
 /// # Errors
-/// [`Error::Io`] if the file cannot be opened, [`Error::Data`] if it is damaged or of a format that
-/// needs `ffmpeg` where that is not installed.
+/// [`Error::Io`] if the file cannot be opened, [`Error::Data`] if it is damaged, or if its format needs `ffmpeg` and
+/// that is not installed.
 pub fn open(path: &Path) -> Result<Box<dyn VideoReader>> {
     let io = |e| Error::io(path, e);
     let mut head = Vec::new();
@@ -32,7 +32,7 @@ pub fn open(path: &Path) -> Result<Box<dyn VideoReader>> {
     }
 }
 
-/// A decoder on a container's H.264 track; `ffmpeg` where `opened` names another codec.
+/// Returns a decoder for a container's H.264 track, or `ffmpeg` if `opened` names another codec.
 #[cfg(feature = "h264")]
 fn decode_h264<P: super::h264::PacketSource + 'static>(
     path: &Path,

@@ -1,4 +1,4 @@
-//! YUV4MPEG2: raw planar video with a text header. Also what `ffmpeg` is asked to write for us.
+//! YUV4MPEG2: raw planar video with a text header. We also ask `ffmpeg` to write this format.
 
 use super::limits::check_size;
 use super::picture::{Picture, Pixels, VideoReader};
@@ -9,10 +9,10 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::time::Duration;
 
-/// Longest header line that is read.
+/// The longest header line that is accepted.
 const MAX_LINE: u64 = 4096;
 
-/// Reads YUV4MPEG2 from anything that can be read.
+/// Reads YUV4MPEG2 from any reader.
 pub struct Y4mReader<R> {
     input: R,
     header: Header,
@@ -25,7 +25,7 @@ pub struct Y4mReader<R> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Header {
     size: Size,
-    /// Frames a second as a fraction.
+    /// Frames per second as a fraction.
     rate: (u64, u64),
     sampling: Subsampling,
     how: Colorimetry,
@@ -41,7 +41,7 @@ impl Y4mReader<BufReader<std::fs::File>> {
         let file = std::fs::File::open(path).map_err(io)?;
         let length = file.metadata().map_err(io)?.len();
         let mut reader = Self::new(BufReader::with_capacity(1 << 16, file))?;
-        // `FRAME` lines rarely carry parameters: a good guess, used for the progress bar only.
+        // `FRAME` lines rarely carry parameters, so this is a good guess. It is used only for the progress bar.
         let bytes = reader.header.sampling.bytes(reader.header.size) as u64 + 6;
         reader.count = Some(length / bytes);
         Ok(reader)
@@ -52,7 +52,7 @@ impl<R: BufRead + Send> Y4mReader<R> {
     /// Reads the header.
     ///
     /// # Errors
-    /// [`Error::Data`] if it is none, or of a layout that is not read.
+    /// [`Error::Data`] if there is no header, or its layout is not supported.
     pub fn new(mut input: R) -> Result<Self> {
         let mut line = Vec::new();
         if !read_line(&mut input, &mut line)? {
@@ -62,7 +62,7 @@ impl<R: BufRead + Send> Y4mReader<R> {
         Ok(Self { input, header, line, frame: Vec::new(), index: 0, count: None })
     }
 
-    /// Whether nothing more comes; waits for the writer if it must.
+    /// Returns whether the input has ended; waits for the writer if necessary.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -77,7 +77,7 @@ impl<R: BufRead + Send> VideoReader for Y4mReader<R> {
             return Ok(None);
         }
         if !self.line.starts_with(b"FRAME") {
-            return Err(Error::Data(format!("Y4M: frame {}: `FRAME` expected", self.index)));
+            return Err(Error::Data(format!("Y4M: frame {}: expected `FRAME`", self.index)));
         }
         let Header { size, rate, sampling, how } = self.header;
         self.frame.resize(sampling.bytes(size), 0);
@@ -101,14 +101,14 @@ impl<R: BufRead + Send> VideoReader for Y4mReader<R> {
     }
 }
 
-/// Reads a line without its end; `false` where nothing more comes.
+/// Reads a line without its line ending; returns `false` at the end of the input.
 fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> Result<bool> {
     line.clear();
     input.by_ref().take(MAX_LINE).read_until(b'\n', line).map_err(|e| Error::io("Y4M", e))?;
     match line.pop() {
         None => Ok(false),
         Some(b'\n') => Ok(true),
-        Some(_) => Err(Error::Data("Y4M: a header line without an end".into())),
+        Some(_) => Err(Error::Data("Y4M: a header line does not end".into())),
     }
 }
 
@@ -135,7 +135,7 @@ fn parse_header(line: &str) -> Result<Header> {
                     "mono" => Subsampling::Yuv400,
                     other => {
                         return Err(Error::Data(format!(
-                            "Y4M: layout C{other}; 8-bit 420, 422, 444 and mono are read"
+                            "Y4M: layout C{other}; only 8-bit 420, 422, 444 and mono can be read"
                         )));
                     }
                 }

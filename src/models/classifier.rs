@@ -1,4 +1,4 @@
-//! Classifiers: a score a class for the whole picture.
+//! Classifiers: one score per class for the whole picture.
 
 use super::numbers::softmax;
 use crate::error::{Error, Result};
@@ -6,20 +6,20 @@ use crate::infer::Outputs;
 use crate::types::Class;
 use serde::Deserialize;
 
-/// `family: { classifier: { scores: logits } }`: one output with a number for each label, whatever its rank.
+/// `family: { classifier: { scores: logits } }`: one output of any rank, with one number per label.
 #[derive(Clone, Copy, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Classifier {
     /// What the numbers are.
     #[serde(default)]
     pub scores: Scores,
-    /// Which output of the graph, counted from 0.
+    /// The output of the graph to use, counted from 0.
     #[serde(default)]
     pub output: usize,
-    /// Step of an 8-bit output, if the graph keeps it.
+    /// Scale of an 8-bit output, if the graph keeps it in 8 bits.
     #[serde(default = "one")]
     pub scale: f32,
-    /// Zero of an 8-bit output.
+    /// Zero point of an 8-bit output.
     #[serde(default)]
     pub zero_point: i32,
 }
@@ -32,12 +32,12 @@ const fn one() -> f32 {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Scores {
-    /// They sum to 1: the graph ends in a softmax.
+    /// Probabilities that sum to 1: the graph ends in a softmax.
     #[default]
     Probabilities,
-    /// Raw; a softmax over all is taken here.
+    /// Raw values; Ocelli applies a softmax over all of them.
     Logits,
-    /// Raw and independent; a sigmoid each is taken here (several classes may hold).
+    /// Raw, independent values; Ocelli applies a sigmoid to each (several classes may apply).
     Sigmoid,
 }
 
@@ -48,10 +48,10 @@ impl Default for Classifier {
 }
 
 impl Classifier {
-    /// Reads one score a class.
+    /// Reads one score per class.
     ///
     /// # Errors
-    /// [`Error::Model`] if there are not as many as labels.
+    /// [`Error::Model`] if there are not as many scores as labels.
     pub fn scores(&self, outputs: &dyn Outputs, labels: usize, buffer: &mut Buffer) -> Result<()> {
         self.raw(outputs, labels, buffer)?;
         match self.scores {
@@ -62,15 +62,15 @@ impl Classifier {
         Ok(())
     }
 
-    /// Reads one number a class, as the graph gives it.
+    /// Reads one number per class, as the graph returns it.
     ///
     /// # Errors
-    /// [`Error::Model`] if there are not as many as labels.
+    /// [`Error::Model`] if there are not as many numbers as labels.
     pub fn raw(&self, outputs: &dyn Outputs, labels: usize, buffer: &mut Buffer) -> Result<()> {
         outputs.read(self.output, self.scale, self.zero_point, &mut buffer.shape, &mut buffer.scores)?;
         if buffer.scores.len() != labels {
             return Err(Error::Model(format!(
-                "model `{}`: an output of shape {:?}, but the card has {labels} labels",
+                "model `{}`: an output has shape {:?}, but the card has {labels} labels",
                 outputs.model(),
                 buffer.shape
             )));
@@ -79,17 +79,18 @@ impl Classifier {
     }
 }
 
-/// What a classifier reads into, kept from frame to frame.
+/// The buffers a classifier reads into, reused from frame to frame.
 #[derive(Debug, Default)]
 pub struct Buffer {
     shape: Vec<usize>,
-    /// A score a class.
+    /// One score per class.
     pub scores: Vec<f32>,
     order: Vec<u16>,
 }
 
 impl Buffer {
-    /// The best `count` classes of at least `min_score`, best first; the first of equals first.
+    /// Puts the best `count` classes with a score of at least `min_score` into `best`, best first. Classes with equal
+    /// scores come in the order of their numbers.
     pub fn top(&mut self, count: usize, min_score: f32, best: &mut Vec<Class>) {
         best.clear();
         self.order.clear();

@@ -1,4 +1,4 @@
-//! The contract of detectors.
+//! The interface of detectors.
 
 use crate::error::{Error, Result};
 use crate::infer::{Outputs, Run};
@@ -8,7 +8,7 @@ use std::sync::Arc;
 /// What a detector sees of a frame.
 #[derive(Clone, Copy)]
 pub struct Seen<'a> {
-    /// Name of the frame's source: models with a memory keep one for each.
+    /// Name of the frame's source: models with state keep a separate state for each source.
     pub source: &'a Arc<str>,
     /// The model input.
     pub input: &'a ModelInput,
@@ -16,11 +16,12 @@ pub struct Seen<'a> {
 
 /// Finds objects with the graphs of a card.
 pub trait Detector: Send {
-    /// Runs the model and puts every answer of at least `min_score` into `found`, in frame pixels, before NMS. A detector
-    /// of one stage leaves this as it is and writes [`Detector::decode`]; one of two stages runs its graphs in turn.
+    /// Runs the model and adds every answer with a score of at least `min_score` to `found`, in frame pixels, before
+    /// NMS. A one-stage detector keeps this default and implements [`Detector::decode`]; a two-stage detector runs its
+    /// graphs in turn.
     ///
     /// # Errors
-    /// [`Error::Model`] if a graph cannot be run or an output has not the shape the card promises.
+    /// [`Error::Model`] if a graph cannot be run or an output does not have the shape in the card.
     fn detect(&mut self, run: &mut dyn Run, seen: Seen<'_>, min_score: f32, found: &mut Vec<Detection>) -> Result<()> {
         let outputs = run.picture(seen.source, &seen.input.image)?;
         self.decode(outputs, &seen.input.placement, min_score, found)
@@ -29,7 +30,7 @@ pub trait Detector: Send {
     /// Turns the outputs of the only graph into boxes.
     ///
     /// # Errors
-    /// [`Error::Model`] if an output has not the shape the card promises.
+    /// [`Error::Model`] if an output does not have the shape in the card.
     fn decode(
         &mut self,
         _outputs: &dyn Outputs,
@@ -37,7 +38,7 @@ pub trait Detector: Send {
         _min_score: f32,
         _found: &mut Vec<Detection>,
     ) -> Result<()> {
-        Err(Error::Internal("a detector of several graphs has nothing to decode from one of them".into()))
+        Err(Error::Internal("a detector with several graphs cannot decode the outputs of a single one".into()))
     }
 }
 
@@ -47,7 +48,7 @@ mod tests {
     use crate::infer::Arrays;
     use crate::types::{BBox, Image};
 
-    /// Two graphs of a card: the first proposes boxes, the second says what is in each.
+    /// Two graphs of a card: the first proposes boxes, the second scores them.
     struct TwoGraphs {
         proposals: Arrays,
         heads: Arrays,

@@ -14,26 +14,26 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Family {
-    /// Single shot detectors: offsets from anchors, and scores a class.
+    /// Single-shot detectors: offsets from anchors, and one score per class.
     Ssd(ssd::Ssd),
     /// YOLO v3, v5, v7, v8, v11, X.
     Yolo(yolo::Yolo),
-    /// FastestDet: one row a cell of one map.
+    /// FastestDet: a single map with one column of values per cell.
     Fastestdet(fastestdet::FastestDet),
-    /// NanoDet: scores and distances to the four sides, a distribution each.
+    /// NanoDet: scores, and the distances to the four sides as distributions.
     Nanodet(nanodet::NanoDet),
     /// YuNet: faces with five points.
     Yunet(yunet::YuNet),
-    /// A score a class for the whole picture.
+    /// One score per class for the whole picture.
     Classifier(Classifier),
-    /// A class a pixel.
+    /// One class per pixel.
     Segmentation(Segmentation),
-    /// A picture out of a picture: super-resolution, autoencoders.
+    /// A picture from a picture: super-resolution, autoencoders.
     Reconstruction(Reconstruction),
 }
 
 impl Family {
-    /// The stage that runs it.
+    /// Returns the name of the stage that runs it.
     #[must_use]
     pub const fn stage(&self) -> &'static str {
         match self {
@@ -48,15 +48,15 @@ impl Family {
 /// Reads the family of a card.
 ///
 /// # Errors
-/// [`Error::Model`] with the place in the card.
+/// [`Error::Model`] with the position in the card.
 pub fn family(card: &Card) -> Result<Family> {
     yaml::read(&card.family).map_err(|fault| card.error(fault.within("family")))
 }
 
-/// The detector of a card.
+/// Creates the detector for a card.
 ///
 /// # Errors
-/// [`Error::Model`] if the card is faulty or its model is no detector.
+/// [`Error::Model`] if the card is faulty or its model is not a detector.
 pub fn detector(card: &Card) -> Result<Box<dyn Detector>> {
     Ok(match family(card)? {
         Family::Ssd(ssd) => Box::new(ssd::SsdDetector::new(ssd, card)?),
@@ -68,10 +68,10 @@ pub fn detector(card: &Card) -> Result<Box<dyn Detector>> {
     })
 }
 
-/// The classifier of a card.
+/// Returns the classifier of a card.
 ///
 /// # Errors
-/// [`Error::Model`] if the card is faulty or its model is no classifier.
+/// [`Error::Model`] if the card is faulty or its model is not a classifier.
 pub fn classifier(card: &Card) -> Result<Classifier> {
     match family(card)? {
         Family::Classifier(spec) => Ok(spec),
@@ -79,10 +79,10 @@ pub fn classifier(card: &Card) -> Result<Classifier> {
     }
 }
 
-/// What a card says of a model that gives a class a pixel.
+/// Returns the segmentation settings of a card.
 ///
 /// # Errors
-/// [`Error::Model`] if the card is faulty or its model is of another family.
+/// [`Error::Model`] if the card is faulty or its model belongs to another family.
 pub fn segmentation(card: &Card) -> Result<Segmentation> {
     match family(card)? {
         Family::Segmentation(spec) => Ok(spec),
@@ -90,10 +90,10 @@ pub fn segmentation(card: &Card) -> Result<Segmentation> {
     }
 }
 
-/// What a card says of a model that makes pictures.
+/// Returns the reconstruction settings of a card.
 ///
 /// # Errors
-/// [`Error::Model`] if the card is faulty or its model is of another family.
+/// [`Error::Model`] if the card is faulty or its model belongs to another family.
 pub fn reconstruction(card: &Card) -> Result<Reconstruction> {
     match family(card)? {
         Family::Reconstruction(spec) => Ok(spec),
@@ -103,7 +103,7 @@ pub fn reconstruction(card: &Card) -> Result<Reconstruction> {
 
 fn wrong_stage(card: &Card, family: &Family, asked: &str) -> Error {
     Error::Model(format!(
-        "model `{}` is of the family `{}`, which `{asked}` does not run; use `{}`",
+        "model `{}` belongs to the family `{}`, which `{asked}` does not run; use `{}`",
         card.name,
         card.family_name(),
         family.stage()

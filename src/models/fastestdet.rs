@@ -1,4 +1,4 @@
-//! FastestDet (dog-qiuqiu, 2022): one map, one column of numbers a cell.
+//! FastestDet (dog-qiuqiu, 2022): a single map with one column of values per cell.
 
 use super::checks::check_shape;
 use super::detector::Detector;
@@ -9,18 +9,18 @@ use crate::ops::iou::from_cxcywh;
 use crate::types::{Detection, Placement, Size};
 use serde::Deserialize;
 
-/// `family: { fastestdet: {} }`: one output `[1, 5 + classes, H, W]`, its planes being objectness (0–1), centre offset
-/// x and y (a tanh is taken here), width and height (a sigmoid is taken here; shares of the input), class
-/// probabilities. The numbers of FastestDet's own `onnx-runtime/runtime.cpp`.
+/// `family: { fastestdet: {} }`: one output `[1, 5 + classes, H, W]`. Its planes are objectness (0–1), centre offsets
+/// x and y (Ocelli applies a tanh), width and height (Ocelli applies a sigmoid; fractions of the input) and class
+/// probabilities. Decoding gives the same numbers as FastestDet's own `onnx-runtime/runtime.cpp`.
 #[derive(Clone, Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FastestDet {
-    /// Which output of the graph, counted from 0.
+    /// The output of the graph to use, counted from 0.
     #[serde(default)]
     pub output: usize,
 }
 
-/// Decodes the map: touches only cells whose objectness can reach the threshold.
+/// Decodes the map: looks only at cells whose objectness can reach the threshold.
 pub struct FastestDetDetector {
     spec: FastestDet,
     classes: usize,
@@ -30,7 +30,7 @@ pub struct FastestDetDetector {
 }
 
 impl FastestDetDetector {
-    /// A decoder for a card's input size and labels.
+    /// Creates a decoder for a card's input size and labels.
     #[must_use]
     pub fn new(spec: FastestDet, card: &Card) -> Self {
         let (classes, input) = (card.labels.len(), card.fields.input.size);
@@ -54,7 +54,7 @@ impl Detector for FastestDetDetector {
         check_shape(outputs, "map", &self.shape, &[1, 5 + self.classes, h, w])?;
         let plane = h * w;
         let value = |field: usize, cell: usize| self.values[field * plane + cell];
-        // score = objectness^0.6 * class^0.4, and no class is above 1.
+        // score = objectness^0.6 * class^0.4, and no class score is above 1.
         let least = min_score.powf(1.0 / 0.6);
         for cell in 0..plane {
             let objectness = value(0, cell);

@@ -1,4 +1,4 @@
-//! Families of models: from tensors to answers. The card says which.
+//! Model families: how tensors become answers. The card names the family.
 
 mod checks;
 pub mod classifier;

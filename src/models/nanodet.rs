@@ -8,16 +8,16 @@ use crate::infer::{Card, Outputs};
 use crate::types::{BBox, Detection, Placement, Size};
 use serde::Deserialize;
 
-/// `family: { nanodet: {} }`: for each stride an output of class probabilities `[1, cells, classes]`, then for each
-/// stride one of distributions of the distances left, top, right, bottom `[1, cells, 4 * bins]`, in strides from the
-/// middle of the cell's pixels. The numbers of NanoDet's own decode.
+/// `family: { nanodet: {} }`: for each stride one output of class probabilities `[1, cells, classes]`, then for each
+/// stride one output `[1, cells, 4 * bins]` with the distributions of the left, top, right and bottom distances, in
+/// strides from the middle of the cell's pixels. Decoding gives the same numbers as NanoDet's own.
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NanoDet {
-    /// Input pixels between two cells of each level, in the order of the outputs.
+    /// Stride of each level in input pixels, in the order of the outputs.
     #[serde(default = "default_strides")]
     pub strides: Vec<u32>,
-    /// Bins of a distance's distribution (`reg_max + 1`).
+    /// Number of bins in the distribution of a distance (`reg_max + 1`).
     #[serde(default = "default_bins")]
     pub bins: usize,
 }
@@ -30,7 +30,7 @@ const fn default_bins() -> usize {
     8
 }
 
-/// Decodes the levels: scans the scores row by row and works out only boxes above the threshold.
+/// Decodes the levels: scans the scores row by row and computes only boxes above the threshold.
 pub struct NanoDetDetector {
     spec: NanoDet,
     classes: usize,
@@ -41,14 +41,14 @@ pub struct NanoDetDetector {
 }
 
 impl NanoDetDetector {
-    /// A decoder for a card's input size and labels.
+    /// Creates a decoder for a card's input size and labels.
     ///
     /// # Errors
-    /// [`crate::error::Error::Model`] if the strides make no sense.
+    /// [`crate::error::Error::Model`] if the strides or bins are invalid.
     pub fn new(spec: NanoDet, card: &Card) -> Result<Self> {
         check_strides(card, "nanodet", &spec.strides)?;
         if !(2..=64).contains(&spec.bins) {
-            let message = format!("family.nanodet.bins: {}; 2 to 64 make sense", spec.bins);
+            let message = format!("family.nanodet.bins: {}; expected 2 to 64", spec.bins);
             return Err(card.error(crate::yaml::Fault::new(card.family.place, message)));
         }
         let (classes, input) = (card.labels.len(), card.fields.input.size);

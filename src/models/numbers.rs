@@ -1,11 +1,11 @@
-//! The few formulas that several families need.
+//! Formulas that several families share.
 
-/// `1 / (1 + e^-x)`.
+/// Returns `1 / (1 + e^-x)`.
 pub fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + (-x).exp())
 }
 
-/// The number whose sigmoid is `p`; ±infinity at the ends.
+/// Returns the number whose sigmoid is `p`; ±infinity for 0 and 1.
 pub fn logit(p: f32) -> f32 {
     (p / (1.0 - p)).ln()
 }
@@ -18,7 +18,7 @@ pub fn softmax(row: &mut [f32]) {
     row.iter_mut().for_each(|v| *v /= sum);
 }
 
-/// The largest number of a row and its place; the first of equals. NaN never wins.
+/// Returns the index and value of the largest number in a row; the first one if several are equal. NaN never wins.
 pub fn best_of(row: &[f32]) -> (usize, f32) {
     let mut best = (0, f32::NEG_INFINITY);
     for (at, &value) in row.iter().enumerate() {
@@ -29,8 +29,8 @@ pub fn best_of(row: &[f32]) -> (usize, f32) {
     best
 }
 
-/// The expected value of a distribution over `0, 1, 2, …` given by its logits: how GFL and the YOLOs since v8 write
-/// a distance. Li et al. 2020, Generalized Focal Loss, §3.2.
+/// Returns the expected value of a distribution over `0, 1, 2, …` given by its logits. GFL, and YOLO since v8, encode
+/// distances this way. Li et al. 2020, Generalized Focal Loss, §3.2.
 pub fn expectation(logits: impl Iterator<Item = f32> + Clone) -> f32 {
     let max = logits.clone().fold(f32::NEG_INFINITY, f32::max);
     let (mut sum, mut mean) = (0.0, 0.0);

@@ -1,4 +1,4 @@
-//! Looks at an ONNX file and writes the card it seems to need. What cannot be read from a graph is said to be a guess.
+//! Proposes a card for an ONNX file. Whatever cannot be read from the graph is marked as a guess.
 
 use crate::error::{Error, Result};
 use crate::infer::output_shapes;
@@ -12,11 +12,11 @@ pub struct Proposal {
     pub card: String,
     /// Names of the classes; empty if the card holds them or there are none.
     pub labels: Vec<String>,
-    /// What was guessed and must be looked at by a person.
+    /// What was guessed and must be checked by a person.
     pub guesses: Vec<String>,
 }
 
-/// What a graph says of its input.
+/// What a graph says about its input.
 struct Input {
     name: String,
     dtype: DataType,
@@ -30,7 +30,7 @@ struct Input {
 /// Proposes a card for a model.
 ///
 /// # Errors
-/// [`Error::Model`] if it takes no picture, or tract cannot run it.
+/// [`Error::Model`] if the model takes no picture, or tract cannot run it.
 pub fn propose(model: &Model) -> Result<Proposal> {
     let mut guesses = Vec::new();
     let meta = |key: &str| {
@@ -43,7 +43,7 @@ pub fn propose(model: &Model) -> Result<Proposal> {
     let ultralytics = meta("stride").is_some() && meta("names").is_some();
     let (family, classes) = family(model, &input, &shapes, names.len(), &mut guesses);
     let labels = labels(names, classes, &mut guesses);
-    let mut card = String::from("# Written by `ocelli models new`. Lines with a `?` are guesses: look at them.\n");
+    let mut card = String::from("# Written by `ocelli models new`. Lines with a `?` are guesses: check them.\n");
     let license = meta("license").unwrap_or_else(|| "unknown # ?".into());
     let _ = writeln!(card, "model:\n  file: model.onnx\n  sha256: SHA256\n  license: {license}");
     let source = meta("author").or(model.proto.producer_name.clone()).unwrap_or_else(|| "unknown".into());
@@ -70,23 +70,23 @@ fn picture_input(model: &Model, imgsz: Option<&str>, guesses: &mut Vec<String>) 
     let Some((name, dtype, nhwc, channels, h, w)) = all.iter().find_map(|v| read(v)) else {
         let names: Vec<&str> = all.iter().map(|v| v.label()).collect();
         return Err(Error::Model(format!(
-            "no input takes a picture of 1 or 3 channels; there are {}",
+            "no input takes a picture with 1 or 3 channels; the inputs are {}",
             names.join(", ")
         )));
     };
     if all.len() > 1 {
-        guesses.push(format!("the graph has {} inputs; those that are fed back go into `model.state`", all.len()));
+        guesses.push(format!("the graph has {} inputs; list those that are fed back in `model.state`", all.len()));
     }
     let side = imgsz.and_then(|t| t.trim_matches(['[', ']']).split(',').next()?.trim().parse().ok());
     if h.is_none() || w.is_none() {
-        guesses.push(format!("the graph leaves its size open; {} was taken", side.unwrap_or(640)));
+        guesses.push(format!("the graph does not fix its input size; {} was assumed", side.unwrap_or(640)));
     }
     let (height, width) = (h.or(side).unwrap_or(640), w.or(side).unwrap_or(640));
     let shape = if nhwc { vec![1, height, width, channels] } else { vec![1, channels, height, width] };
     Ok(Input { name, dtype, width, height, channels, nhwc, shape })
 }
 
-/// Ultralytics writes `{0: 'person', 1: 'bicycle'}`.
+/// Reads the class names as Ultralytics writes them: `{0: 'person', 1: 'bicycle'}`.
 fn read_names(text: &str) -> Vec<String> {
     let inside = text.trim().trim_start_matches('{').trim_end_matches('}');
     let mut names = Vec::new();
@@ -105,7 +105,9 @@ fn labels(names: Vec<String>, classes: usize, guesses: &mut Vec<String>) -> Vec<
     if names.len() == classes || classes == 0 {
         return if classes == 0 { Vec::new() } else { names };
     }
-    guesses.push(format!("the graph names no classes; labels.txt has numbers for all {classes}: write their names"));
+    guesses.push(format!(
+        "the graph does not name its classes; labels.txt numbers all {classes}: write their names instead"
+    ));
     (0..classes).map(|class| format!("class {class}")).collect()
 }
 
@@ -131,15 +133,16 @@ fn input_line(input: &Input, family: &str, ultralytics: bool, guesses: &mut Vec<
             } else if family.starts_with("classifier") || family.starts_with("segmentation") {
                 parts.push("mean: [123.675, 116.28, 103.53], std: [58.395, 57.12, 57.375]".into());
                 guesses.push(
-                    "a graph does not tell how pixels are normalised; PyTorch's ImageNet numbers stand there".into(),
+                    "a graph does not say how pixels are normalised; PyTorch's ImageNet values are assumed".into(),
                 );
             } else if bgr {
-                guesses
-                    .push("a graph does not tell how pixels are normalised; levels 0–255 are taken as they are".into());
+                guesses.push(
+                    "a graph does not say how pixels are normalised; unchanged levels (0–255) are assumed".into(),
+                );
             } else {
                 parts.push("std: [255, 255, 255]".into());
                 guesses
-                    .push("a graph does not tell how pixels are normalised; levels divided by 255 stand there".into());
+                    .push("a graph does not say how pixels are normalised; levels divided by 255 are assumed".into());
             }
         }
     }
@@ -147,7 +150,7 @@ fn input_line(input: &Input, family: &str, ultralytics: bool, guesses: &mut Vec<
     format!("input: {{ {} }}{mark}\n", parts.join(", "))
 }
 
-/// The family's line, and the number of classes.
+/// Returns the card's text for the family, and the number of classes.
 fn family(
     model: &Model,
     input: &Input,
@@ -178,8 +181,8 @@ fn family(
         }
         [[1, n, width]] if *n == all && *width > 5 => {
             guesses.push(
-                "rows of YOLOX as its export leaves them (`decode_in_inference` off) and after the sigmoid; \
-                          if boxes come out wrong try `form: decoded` or `scores: logit`"
+                "rows are assumed to be as YOLOX exports them (`decode_in_inference` off) and after the sigmoid; \
+                          if the boxes are wrong, try `form: decoded` or `scores: logit`"
                     .into(),
             );
             ("yolo: { kind: x }".into(), width - 5)
@@ -194,7 +197,8 @@ fn family(
             ("yolo: { kind: v8 }".into(), a - 64)
         }
         [[1, a, _, _], [1, b, _, _], [1, c, _, _]] if a == b && b == c && a % 3 == 0 && *a > 15 => {
-            guesses.push("anchors of YOLOv5's COCO models stand there; other models have others".into());
+            guesses
+                .push("the anchors of YOLOv5's COCO models are assumed; other models may have different ones".into());
             let anchors = "[[[10, 13], [16, 30], [33, 23]], [[30, 61], [62, 45], [59, 119]], [[116, 90], [156, 198], [373, 326]]]";
             (format!("yolo: {{ kind: v5, anchors: {anchors} }}"), a / 3 - 5)
         }
@@ -225,21 +229,21 @@ fn family(
         [[1, a, b, c]] => map_family(input, [*a, *b, *c], guesses),
         _ => {
             guesses.push(format!(
-                "outputs of shapes {shapes:?} are of no family known here; name the raw heads in `model.outputs`"
+                "outputs of shapes {shapes:?} match no known family; name the raw heads in `model.outputs`"
             ));
             ("unknown: {} # ?".into(), 0)
         }
     }
 }
 
-/// One output with a place for each pixel or cell.
+/// Returns the same for a graph with one output that has a place for each pixel or cell.
 fn map_family(input: &Input, [a, b, c]: [usize; 3], guesses: &mut Vec<String>) -> (String, usize) {
     let (channels, h) = if input.nhwc { (c, a) } else { (a, b) };
     if channels == input.channels && h >= input.height && h % input.height == 0 {
         return (format!("reconstruction: {{ times: {} }}", h / input.height), 0);
     }
     if channels == 1 {
-        guesses.push("one channel: taken as the logit of the foreground".into());
+        guesses.push("one output channel: assumed to be the logit of the foreground".into());
         return ("segmentation: { form: binary }".into(), 2);
     }
     ("segmentation: { form: logits }".into(), channels)

@@ -1,4 +1,4 @@
-//! Models that make a picture of a picture: super-resolution (Dong et al. 2016, FSRCNN), autoencoders.
+//! Models that make a picture from a picture: super-resolution (Dong et al. 2016, FSRCNN), autoencoders.
 
 use crate::error::{Error, Result};
 use crate::infer::{Card, Outputs};
@@ -8,21 +8,21 @@ use crate::ops::upsample::{Axis, bilinear};
 use crate::types::{Image, PixelFormat, Size};
 use serde::Deserialize;
 
-/// `family: { reconstruction: {} }`: one output, a picture in the input's colours, layout and normalisation: of any
-/// size with as many channels as the input has. A model that sees brightness only gets the colours of its input back.
+/// `family: { reconstruction: {} }`: one output, a picture of any size with the input's channels, layout and
+/// normalisation. If a model sees only brightness, its picture gets the colours of its input back.
 #[derive(Clone, Copy, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reconstruction {
-    /// Which output of the graph, counted from 0.
+    /// The output of the graph to use, counted from 0.
     #[serde(default)]
     pub output: usize,
-    /// Pixels of the output for one of the input, along each side.
+    /// Output pixels per input pixel, along each side.
     #[serde(default = "one_times")]
     pub times: u32,
-    /// Step of an 8-bit output, if the graph keeps it.
+    /// Scale of an 8-bit output, if the graph keeps it in 8 bits.
     #[serde(default = "one")]
     pub scale: f32,
-    /// Zero of an 8-bit output.
+    /// Zero point of an 8-bit output.
     #[serde(default)]
     pub zero_point: i32,
 }
@@ -51,21 +51,21 @@ pub struct Reconstructor {
 }
 
 impl Reconstructor {
-    /// For a card's input.
+    /// Creates a reconstructor for a card's input.
     ///
     /// # Errors
-    /// [`Error::Model`] if the output would be absurdly large.
+    /// [`Error::Model`] if `times` is out of range.
     pub fn new(spec: Reconstruction, card: &Card) -> Result<Self> {
         let input = &card.fields.input;
         if !(1..=8).contains(&spec.times) {
-            return Err(Error::Model(format!("model `{}`: `times` is {}; 1 to 8 make sense", card.name, spec.times)));
+            return Err(Error::Model(format!("model `{}`: `times` is {}; expected 1 to 8", card.name, spec.times)));
         }
         let (mean, std, color, layout) = (input.mean, input.std, input.color, input.layout);
         let (shape, values, plane) = (Vec::new(), Vec::new(), Vec::new());
         Ok(Self { spec, layout, color, mean, std, input: input.size, shape, values, chroma: Default::default(), plane })
     }
 
-    /// Size of the pictures it makes.
+    /// Returns the size of the pictures it makes.
     #[must_use]
     pub const fn size(&self) -> Size {
         Size::new(self.input.width * self.spec.times, self.input.height * self.spec.times)
@@ -74,14 +74,14 @@ impl Reconstructor {
     /// Reads the output's values.
     ///
     /// # Errors
-    /// [`Error::Model`] if it is not as large as the card says.
+    /// [`Error::Model`] if the output does not have the size in the card.
     pub fn read(&mut self, outputs: &dyn Outputs) -> Result<()> {
         let Reconstruction { output, scale, zero_point, .. } = self.spec;
         outputs.read(output, scale, zero_point, &mut self.shape, &mut self.values)?;
         let channels = if self.color == ChannelOrder::Gray { 1 } else { 3 };
         if self.values.len() != self.size().pixels() * channels {
             return Err(Error::Model(format!(
-                "model `{}`: an output of shape {:?}, the card says {channels} channels of {}",
+                "model `{}`: an output has shape {:?}, but the card says {channels} channels of {}",
                 outputs.model(),
                 self.shape,
                 self.size()
@@ -90,14 +90,14 @@ impl Reconstructor {
         Ok(())
     }
 
-    /// The mean squared difference between the output and the input's normalised values, if they are of one size.
+    /// Returns the mean squared difference between the output and the input's normalised values, if their sizes match.
     #[must_use]
     pub fn error(&self, input: &[f32]) -> Option<f32> {
         let squares = self.values.iter().zip(input).map(|(a, b)| (a - b) * (a - b));
         (self.values.len() == input.len()).then(|| squares.sum::<f32>() / input.len().max(1) as f32)
     }
 
-    /// The picture of the values that were read; `input` is what the model saw.
+    /// Makes a picture from the values that were read; `input` is what the model saw.
     pub fn picture(&mut self, input: &Image, picture: &mut Image) {
         let size = self.size();
         if self.color == ChannelOrder::Gray {
@@ -117,7 +117,7 @@ impl Reconstructor {
         }
     }
 
-    /// Brightness from the model; colour, where the input has any, from the input.
+    /// Takes brightness from the model, and colour from the input if it has any.
     fn gray_picture(&mut self, input: &Image, picture: &mut Image) {
         let size = self.size();
         let brightness = |value: f32| level(value * self.std[0] + self.mean[0]);

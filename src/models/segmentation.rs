@@ -1,4 +1,4 @@
-//! Segmentation: a class a pixel. DeepLab, FCN, U-Net, SegNet, PSPNet, LR-ASPP differ in their graphs only.
+//! Segmentation: one class per pixel. DeepLab, FCN, U-Net, SegNet, PSPNet and LR-ASPP differ only in their graphs.
 
 use super::numbers::logit;
 use crate::error::{Error, Result};
@@ -8,26 +8,26 @@ use crate::ops::upsample::{Axis, Scores, argmax};
 use crate::types::{Mask, Placement, Size};
 use serde::Deserialize;
 
-/// `family: { segmentation: { output: logits } }`
+/// `family: { segmentation: { form: logits } }`
 #[derive(Clone, Copy, Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Segmentation {
     /// What the output holds.
     #[serde(default)]
     pub form: Form,
-    /// Order of the output's axes, if it is not that of the input.
+    /// Order of the output's axes, if it differs from the input's.
     #[serde(default)]
     pub layout: Option<Layout>,
-    /// How the output comes to the size of the frame.
+    /// How the output is scaled to the size of the frame.
     #[serde(default)]
     pub upsample: Upsample,
-    /// Whether the corners of the output lie on those of the input (PyTorch's `align_corners`).
+    /// Whether the corners of the output are aligned with those of the input (PyTorch's `align_corners`).
     #[serde(default)]
     pub align_corners: bool,
-    /// Which output of the graph, counted from 0.
+    /// The output of the graph to use, counted from 0.
     #[serde(default)]
     pub output: usize,
-    /// For `form: binary`: least probability of the foreground.
+    /// For `form: binary`: minimum probability of the foreground.
     #[serde(default)]
     pub threshold: Option<f32>,
 }
@@ -36,23 +36,23 @@ pub struct Segmentation {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Form {
-    /// A score a class and cell, `[1, classes, H, W]` or `[1, H, W, classes]`; the largest wins.
+    /// One score per class and cell, `[1, classes, H, W]` or `[1, H, W, classes]`; the largest wins.
     #[default]
     Logits,
-    /// One logit a cell, `[1, 1, H, W]` or `[1, H, W, 1]`: class 1 where it is above the threshold's, else 0.
+    /// One logit per cell, `[1, 1, H, W]` or `[1, H, W, 1]`: class 1 if it is above the threshold's logit, else 0.
     Binary,
     /// Class numbers, `[1, H, W]`, `[1, 1, H, W]` or `[1, H, W, 1]`.
     Classes,
 }
 
-/// How an output comes to the size of the frame.
+/// How an output is scaled to the size of the frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Upsample {
-    /// Scores are interpolated, then the largest wins: smooth edges. Class numbers are always taken as `nearest`.
+    /// Interpolates the scores, then picks the largest: smooth edges. Class numbers always use `nearest`.
     #[default]
     Bilinear,
-    /// The largest of each cell wins, then the nearest cell: cheap, with steps.
+    /// Picks the largest score in each cell, then the nearest cell: cheap, but with jagged edges.
     Nearest,
 }
 
@@ -70,7 +70,7 @@ pub struct Segmenter {
 }
 
 impl Segmenter {
-    /// For a card's input size, layout and labels.
+    /// Creates a segmenter for a card's input size, layout and labels.
     ///
     /// # Errors
     /// [`Error::Model`] if the card has no labels, or more than a class map can hold.
@@ -78,7 +78,7 @@ impl Segmenter {
         let classes = card.labels.len();
         if !(2..=256).contains(&classes) {
             return Err(Error::Model(format!(
-                "model `{}`: {classes} labels; a segmentation needs 2 to 256, the background being one",
+                "model `{}`: {classes} labels; segmentation needs 2 to 256, including the background",
                 card.name
             )));
         }
@@ -95,11 +95,11 @@ impl Segmenter {
         Ok(Self { spec, layout, classes, input, shape, values, best, axes: None })
     }
 
-    /// The class of each pixel of the frame. What the frame's letterbox left out has no pixel; what a crop cut off
-    /// gets the classes of the edge.
+    /// Finds the class of each pixel of the frame. The padding of a letterbox is not part of the frame; what a crop cut
+    /// off gets the classes of the edge.
     ///
     /// # Errors
-    /// [`Error::Model`] if the output has not the shape the card promises.
+    /// [`Error::Model`] if the output does not have the shape in the card.
     pub fn segment(&mut self, outputs: &dyn Outputs, placement: &Placement, mask: &mut Mask) -> Result<()> {
         outputs.read(self.spec.output, 1.0, 0, &mut self.shape, &mut self.values)?;
         let channels = match self.spec.form {
@@ -113,7 +113,7 @@ impl Segmenter {
         };
         let Some((h, w)) = found.filter(|(h, w)| h * w > 0) else {
             return Err(Error::Model(format!(
-                "model `{}`: an output of shape {:?}; the card says {channels} channels ({:?}, {:?})",
+                "model `{}`: an output has shape {:?}, but the card says {channels} channels ({:?}, {:?})",
                 outputs.model(),
                 self.shape,
                 self.spec.form,
@@ -130,7 +130,10 @@ impl Segmenter {
         if self.spec.form == Form::Classes {
             let top = self.classes as f32;
             if let Some(bad) = self.values.iter().find(|v| !(0.0..top).contains(*v)) {
-                return Err(Error::Model(format!("model `{}`: class {bad} of {top} labels", outputs.model())));
+                return Err(Error::Model(format!(
+                    "model `{}`: an output has class {bad}, but the card has {top} labels",
+                    outputs.model()
+                )));
             }
             self.best.clear();
             self.best.extend(self.values.iter().map(|&v| v as u8));
@@ -142,7 +145,7 @@ impl Segmenter {
             Layout::Nhwc => Scores::cells(values, channels, h, w),
         };
         if self.spec.form == Form::Binary {
-            // Two classes: the threshold against the logit.
+            // Two classes: the background's score is the threshold's logit.
             let least = logit(self.spec.threshold.unwrap_or(0.5));
             let count = self.values.len();
             self.values.resize(2 * count, 0.0);
@@ -157,7 +160,7 @@ impl Segmenter {
         Ok(())
     }
 
-    /// Where each row and column of the frame lies on the map.
+    /// Returns where each row and column of the frame lies on the map.
     fn make_axes(&self, placement: &Placement, h: usize, w: usize) -> [Axis; 2] {
         let (frame, input) = (placement.frame, self.input);
         let axis = |cells: usize, frame: u32, input: u32, scale: f32, offset: f32| {
@@ -196,7 +199,7 @@ fn upsampled(
     }
 }
 
-/// The nearest cell's class for each pixel.
+/// Gives each pixel the class of the nearest cell.
 fn pick(best: &[u8], width: usize, down: &Axis, across: &Axis, out: &mut Vec<u8>) {
     out.clear();
     for y in 0..down.len() {

@@ -8,13 +8,13 @@ use crate::ops::iou::from_cxcywh;
 use crate::types::{Detection, FacePoints, Placement, Size};
 use serde::Deserialize;
 
-/// `family: { yunet: {} }`: for each stride outputs of class, objectness (0–1), box and points, all strides of one
-/// kind after the other: `cls_8, cls_16, cls_32, obj_8, …, bbox_8, …, kps_8, …`. The numbers of OpenCV's
+/// `family: { yunet: {} }`: outputs of class, objectness (0–1), box and points for each stride, grouped by kind:
+/// `cls_8, cls_16, cls_32, obj_8, …, bbox_8, …, kps_8, …`. Decoding gives the same numbers as OpenCV's
 /// `FaceDetectorYN`.
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct YuNet {
-    /// Input pixels between two cells of each level, in the order of the outputs.
+    /// Stride of each level in input pixels, in the order of the outputs.
     #[serde(default = "default_strides")]
     pub strides: Vec<u32>,
 }
@@ -23,7 +23,7 @@ fn default_strides() -> Vec<u32> {
     vec![8, 16, 32]
 }
 
-/// Decodes the levels: works out only boxes and points of faces above the threshold.
+/// Decodes the levels: computes boxes and points only for faces above the threshold.
 pub struct YuNetDetector {
     spec: YuNet,
     input: Size,
@@ -32,14 +32,14 @@ pub struct YuNetDetector {
     parts: [Vec<f32>; 4],
 }
 
-/// What the four outputs of a level are called and how many numbers a cell has.
+/// The names of a level's four outputs, and how many values each has per cell.
 const PARTS: [(&str, usize); 4] = [("cls", 1), ("obj", 1), ("bbox", 4), ("kps", 10)];
 
 impl YuNetDetector {
-    /// A decoder for a card's input size.
+    /// Creates a decoder for a card's input size.
     ///
     /// # Errors
-    /// [`crate::error::Error::Model`] if the strides make no sense.
+    /// [`crate::error::Error::Model`] if the strides are invalid.
     pub fn new(spec: YuNet, card: &Card) -> Result<Self> {
         check_strides(card, "yunet", &spec.strides)?;
         Ok(Self { spec, input: card.fields.input.size, shape: Vec::new(), parts: Default::default() })

@@ -1,17 +1,17 @@
-//! What a file may claim: refused before anything believes it and takes memory for it.
+//! Checks what a file claims, before anything trusts it and allocates memory for it.
 
 use super::pb::{GraphProto, ModelProto, NodeProto, TensorProto};
 use crate::error::{Error, Result};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// Largest window, step or dilation of a convolution or a pool that makes sense.
+/// The largest window, stride or dilation of a convolution or a pool that makes sense.
 const MAX_WINDOW: i64 = 4096;
 
-/// Largest number of elements that an operator may be told to make.
+/// The largest number of elements that an operator may be told to produce.
 const MAX_MADE: i64 = 1 << 26;
 
-/// Refuses tensors that claim what is not there, and operators with absurd numbers.
+/// Refuses tensors that claim data that is not there, and operators with absurd numbers.
 pub(super) fn check(proto: &ModelProto) -> Result<(), String> {
     proto.graph.as_ref().map_or(Ok(()), check_graph)
 }
@@ -23,11 +23,11 @@ fn check_graph(graph: &GraphProto) -> Result<(), String> {
     let mut made = std::collections::HashSet::new();
     for name in graph.node.iter().flat_map(|n| &n.output).filter(|name| !name.is_empty()) {
         if !made.insert(name.as_str()) {
-            return Err(format!("two nodes make the value `{name}`"));
+            return Err(format!("two nodes produce the value `{name}`"));
         }
     }
     if let Some(input) = graph.input.iter().find(|input| made.contains(input.label())) {
-        return Err(format!("a node makes the value `{}`, which is an input", input.label()));
+        return Err(format!("a node produces the value `{}`, which is an input", input.label()));
     }
     for node in &graph.node {
         for attribute in &node.attribute {
@@ -44,30 +44,30 @@ fn check_graph(graph: &GraphProto) -> Result<(), String> {
 fn check_tensor(tensor: &TensorProto) -> Result<(), String> {
     if tensor.is_external() {
         return Err(format!(
-            "the numbers of tensor `{}` lie in another file; `ocelli models new FILE.onnx` packs them into one",
+            "the data of tensor `{}` is in another file; `ocelli models new FILE.onnx` packs everything into one file",
             tensor.label()
         ));
     }
     tensor.check()
 }
 
-/// Convolutions and pools: windows, steps, dilations and borders.
+/// Checks the windows, strides, dilations and padding of convolutions and pools.
 fn check_windows(node: &NodeProto) -> Result<(), String> {
     let ints = |name: &str| node.ints(name).unwrap_or_default();
     for name in ["kernel_shape", "strides", "dilations"] {
         if let Some(bad) = ints(name).iter().find(|v| !(1..=MAX_WINDOW).contains(*v)) {
-            return Err(format!("`{name}` has {bad}; 1 to {MAX_WINDOW} make sense"));
+            return Err(format!("`{name}` has {bad}; values must be 1 to {MAX_WINDOW}"));
         }
     }
     let sides = ints("kernel_shape").len();
     for name in ["pads", "output_padding"] {
         for (at, &pad) in ints(name).iter().enumerate() {
-            // A border wider than the window is nothing but border.
+            // Padding wider than the window yields nothing but padding.
             let axis = if sides > 0 { at % sides } else { 0 };
             let window = ints("kernel_shape").get(axis).copied().unwrap_or(MAX_WINDOW);
             let reach = window * ints("dilations").get(axis).copied().unwrap_or(1);
             if pad > reach.min(MAX_WINDOW) || pad < -MAX_WINDOW {
-                return Err(format!("`{name}` has {pad} for a window of {reach}"));
+                return Err(format!("`{name}` has {pad}, which does not suit a window of {reach}"));
             }
         }
     }
@@ -77,7 +77,7 @@ fn check_windows(node: &NodeProto) -> Result<(), String> {
     Ok(())
 }
 
-/// Operators that make as much as a constant tells them to.
+/// Checks operators whose output size is set by a constant.
 fn check_made(graph: &GraphProto, node: &NodeProto) -> Result<(), String> {
     let told_by = match node.op() {
         "ConstantOfShape" => 0,
@@ -86,7 +86,7 @@ fn check_made(graph: &GraphProto, node: &NodeProto) -> Result<(), String> {
             let pads = node.input(1).and_then(|name| graph.initializer.iter().find(|t| t.label() == name));
             let pads = pads.and_then(|t| t.ints().ok()).unwrap_or_default();
             return match pads.iter().find(|pad| pad.saturating_abs() > MAX_WINDOW) {
-                Some(pad) => Err(format!("is told to add {pad}; at most {MAX_WINDOW} makes sense")),
+                Some(pad) => Err(format!("is told to add {pad}; the limit is {MAX_WINDOW}")),
                 None => Ok(()),
             };
         }
@@ -99,10 +99,10 @@ fn check_made(graph: &GraphProto, node: &NodeProto) -> Result<(), String> {
     let tensor = graph.initializer.iter().find(|t| t.label() == name).or(constant);
     let Some(values) = tensor.and_then(|t| t.ints().ok()) else { return Ok(()) };
     let made = values.iter().fold(1_i64, |all, side| all.saturating_mul(side.saturating_abs().max(1)));
-    if made > MAX_MADE { Err(format!("is told to make {values:?}")) } else { Ok(()) }
+    if made > MAX_MADE { Err(format!("is told to produce {values:?}, which is too large")) } else { Ok(()) }
 }
 
-/// Brings in the numbers of tensors that lie in other files of `folder` (`location`, `offset`, `length` of
+/// Loads the data of tensors that is in other files of `folder` (`location`, `offset`, `length` of
 /// `TensorProto.external_data`).
 pub(super) fn bring_in(proto: &mut ModelProto, folder: &Path) -> Result<()> {
     let Some(graph) = &mut proto.graph else { return Ok(()) };
@@ -116,7 +116,7 @@ pub(super) fn bring_in(proto: &mut ModelProto, folder: &Path) -> Result<()> {
         let inside = !location.is_empty()
             && Path::new(&location).components().all(|c| matches!(c, std::path::Component::Normal(_)));
         if !inside {
-            return Err(bad(format!("its numbers lie at `{location}`, which is not in the model's folder")));
+            return Err(bad(format!("its data is at `{location}`, which is not in the model's folder")));
         }
         let path = folder.join(&location);
         let mut file = std::fs::File::open(&path).map_err(|e| Error::io(&path, e))?;

@@ -1,4 +1,4 @@
-//! A model file in memory, and who makes and who uses each value of its graph.
+//! A model file in memory, and which nodes produce and use each value of its graph.
 
 use super::check;
 use super::pb::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
@@ -10,26 +10,26 @@ use std::collections::{HashMap, HashSet};
 /// A model file.
 #[derive(Clone, Debug)]
 pub struct Model {
-    /// All of it.
+    /// The whole file.
     pub proto: ModelProto,
-    /// Whether encoding the untouched model gives the bytes it was decoded from. It does for every writer that
-    /// keeps to the order and packing of `onnx.proto`; a field younger than our `pb` would be lost.
+    /// Whether encoding the unmodified model gives the bytes it was decoded from. It does for every writer that
+    /// follows the order and packing of `onnx.proto`; a field newer than our `pb` would be lost.
     pub exact: bool,
 }
 
 impl Model {
-    /// Reads a file's bytes. Numbers of tensors are not copied.
+    /// Decodes the bytes of a file. Tensor data is not copied.
     ///
     /// # Errors
-    /// [`Error::Model`] if it is no ONNX model, if a tensor claims what is not there, if a number of an operator is
-    /// absurd, or if weights lie in other files.
+    /// [`Error::Model`] if it is not an ONNX model, if a tensor claims data that is not there, if a number of an
+    /// operator is absurd, or if weights are in other files.
     pub fn decode(bytes: impl Into<Bytes>) -> Result<Self> {
         let model = Self::decode_unchecked(bytes)?;
         check::check(&model.proto).map_err(Error::Model)?;
         Ok(model)
     }
 
-    /// As [`Model::decode`], but weights may lie in other files of `folder`; they are brought in.
+    /// Like [`Model::decode`], but weights may be in other files of `folder`; they are loaded too.
     ///
     /// # Errors
     /// As [`Model::decode`], and if such a file is missing, too short, or not in the folder.
@@ -43,15 +43,15 @@ impl Model {
     fn decode_unchecked(bytes: impl Into<Bytes>) -> Result<Self> {
         let bytes = bytes.into();
         let proto = ModelProto::decode(bytes.clone())
-            .map_err(|e| Error::Model(format!("not an ONNX model ({e}); is it cut off, or another format?")))?;
+            .map_err(|e| Error::Model(format!("not an ONNX model ({e}); is it truncated, or another format?")))?;
         if proto.graph.is_none() {
-            return Err(Error::Model("not an ONNX model: there is no graph in it".into()));
+            return Err(Error::Model("not an ONNX model: it contains no graph".into()));
         }
         let exact = proto.encoded_len() == bytes.len() && proto.encode_to_vec() == bytes;
         Ok(Self { proto, exact })
     }
 
-    /// The file's bytes.
+    /// Returns the bytes of the file.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         self.proto.encode_to_vec()
@@ -69,27 +69,27 @@ impl Model {
         self.proto.graph.get_or_insert_default()
     }
 
-    /// Version of the standard operators.
+    /// The version of the standard operators.
     #[must_use]
     pub fn opset(&self) -> i64 {
         let standard = |domain: &Option<String>| domain.as_deref().is_none_or(|d| d.is_empty() || d == "ai.onnx");
         self.proto.opset_import.iter().find(|o| standard(&o.domain)).and_then(|o| o.version).unwrap_or(0)
     }
 
-    /// The graph's inputs that are no initialisers.
+    /// The graph's inputs that are not initialisers.
     pub fn inputs(&self) -> impl Iterator<Item = &super::pb::ValueInfoProto> {
         let graph = self.graph();
         let weights: HashSet<&str> = graph.initializer.iter().map(TensorProto::label).collect();
         graph.input.iter().filter(move |input| !weights.contains(input.label()))
     }
 
-    /// Who makes and uses what. It does not follow later edits: make a new one.
+    /// Returns which nodes produce and use each value. Later edits are not reflected: create a new index then.
     #[must_use]
     pub fn index(&self) -> Index {
         Index::new(self.graph())
     }
 
-    /// A name of a value that is not used yet.
+    /// Returns a value name that is not used yet.
     #[must_use]
     pub fn fresh(&self, hint: &str) -> String {
         let graph = self.graph();
@@ -103,8 +103,8 @@ impl Model {
             .unwrap_or_default()
     }
 
-    /// Takes a node of one input and one output out of the graph: its users get its input. `false` if that cannot
-    /// be done: an output of the graph that is an input or a weight must keep its node.
+    /// Removes a node with one input and one output from the graph; its users read its input instead. Returns `false`
+    /// if that is not possible: an output of the graph that is an input or a weight must keep its node.
     pub fn bypass(&mut self, node: usize) -> bool {
         let graph = self.graph_mut();
         let Some((Some(from), Some(to))) = graph.node.get(node).map(|n| (n.input(0), n.output(0))) else {
@@ -117,7 +117,7 @@ impl Model {
             graph.node[node] = NodeProto::default();
             return true;
         }
-        // The graph's output must keep its name: its maker takes it over.
+        // The graph's output must keep its name, so the node that produces the input takes it over.
         let maker = graph.node.iter().position(|n| n.output.contains(&from));
         let Some(maker) = maker.filter(|_| !is_output(&from)) else { return false };
         graph.node[node] = NodeProto::default();
@@ -152,10 +152,10 @@ impl Model {
         graph.input.retain(|input| !dropped.contains(input.label()));
     }
 
-    /// Puts the nodes into an order in which each comes after the makers of its inputs.
+    /// Sorts the nodes so that each comes after the producers of its inputs.
     ///
     /// # Errors
-    /// [`Error::Model`] if nodes feed each other in a circle.
+    /// [`Error::Model`] if the graph has a cycle.
     pub fn sort(&mut self) -> Result<()> {
         let order = self.index().order(self.graph())?;
         let graph = self.graph_mut();
@@ -165,7 +165,7 @@ impl Model {
     }
 }
 
-/// Every node that reads `from` reads `to` instead.
+/// Makes every node that reads `from` read `to` instead.
 fn rename_uses(graph: &mut GraphProto, from: &str, to: &str) {
     for node in &mut graph.node {
         node.input.iter_mut().filter(|name| *name == from).for_each(|name| to.clone_into(name));
@@ -184,7 +184,7 @@ fn nested_uses(node: &NodeProto) -> Vec<String> {
     graphs.flat_map(uses).collect()
 }
 
-/// Who makes and who uses each value.
+/// Which nodes produce and use each value.
 #[derive(Clone, Debug, Default)]
 pub struct Index {
     makers: HashMap<String, usize>,
@@ -209,13 +209,13 @@ impl Index {
         index
     }
 
-    /// The node that makes a value.
+    /// The node that produces a value.
     #[must_use]
     pub fn maker(&self, value: &str) -> Option<usize> {
         self.makers.get(value).copied()
     }
 
-    /// The nodes that use a value, one entry a use.
+    /// The nodes that use a value, one entry per use.
     #[must_use]
     pub fn users(&self, value: &str) -> &[usize] {
         self.users.get(value).map_or(&[], Vec::as_slice)
@@ -233,11 +233,11 @@ impl Index {
         self.weights.get(name).map(|&at| &graph.initializer[at])
     }
 
-    /// An order of the nodes in which each comes after the makers of its inputs (Kahn 1962); of two that could come
-    /// next, the earlier in the file.
+    /// Returns an order of the nodes in which each comes after the producers of its inputs (Kahn 1962). If several
+    /// nodes could come next, the first of them in the file does.
     ///
     /// # Errors
-    /// [`Error::Model`] if nodes feed each other in a circle.
+    /// [`Error::Model`] if the graph has a cycle.
     pub fn order(&self, graph: &GraphProto) -> Result<Vec<usize>> {
         let makers = |node: &NodeProto| -> HashSet<usize> {
             node.input.iter().cloned().chain(nested_uses(node)).filter_map(|name| self.maker(&name)).collect()
@@ -250,7 +250,7 @@ impl Index {
             let users: HashSet<usize> =
                 graph.node[at].output.iter().flat_map(|name| self.users(name).iter().copied()).collect();
             for user in users {
-                // Two makers of one value, which a checked model has not, would count twice.
+                // Two producers of one value, which a checked model does not have, would count twice.
                 waiting[user] = waiting[user].saturating_sub(1);
                 if waiting[user] == 0 {
                     ready.insert(user);
@@ -261,7 +261,7 @@ impl Index {
             return Ok(order);
         }
         let stuck = (0..waiting.len()).find(|&at| waiting[at] > 0).map_or("?", |at| graph.node[at].op());
-        Err(Error::Model(format!("nodes of the graph feed each other in a circle (one is a `{stuck}`)")))
+        Err(Error::Model(format!("nodes of the graph form a cycle (one is a `{stuck}`)")))
     }
 }
 

@@ -1,5 +1,5 @@
 //! Finds what a class activation map needs in the graph of a classifier: the last feature map, and the weights of
-//! the linear layer behind the average over it. Zhou et al. 2016, Learning Deep Features for Discriminative
+//! the linear layer after the average over it. Zhou et al. 2016, Learning Deep Features for Discriminative
 //! Localization, §2.
 
 use super::graph::{Index, Model};
@@ -22,7 +22,7 @@ pub struct Head {
     pub logits: String,
 }
 
-/// Nodes that only hand on their first input, in another shape or by a monotone function.
+/// Nodes that only pass on their first input, in another shape or through a monotone function.
 const THROUGH: [&str; 12] = [
     "Reshape",
     "Squeeze",
@@ -38,18 +38,18 @@ const THROUGH: [&str; 12] = [
     "Cast",
 ];
 
-/// Finds the head behind an output of the graph; `None` if between the feature map and that output lies anything
-/// but an average over the whole map and one linear layer.
+/// Finds the head that leads to an output of the graph; `None` if there is anything between the feature map and that
+/// output but an average over the whole map and one linear layer.
 #[must_use]
 pub fn find(model: &Model, output: &str) -> Option<Head> {
     let (graph, index) = (model.graph(), model.index());
     let mut value = output;
-    // Down to the linear layer.
+    // Back to the linear layer.
     let (linear, logits) = loop {
         let node = &graph.node[index.maker(value)?];
         match node.op() {
             "Gemm" | "MatMul" | "Conv" => break (node, value),
-            // A bias as a node of its own.
+            // A bias as a separate node.
             "Add" => {
                 let sides = [node.input(0)?, node.input(1)?];
                 let bias = sides.iter().position(|side| index.weight(graph, side).is_some())?;
@@ -65,7 +65,7 @@ pub fn find(model: &Model, output: &str) -> Option<Head> {
     };
     let weight = index.weight(graph, linear.input(1)?)?;
     let (weights, classes, channels) = rows(linear, weight)?;
-    // Down to the average.
+    // Back to the average.
     let mut value = linear.input(0)?;
     let pool = loop {
         let node = &graph.node[index.maker(value)?];
@@ -81,7 +81,7 @@ pub fn find(model: &Model, output: &str) -> Option<Head> {
     Some(Head { features, channels_last, weights, classes, channels, logits: logits.to_owned() })
 }
 
-/// Whether a pool leaves the last axis, which then holds the channels; `None` if it is not the mean of a map.
+/// Whether a pool keeps the last axis, which then holds the channels; `None` if it is not the mean of a map.
 fn channels_last(model: &Model, index: &Index, pool: &NodeProto) -> Option<bool> {
     if pool.op() != "ReduceMean" {
         return Some(false);
@@ -119,8 +119,8 @@ fn rows(linear: &NodeProto, weight: &TensorProto) -> Option<(Vec<f32>, usize, us
     Some((turned.collect(), classes, channels))
 }
 
-/// The last value of the graph that still is a map: the input of the last pool, mean or flattening; for maps that
-/// need no head (Eigen-CAM, Score-CAM).
+/// The last value of the graph that is still a feature map: the input of the last pool, mean or flatten. For activation
+/// maps that need no head (Eigen-CAM, Score-CAM).
 #[must_use]
 pub fn last_map(model: &Model) -> Option<(String, bool)> {
     let (graph, index) = (model.graph(), model.index());
@@ -130,7 +130,7 @@ pub fn last_map(model: &Model) -> Option<(String, bool)> {
         flattens || (node.op() == "ReduceMean" && channels_last(model, &index, node).is_some())
     })?;
     let mut value = last.input(0)?;
-    // A pool in front of a flattening has already thrown the places away.
+    // A pool before a flatten has already discarded the positions.
     while let Some(node) = index.maker(value).map(|at| &graph.node[at]) {
         match node.op() {
             "GlobalAveragePool" | "AveragePool" | "Identity" | "Dropout" => value = node.input(0)?,

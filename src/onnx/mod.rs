@@ -1,4 +1,4 @@
-//! ONNX files: read, looked through, edited, written. `rewrite` makes a graph safe and fast for tract.
+//! Reads, inspects, edits and writes ONNX files. `rewrite` makes a graph safe and fast for tract.
 
 mod check;
 mod graph;

@@ -1,8 +1,8 @@
 //! The messages of ONNX (`onnx.proto`, IR version 13), declared by hand: no `protoc`, no build script.
 //!
-//! Parts nobody here looks into are kept as bytes, so that decoding and encoding an untouched file gives the same
+//! Parts that nothing here reads are kept as bytes, so that decoding and encoding an unmodified file gives the same
 //! bytes. Field numbers and packing are those of the published `onnx.proto` (proto2 syntax: numbers of `dims`,
-//! `ints` and `floats` unpacked, tensor data packed). Field comments are that file's own business.
+//! `ints` and `floats` unpacked, tensor data packed). That file documents the fields.
 #![allow(missing_docs)]
 
 use bytes::Bytes;

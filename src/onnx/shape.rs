@@ -1,5 +1,5 @@
-//! Shapes of the values of a graph, worked out from the shape of its input as far as the operators of feed-forward
-//! networks go. What is not known here is left out, and whoever asks does without.
+//! Infers the shapes of a graph's values from the shape of its input, for the operators of feed-forward networks.
+//! Shapes that cannot be inferred are left out, and callers do without them.
 
 use super::graph::Model;
 use super::pb::{NodeProto, TensorProto};
@@ -9,7 +9,7 @@ use std::collections::HashMap;
 /// Shapes by the name of the value.
 pub type Shapes = HashMap<String, Vec<usize>>;
 
-/// Works out shapes; `given` says those of the graph's inputs (others are taken from the file where it closes them).
+/// Infers shapes. `given` has those of the graph's inputs; others are taken from the file if it fixes them.
 #[must_use]
 pub fn infer(model: &Model, given: &Shapes) -> Shapes {
     let graph = model.graph();
@@ -39,7 +39,7 @@ pub fn infer(model: &Model, given: &Shapes) -> Shapes {
     shapes
 }
 
-/// Whether arithmetic on a shape cannot overflow: files may claim anything.
+/// Whether arithmetic on a shape is safe from overflow: files may claim anything.
 fn is_sane(shape: &[usize]) -> bool {
     shape.iter().all(|side| *side <= 1 << 24)
         && shape.iter().try_fold(1_usize, |all, side| all.checked_mul(*side)).is_some()
@@ -171,7 +171,7 @@ fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
     (0..rank).map(one).collect()
 }
 
-/// Sides of what a window makes of an input `[N, C, …]` (ONNX Operators, `Conv` and `MaxPool`).
+/// The sides of the output of a window over an input `[N, C, …]` (ONNX Operators, `Conv` and `MaxPool`).
 fn window(node: &NodeProto, x: &[usize], kernel: &[usize]) -> Option<Vec<usize>> {
     let rank = x.len().checked_sub(2)?;
     let number =

@@ -1,4 +1,4 @@
-//! Tensors of a file: what they claim, and their numbers.
+//! Tensors of a file: what they claim, and their data.
 
 use super::pb::{AttributeProto, NodeProto, TensorProto, ValueInfoProto};
 use crate::error::{Error, Result};
@@ -54,7 +54,7 @@ impl DataType {
     }
 }
 
-/// Bytes an element in `raw_data`; `None` for text and for what packs several elements into a byte.
+/// Bytes per element in `raw_data`; `None` for text and for types that pack several elements into a byte.
 fn width(data_type: i32) -> Option<usize> {
     match data_type {
         2 | 3 | 9 | 17..=20 => Some(1),
@@ -67,7 +67,7 @@ fn width(data_type: i32) -> Option<usize> {
 }
 
 impl TensorProto {
-    /// Its name, or nothing.
+    /// Its name; empty if it has none.
     #[must_use]
     pub fn label(&self) -> &str {
         self.name.as_deref().unwrap_or_default()
@@ -85,27 +85,27 @@ impl TensorProto {
         self.dims.iter().map(|&d| usize::try_from(d).unwrap_or(0)).collect()
     }
 
-    /// Number of elements that the dimensions claim; `None` where that is absurd.
+    /// The number of elements that the dimensions claim; `None` if it is absurd.
     #[must_use]
     pub fn volume(&self) -> Option<usize> {
         let sides = self.dims.iter().map(|&d| usize::try_from(d).ok());
         sides.into_iter().try_fold(1_usize, |sum, side| sum.checked_mul(side?)).filter(|v| *v <= 1 << 31)
     }
 
-    /// Whether its numbers lie in another file.
+    /// Whether its data is in another file.
     #[must_use]
     pub fn is_external(&self) -> bool {
         self.data_location == Some(1)
     }
 
-    /// Refuses a tensor whose dimensions and data disagree: the claim costs nothing, the data is what is there.
+    /// Refuses a tensor whose dimensions and data disagree: dimensions can claim anything, but only the data is there.
     ///
     /// # Errors
-    /// What is claimed and what is there.
+    /// Returns what is claimed and what is there.
     pub fn check(&self) -> Result<(), String> {
         let name = self.label();
         let Some(volume) = self.volume() else {
-            return Err(format!("tensor `{name}` claims dimensions {:?}", self.dims));
+            return Err(format!("tensor `{name}` claims absurd dimensions {:?}", self.dims));
         };
         if self.is_external() {
             return Ok(());
@@ -130,7 +130,7 @@ impl TensorProto {
                 self.string_data.len(),
             ];
             let held: usize = counts.iter().sum();
-            // Complex numbers take two fields an element, four-bit ones half of one.
+            // Complex numbers take two fields per element, four-bit numbers half a field.
             let packed = width(kind).is_none() || matches!(kind, 14 | 15);
             if held != volume && !packed {
                 return Err(format!("tensor `{name}` {:?} needs {volume} numbers, has {held}", self.dims));
@@ -142,7 +142,7 @@ impl TensorProto {
     /// Its numbers as floats.
     ///
     /// # Errors
-    /// [`Error::Model`] for types that hold no numbers of ours.
+    /// [`Error::Model`] for types that we cannot read as numbers.
     pub fn floats(&self) -> Result<Vec<f32>> {
         match (self.kind(), &self.raw_data) {
             (DataType::F32, Some(raw)) => Ok(raw.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
@@ -158,7 +158,7 @@ impl TensorProto {
     /// Its numbers as integers.
     ///
     /// # Errors
-    /// [`Error::Model`] for other types than u8, i8, i32 and i64.
+    /// [`Error::Model`] for types other than u8, i8, i32 and i64.
     pub fn ints(&self) -> Result<Vec<i64>> {
         let wide = |data: &[i32]| data.iter().map(|&v| i64::from(v)).collect();
         match (self.kind(), &self.raw_data) {
@@ -174,21 +174,21 @@ impl TensorProto {
         }
     }
 
-    /// A tensor of floats.
+    /// Creates a tensor of floats.
     #[must_use]
     pub fn of_f32(name: &str, shape: &[usize], values: &[f32]) -> Self {
         let raw: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
         Self::of(name, DataType::F32, shape, raw)
     }
 
-    /// A tensor of 64-bit integers.
+    /// Creates a tensor of 64-bit integers.
     #[must_use]
     pub fn of_i64(name: &str, shape: &[usize], values: &[i64]) -> Self {
         let raw: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
         Self::of(name, DataType::I64, shape, raw)
     }
 
-    /// A tensor of any type from its bytes, little end first.
+    /// Creates a tensor of any type from its little-endian bytes.
     #[must_use]
     pub fn of(name: &str, kind: DataType, shape: &[usize], raw: Vec<u8>) -> Self {
         Self {
@@ -202,7 +202,7 @@ impl TensorProto {
 }
 
 impl NodeProto {
-    /// A node of the standard operators.
+    /// Creates a node with a standard operator.
     #[must_use]
     pub fn of(op: &str, name: &str, inputs: &[&str], outputs: &[&str]) -> Self {
         let owned = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
@@ -231,19 +231,19 @@ impl NodeProto {
         self
     }
 
-    /// Its operator, as `Conv`; empty for a node without.
+    /// Its operator, such as `Conv`; empty if it has none.
     #[must_use]
     pub fn op(&self) -> &str {
         self.op_type.as_deref().unwrap_or_default()
     }
 
-    /// Its input number `index`; `None` where that is left out.
+    /// Its input number `index`; `None` if it is omitted.
     #[must_use]
     pub fn input(&self, index: usize) -> Option<&str> {
         self.input.get(index).map(String::as_str).filter(|name| !name.is_empty())
     }
 
-    /// Its output number `index`; `None` where that is left out.
+    /// Its output number `index`; `None` if it is omitted.
     #[must_use]
     pub fn output(&self, index: usize) -> Option<&str> {
         self.output.get(index).map(String::as_str).filter(|name| !name.is_empty())
@@ -261,13 +261,13 @@ impl NodeProto {
         self.attribute(name).map(|a| a.ints.as_slice())
     }
 
-    /// An attribute of one integer, or what holds without it.
+    /// An attribute of one integer, or `default` if it is not there.
     #[must_use]
     pub fn int(&self, name: &str, default: i64) -> i64 {
         self.attribute(name).and_then(|a| a.i).unwrap_or(default)
     }
 
-    /// An attribute of one float, or what holds without it.
+    /// An attribute of one float, or `default` if it is not there.
     #[must_use]
     pub fn float(&self, name: &str, default: f32) -> f32 {
         self.attribute(name).and_then(|a| a.f).unwrap_or(default)
@@ -311,13 +311,13 @@ struct Dimension {
 }
 
 impl ValueInfoProto {
-    /// Its name, or nothing.
+    /// Its name; empty if it has none.
     #[must_use]
     pub fn label(&self) -> &str {
         self.name.as_deref().unwrap_or_default()
     }
 
-    /// A value of a type and shape; a dimension of `None` is open.
+    /// Creates a value with a type and a shape; a dimension of `None` is open.
     #[must_use]
     pub fn of(name: &str, kind: DataType, shape: Option<&[Option<usize>]>) -> Self {
         let dimension = |d: &Option<usize>| Dimension { value: d.map(|d| d as i64), name: None };

@@ -2,13 +2,13 @@
 
 use crate::types::{BBox, Size};
 
-/// Anchors of TensorFlow's object detection SSD, `[N]` of `[cx, cy, w, h]` relative to the input (0–1).
+/// Anchors of the SSD of TensorFlow's object detection API, `[N]` of `[cx, cy, w, h]` relative to the input (0–1).
 ///
-/// Levels in turn, then rows, columns, and within a cell the ratios in their order, then the extra
-/// square between this level's scale and the next (`interpolated`). The lowest level may have three
-/// boxes only (`reduce_lowest`): scale 0.1 square, then ratios 2 and 1/2. Source:
-/// `anchor_generators/multiple_grid_anchor_generator.py::create_ssd_anchors`; 19, 10, 5, 3, 2, 1 cells
-/// give the 1917 anchors of SSD MobileNet at 300x300.
+/// The order is levels, rows, columns, and within a cell the ratios as given, then the extra square
+/// between this level's scale and the next (`interpolated`). The lowest level may have only three
+/// boxes (`reduce_lowest`): a square of scale 0.1, then ratios 2 and 1/2. Source:
+/// `anchor_generators/multiple_grid_anchor_generator.py::create_ssd_anchors`; maps of 19, 10, 5, 3, 2
+/// and 1 cells give the 1917 anchors of SSD MobileNet at 300x300.
 #[must_use]
 pub fn tf_ssd(spec: &TfSsd) -> Vec<[f32; 4]> {
     let levels = spec.maps.len();
@@ -39,28 +39,29 @@ pub fn tf_ssd(spec: &TfSsd) -> Vec<[f32; 4]> {
     anchors
 }
 
-/// The numbers behind [`tf_ssd`].
+/// The parameters of [`tf_ssd`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct TfSsd {
     /// Width and height in cells of each feature map.
     pub maps: Vec<Size>,
-    /// Scale of the first level; 0.2 by default there.
+    /// Scale of the first level; TensorFlow's default is 0.2.
     pub min_scale: f32,
-    /// Scale of the last level; 0.95 by default there.
+    /// Scale of the last level; TensorFlow's default is 0.95.
     pub max_scale: f32,
-    /// Width over height of the boxes of a cell.
+    /// Aspect ratios (width over height) of the boxes of a cell.
     pub ratios: Vec<f32>,
     /// Whether a square between two levels' scales is added.
     pub interpolated: bool,
-    /// Whether the lowest level has only three boxes a cell.
+    /// Whether the lowest level has only three boxes per cell.
     pub reduce_lowest: bool,
 }
 
 /// Default boxes of torchvision's `DefaultBoxGenerator`, `[N]` of `[cx, cy, w, h]` relative to the input.
 ///
-/// A cell's boxes: the level's scale as a square, the square of the geometric mean with the next scale,
-/// then each ratio and its inverse. `steps_px` are the strides; without them a cell is an equal part
-/// of the input. With `clip` widths and heights, but not the middles, are clipped to 0–1. Liu et al. 2016 (SSD), §2.2.
+/// The boxes of a cell: a square of the level's scale, a square of the geometric mean of this scale and the
+/// next, then each ratio and its inverse. `steps_px` are the strides; without them, the cells divide the
+/// input equally. With `clip`, widths and heights are clipped to 0–1, but centres are not. Liu et al. 2016
+/// (SSD), §2.2.
 #[must_use]
 pub fn default_boxes(
     maps: &[Size],
@@ -101,10 +102,10 @@ pub fn spread_scales(levels: usize, min_ratio: f64, max_ratio: f64) -> Vec<f64> 
     (0..levels).map(|level| min_ratio + step * level as f64).chain([1.0]).collect()
 }
 
-/// Anchors of torchvision's `AnchorGenerator` (RetinaNet, Faster R-CNN), corners in input pixels.
+/// Anchors of torchvision's `AnchorGenerator` (RetinaNet, Faster R-CNN), as corners in input pixels.
 ///
-/// A level's base boxes are rounded to whole pixels; they are centred on the left top corner of each
-/// cell. Ratios are height over width; order: rows, columns, then ratio by ratio all sizes.
+/// The base boxes of a level are rounded to whole pixels and centred on the top-left corner of each
+/// cell. Ratios are height over width. The order is rows, columns, ratios, sizes.
 /// Ren et al. 2015 (Faster R-CNN), §3.1.1.
 #[must_use]
 pub fn grid_anchors(maps: &[Size], sizes_px: &[Vec<f32>], ratios: &[Vec<f32>], input: Size) -> Vec<BBox> {
@@ -129,7 +130,7 @@ pub fn grid_anchors(maps: &[Size], sizes_px: &[Vec<f32>], ratios: &[Vec<f32>], i
     anchors
 }
 
-/// Calls `visit` with the middle of each cell, row by row, relative to the map.
+/// Calls `visit` with the centre of each cell, row by row, relative to the map.
 fn for_each_cell(map: Size, mut visit: impl FnMut(f32, f32)) {
     for y in 0..map.height {
         for x in 0..map.width {

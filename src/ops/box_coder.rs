@@ -1,18 +1,18 @@
-//! Boxes as offsets from anchors and back.
+//! Converts boxes to offsets from anchors and back.
 
 use super::iou::{from_cxcywh, to_cxcywh};
 use crate::types::BBox;
 
-/// Codes a box as `[dx, dy, dw, dh]` against an anchor: the middle's shift in parts of the anchor's
-/// size and the logarithm of the sizes' ratio, each times a weight.
+/// Encodes a box as `[dx, dy, dw, dh]` relative to an anchor: the shift of the centre as a fraction of
+/// the anchor's size, and the logarithm of the size ratio, each times a weight.
 ///
-/// Liu et al. 2016 (SSD), §2.2; the numbers of torchvision's `BoxCoder`. TensorFlow's
+/// Liu et al. 2016 (SSD), §2.2; same numbers as torchvision's `BoxCoder`. TensorFlow's
 /// `FasterRcnnBoxCoder` is the same with y before x.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BoxCoder {
     /// Weights of `dx, dy, dw, dh`; `[10, 10, 5, 5]` for most SSDs (variances 0.1 and 0.2).
     pub weights: [f32; 4],
-    /// Largest `dw`, `dh` after weighting; keeps `exp` finite.
+    /// Upper limit of `dw` and `dh` after weighting; keeps `exp` finite.
     pub clip: f32,
 }
 
@@ -20,13 +20,13 @@ pub struct BoxCoder {
 pub const LOG_1000_16: f32 = 4.135_166_6;
 
 impl BoxCoder {
-    /// A coder with these weights and torchvision's limit.
+    /// Creates a coder with these weights and torchvision's limit.
     #[must_use]
     pub const fn new(weights: [f32; 4]) -> Self {
         Self { weights, clip: LOG_1000_16 }
     }
 
-    /// Offsets of `truth` against `anchor`.
+    /// The offsets of `truth` relative to `anchor`.
     #[must_use]
     pub fn encode(&self, truth: &BBox, anchor: &BBox) -> [f32; 4] {
         let [tx, ty, tw, th] = to_cxcywh(truth);
@@ -35,7 +35,7 @@ impl BoxCoder {
         [wx * (tx - ax) / aw, wy * (ty - ay) / ah, ww * (tw / aw).ln(), wh * (th / ah).ln()]
     }
 
-    /// The box that `offsets` mean against an anchor given as `[cx, cy, w, h]`.
+    /// The box that `offsets` describe relative to an anchor given as `[cx, cy, w, h]`.
     #[must_use]
     pub fn decode(&self, offsets: [f32; 4], [ax, ay, aw, ah]: [f32; 4]) -> BBox {
         let [wx, wy, ww, wh] = self.weights;

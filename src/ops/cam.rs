@@ -2,8 +2,8 @@
 
 use super::upsample::{Axis, bilinear};
 
-/// Zhou et al. 2016, Learning Deep Features for Discriminative Localization, §2: the features summed with the
-/// weights that their means have for the class. No ReLU, no bias.
+/// Zhou et al. 2016, Learning Deep Features for Discriminative Localization, §2: the sum of the features, each times
+/// the weight that its mean has for the class. No ReLU, no bias.
 pub fn zhou(features: &[f32], weights: &[f32], map: &mut Vec<f32>) {
     let plane = features.len() / weights.len().max(1);
     map.clear();
@@ -13,12 +13,12 @@ pub fn zhou(features: &[f32], weights: &[f32], map: &mut Vec<f32>) {
     }
 }
 
-/// Wang et al. 2020, Score-CAM, §3: each feature, brought to the input's size and to 0–1, hides the rest of the input;
-/// the softmax over what the class then scores weighs the features. `forward` scores the class for a mask of the
-/// input, `[H, W]` of `input` pixels. The numbers of pytorch-grad-cam (upsampling corner on corner).
+/// Wang et al. 2020, Score-CAM, §3: each feature, scaled to the input's size and to 0–1, masks the input; the softmax
+/// over the class's scores for these masks weights the features. `forward` returns the class's score for a mask of the
+/// input, `[H, W]` of `input` pixels. Same numbers as pytorch-grad-cam (upsampling with aligned corners).
 ///
 /// # Errors
-/// Those of `forward`.
+/// Returns the errors of `forward`.
 pub fn score<E>(
     features: &[f32],
     (width, height): (usize, usize),
@@ -44,10 +44,10 @@ pub fn score<E>(
 }
 
 /// Muhammad and Yeasin 2020, Eigen-CAM, §3: the features' first principal component, which needs no class. Its sign
-/// is arbitrary; here it is the one that goes with the sum of the features.
+/// is arbitrary; here it agrees with the sum of the features.
 pub fn eigen(features: &[f32], channels: usize, map: &mut Vec<f32>) {
     let plane = features.len() / channels.max(1);
-    // Rows are places, columns channels, columns centred; the map is the rows times the first right singular vector.
+    // Rows are places, columns are centred channels; the map is the rows times the first right singular vector.
     let mut rows = vec![0.0_f64; plane * channels];
     let mut total = vec![0.0_f64; plane];
     for (k, feature) in features.chunks_exact(plane.max(1)).enumerate() {
@@ -59,8 +59,8 @@ pub fn eigen(features: &[f32], channels: usize, map: &mut Vec<f32>) {
     }
     let row = |at: usize| &rows[at * channels..][..channels];
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
-    // Power iteration on the rows themselves: no matrix is made. It starts from the sum of the features: never at a right
-    // angle to the component unless there is nothing to find.
+    // Power iteration on the rows themselves, without building a matrix. It starts from the sum of the features, which
+    // is never orthogonal to the component unless there is nothing to find.
     let mut along: Vec<f64> = total.clone();
     let mut vector = vec![0.0_f64; channels];
     for _ in 0..1000 {
@@ -88,13 +88,13 @@ pub fn eigen(features: &[f32], channels: usize, map: &mut Vec<f32>) {
     map.extend(along.iter().map(|v| if found { (v * sign) as f32 } else { 0.0 }));
 }
 
-/// Least and largest value.
+/// The smallest and the largest value.
 #[must_use]
 pub fn range(map: &[f32]) -> (f32, f32) {
     map.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)))
 }
 
-/// Brings a map to 0–1: `(v - least) / (largest - least)`; a map of one value becomes 0. Gives the range it had.
+/// Scales a map to 0–1: `(v - smallest) / (largest - smallest)`; a constant map becomes 0. Returns its original range.
 pub fn to_unit(map: &mut [f32]) -> (f32, f32) {
     let (low, high) = range(map);
     let width = high - low;

@@ -1,10 +1,10 @@
-//! Between colour spaces. YUV by the `yuv` crate; grey, HSV and Lab with OpenCV's numbers.
+//! Conversion between colour spaces: YUV with the `yuv` crate; grey, HSV and Lab with the same numbers as OpenCV.
 
 use crate::error::{Error, Result};
 use crate::types::{Image, PixelFormat, Size};
 use yuv::{YuvBiPlanarImage, YuvConversionMode, YuvGrayImage, YuvPlanarImage, YuvRange, YuvStandardMatrix};
 
-/// How brightness and colour were mixed, and whether the levels use all of 0–255.
+/// How luma and chroma were computed, and whether the levels use all of 0–255.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Colorimetry {
     /// Weights of red, green, blue.
@@ -19,8 +19,8 @@ impl Colorimetry {
     /// BT.601, 0–255: JPEG and MJPEG.
     pub const JPEG: Self = Self { matrix: YuvStandardMatrix::Bt601, range: YuvRange::Full };
 
-    /// From the numbers of an H.264 stream (ITU-T H.273 `MatrixCoefficients`). A stream that does not say
-    /// is taken as BT.709 from 720 rows on and as BT.601 below, as players do.
+    /// From the numbers of an H.264 stream (ITU-T H.273 `MatrixCoefficients`). If a stream does not specify
+    /// it, BT.709 is assumed from 720 rows up and BT.601 below, as players do.
     #[must_use]
     pub const fn of_stream(matrix: u8, full_range: bool, height: u32) -> Self {
         let matrix = match matrix {
@@ -62,14 +62,14 @@ impl Subsampling {
         }
     }
 
-    /// Bytes of a picture of three planes of 8 bits.
+    /// The size in bytes of a picture of three 8-bit planes.
     #[must_use]
     pub const fn bytes(self, size: Size) -> usize {
         size.pixels() + 2 * self.chroma(size).pixels()
     }
 }
 
-/// Three planes of 8 bits without padding.
+/// Three 8-bit planes without padding.
 #[derive(Clone, Copy, Debug)]
 pub struct Planes<'a> {
     /// Brightness, `[height, width]`.
@@ -137,8 +137,8 @@ pub enum Raw {
     Uyvy,
 }
 
-/// Converts a raw camera frame to RGB into `rgb`'s buffer. `scratch` is kept by the caller from frame to
-/// frame; packed layouts are unpacked into it, because `yuv` 0.8.20 converts those up to 19 levels off OpenCV.
+/// Converts a raw camera frame to RGB into `rgb`'s buffer. The caller keeps `scratch` from frame to frame;
+/// packed layouts are unpacked into it, because `yuv` 0.8.20 is up to 19 levels off OpenCV for those.
 ///
 /// # Errors
 /// [`Error::Data`] if `raw` is too short for the size.
@@ -179,7 +179,7 @@ pub fn raw_to_rgb(
     planar_to_rgb(&Planes { y, u, v, sampling: Subsampling::Yuv420, size }, how, rgb)
 }
 
-/// Parts `Y U Y V` or `U Y V Y` into three planes, one after the other in `planes`.
+/// Splits `Y U Y V` or `U Y V Y` into three planes, one after the other in `planes`.
 fn unpack(raw: &[u8], layout: Raw, size: Size, planes: &mut Vec<u8>) {
     let (width, half) = (size.width as usize, size.width.div_ceil(2) as usize);
     planes.resize(Subsampling::Yuv422.bytes(size), 0);
@@ -215,7 +215,7 @@ pub fn to_ycbcr([r, g, b]: [u8; 3]) -> [u8; 3] {
     [mix(0.0, 0.299, 0.587, 0.114), mix(128.0, -0.168_736, -0.331_264, 0.5), mix(128.0, 0.5, -0.418_688, -0.081_312)]
 }
 
-/// The pixel of `Y, Cb, Cr`; the way back of [`to_ycbcr`].
+/// The pixel of `Y, Cb, Cr`; the inverse of [`to_ycbcr`].
 #[must_use]
 pub fn from_ycbcr([y, cb, cr]: [u8; 3]) -> [u8; 3] {
     let (y, cb, cr) = (f32::from(y), f32::from(cb) - 128.0, f32::from(cr) - 128.0);

@@ -1,8 +1,8 @@
-//! Raw colour sensors: one colour a pixel in, three out.
+//! Raw images of colour sensors: one colour per pixel in, three out.
 
 use crate::types::{Image, PixelFormat};
 
-/// The 2x2 tile of a colour sensor, read from the left top pixel.
+/// The 2x2 tile of a colour sensor, starting at the top-left pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bayer {
     /// Red green / green blue.
@@ -29,8 +29,8 @@ impl Bayer {
 }
 
 /// Fills in the two missing colours of each pixel with the mean of the nearest pixels that have them.
-/// OpenCV's bilinear `cvtColor` gives the same but for the outermost pixels (and names a tile by the
-/// pixel at (1, 1): its `BayerBG` is our `Rggb`).
+/// OpenCV's bilinear `cvtColor` gives the same result except for the outermost pixels (and names a
+/// tile by the pixel at (1, 1): its `BayerBG` is our `Rggb`).
 #[must_use]
 pub fn bilinear(raw: &Image, tile: Bayer) -> Image {
     let (width, height) = (raw.size.width as usize, raw.size.height as usize);
@@ -40,7 +40,7 @@ pub fn bilinear(raw: &Image, tile: Bayer) -> Image {
             let (mut sum, mut count) = ([0_u32; 3], [0_u32; 3]);
             for (ny, nx) in neighbours(x, y, width, height) {
                 let colour = tile.colour(nx, ny);
-                // At a red or blue pixel greens lie beside it and the third colour on the diagonals.
+                // At a red or blue pixel, the greens are next to it and the third colour is on the diagonals.
                 let diagonal = nx != x && ny != y;
                 if colour == 1 && diagonal {
                     continue;
@@ -60,7 +60,7 @@ pub fn bilinear(raw: &Image, tile: Bayer) -> Image {
     rgb
 }
 
-/// The pixels around one, as (row, column), inside the picture.
+/// The neighbours of a pixel that are inside the picture, as (row, column).
 fn neighbours(x: usize, y: usize, width: usize, height: usize) -> impl Iterator<Item = (usize, usize)> {
     let rows = y.saturating_sub(1)..(y + 2).min(height);
     rows.flat_map(move |ny| (x.saturating_sub(1)..(x + 2).min(width)).map(move |nx| (ny, nx)))

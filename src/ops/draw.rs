@@ -1,4 +1,4 @@
-//! Boxes, text, class maps and heatmaps on a picture.
+//! Draws boxes, text, class maps and heatmaps on a picture.
 
 use crate::types::{BBox, Image, PixelFormat};
 use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_width};
@@ -6,7 +6,7 @@ use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_wid
 /// Red, green, blue.
 pub type Color = [u8; 3];
 
-/// A colour for each class: neighbours in number are far apart in hue, all bright enough for black text.
+/// A colour for each class. Consecutive classes are far apart in hue, and all are bright enough for black text.
 #[must_use]
 pub const fn class_color(class: u16) -> Color {
     const PALETTE: [Color; 12] = [
@@ -26,11 +26,11 @@ pub const fn class_color(class: u16) -> Color {
     PALETTE[class as usize % PALETTE.len()]
 }
 
-/// Text heights that the font has, in pixels.
+/// The text heights that the font supports, in pixels.
 const HEIGHTS: [(u32, RasterHeight); 4] =
     [(16, RasterHeight::Size16), (20, RasterHeight::Size20), (24, RasterHeight::Size24), (32, RasterHeight::Size32)];
 
-/// Text of one size: a raster of the font, enlarged by a whole number for large pictures.
+/// Text of one size: a raster of the font, enlarged by an integer factor for large pictures.
 #[derive(Clone, Copy, Debug)]
 pub struct Text {
     raster: RasterHeight,
@@ -38,7 +38,7 @@ pub struct Text {
 }
 
 impl Text {
-    /// Text that can be read on a picture of so many rows: about a thirtieth of it, at least 16 pixels.
+    /// Text that is readable on a picture of this height: about a thirtieth of it, at least 16 pixels.
     #[must_use]
     pub fn for_picture(height: u32) -> Self {
         let wanted = (height / 30).max(16);
@@ -56,7 +56,7 @@ impl Text {
         (text.chars().count() as u32 * advance, self.raster.val() as u32 * self.zoom)
     }
 
-    /// Draws a text with its left top corner at `(x, y)`; characters the font lacks become `?`.
+    /// Draws a text with its top-left corner at `(x, y)`; characters the font lacks become `?`.
     pub fn draw(self, image: &mut Image, x: i32, y: i32, text: &str, color: Color) {
         let advance = (get_raster_width(FontWeight::Bold, self.raster) as u32 * self.zoom).cast_signed();
         let glyph = |c| get_raster(c, FontWeight::Bold, self.raster);
@@ -82,7 +82,7 @@ impl Text {
     }
 }
 
-/// Mixes a colour into one pixel; outside the picture nothing happens.
+/// Blends a colour into one pixel; does nothing outside the picture.
 fn blend(image: &mut Image, x: i32, y: i32, color: Color, cover: u8) {
     let (Ok(x), Ok(y)) = (u32::try_from(x), u32::try_from(y)) else { return };
     if x >= image.size.width || y >= image.size.height {
@@ -93,7 +93,7 @@ fn blend(image: &mut Image, x: i32, y: i32, color: Color, cover: u8) {
     mix(&mut image.data[at..at + channels], color, cover);
 }
 
-/// Fills the rectangle from `(x1, y1)` up to but without `(x2, y2)`; parts outside are left out.
+/// Fills the rectangle from `(x1, y1)` up to but excluding `(x2, y2)`; parts outside the picture are ignored.
 pub fn fill(image: &mut Image, (x1, y1): (i32, i32), (x2, y2): (i32, i32), color: Color) {
     let limit = |v: i32, side: u32| v.clamp(0, side.cast_signed()) as usize;
     let (left, right) = (limit(x1, image.size.width), limit(x2, image.size.width));
@@ -125,13 +125,13 @@ pub fn corners(b: &BBox) -> ((i32, i32), (i32, i32)) {
     ((b.x1.round() as i32, b.y1.round() as i32), (b.x2.round() as i32, b.y2.round() as i32))
 }
 
-/// Width of the lines that suit a picture.
+/// The line width that suits a picture.
 #[must_use]
 pub fn line_width(image: &Image) -> i32 {
     (image.size.height / 240).max(2).cast_signed()
 }
 
-/// Draws a box, and on it what it is.
+/// Draws a box and its label.
 pub fn labelled_box(image: &mut Image, bbox: &BBox, text: &str, color: Color) {
     let ((from, to), thick) = (corners(bbox), line_width(image));
     outline(image, from, to, thick, color);
@@ -141,14 +141,14 @@ pub fn labelled_box(image: &mut Image, bbox: &BBox, text: &str, color: Color) {
     let font = Text::for_picture(image.size.height);
     let (width, height) = font.measure(text);
     let (width, height) = (width.cast_signed() + 2 * thick, height.cast_signed());
-    // Above the box; inside it where the picture ends; never out of the picture.
+    // Above the box, or inside it if there is no room above; never outside the picture.
     let y = if from.1 >= height { from.1 - height } else { from.1.max(0) };
     let x = from.0.clamp(0, (image.size.width.cast_signed() - width).max(0));
     fill(image, (x, y), (x + width, y + height), color);
     font.draw(image, x + thick, y, text, [0, 0, 0]);
 }
 
-/// A round dot.
+/// Draws a round dot.
 pub fn dot(image: &mut Image, (x, y): (i32, i32), radius: i32, color: Color) {
     for (dx, dy) in (-radius..=radius).flat_map(|dy| (-radius..=radius).map(move |dx| (dx, dy))) {
         if dx * dx + dy * dy <= radius * radius {
@@ -157,8 +157,8 @@ pub fn dot(image: &mut Image, (x, y): (i32, i32), radius: i32, color: Color) {
     }
 }
 
-/// Colours each pixel by its class; class 0, the background, stays as it is. `cover` (0–255) is how much of the
-/// picture is hidden. A class map of another size is left out.
+/// Colours each pixel by its class; class 0, the background, stays as it is. `cover` (0–255) is the opacity. A class
+/// map of another size is ignored.
 pub fn tint(image: &mut Image, classes: &[u8], cover: u8) {
     if classes.len() != image.size.pixels() {
         return;
@@ -169,8 +169,8 @@ pub fn tint(image: &mut Image, classes: &[u8], cover: u8) {
     }
 }
 
-/// Colours each pixel by a value 0–1 of a map of the picture's size, blue for little to red for much. A map of another
-/// size is left out.
+/// Colours each pixel by the value (0–1) of a map of the picture's size, from blue (low) to red (high). A map of
+/// another size is ignored.
 pub fn heat(image: &mut Image, values: &[f32], cover: u8) {
     if values.len() != image.size.pixels() {
         return;
@@ -181,7 +181,7 @@ pub fn heat(image: &mut Image, values: &[f32], cover: u8) {
     }
 }
 
-/// Google's Turbo colours (A. Mikhailov 2019), by his polynomials.
+/// Google's Turbo colour map (A. Mikhailov 2019), computed with his polynomials.
 #[must_use]
 pub fn heat_color(value: f32) -> Color {
     const TERMS: [[f32; 6]; 3] = [
@@ -221,7 +221,7 @@ mod tests {
         tint(&mut image, &[0, 3], 255);
         assert_eq!(image.data, [[0, 0, 0], class_color(2)].concat());
         heat(&mut image, &[0.0; 3], 255);
-        assert_eq!(image.data[0], 0, "a map of another size is left out");
+        assert_eq!(image.data[0], 0, "a map of another size is ignored");
         let [cold, hot] = [heat_color(0.0), heat_color(1.0)];
         assert!(cold[2] > cold[1] && hot[0] > hot[2] && heat_color(f32::NAN) == cold);
     }

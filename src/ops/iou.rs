@@ -1,7 +1,7 @@
-//! How much two boxes overlap, and the ways to write a box down.
+//! How much two boxes overlap, and conversions between box formats.
 //!
-//! The numbers of `torchvision.ops` (box_iou, generalized_box_iou, distance_box_iou,
-//! complete_box_iou, box_convert, remove_small_boxes) and of `pycocotools.mask.iou`.
+//! Same numbers as `torchvision.ops` (box_iou, generalized_box_iou, distance_box_iou,
+//! complete_box_iou, box_convert, remove_small_boxes) and `pycocotools.mask.iou`.
 
 use crate::types::BBox;
 
@@ -34,10 +34,10 @@ pub fn generalized(a: &BBox, b: &BBox) -> f32 {
     if value.is_nan() { 0.0 } else { value }
 }
 
-/// As torchvision: keeps the divisions of distance and complete IoU away from 0.
+/// As in torchvision: avoids division by 0 in distance and complete IoU.
 const EPSILON: f32 = 1e-7;
 
-/// Squared distance of the middles over the squared diagonal of the hull.
+/// Squared distance of the centres over the squared diagonal of the hull.
 fn distance_term(a: &BBox, b: &BBox) -> f32 {
     let around = hull(a, b);
     let (w, h) = (around.x2 - around.x1, around.y2 - around.y1);
@@ -52,7 +52,7 @@ pub fn distance(a: &BBox, b: &BBox) -> f32 {
     iou(a, b) - distance_term(a, b)
 }
 
-/// Complete IoU: distance IoU less a term for unlike shapes. Zheng et al. 2020, eq. 10.
+/// Complete IoU: distance IoU minus a term for different aspect ratios. Zheng et al. 2020, eq. 10.
 #[must_use]
 pub fn complete(a: &BBox, b: &BBox) -> f32 {
     let angle = |c: &BBox| ((c.x2 - c.x1) / (c.y2 - c.y1)).atan();
@@ -64,8 +64,8 @@ pub fn complete(a: &BBox, b: &BBox) -> f32 {
     if value.is_nan() { 0.0 } else { value }
 }
 
-/// IoU of COCO's evaluation, boxes as `[x, y, width, height]`. Against a crowd the denominator is the
-/// area of `found` alone. `pycocotools`, `maskApi.c::bbIou`.
+/// IoU of COCO's evaluation, for boxes as `[x, y, width, height]`. Against a crowd, the denominator is
+/// the area of `found` alone. Source: `pycocotools`, `maskApi.c::bbIou`.
 #[must_use]
 pub fn coco(found: [f64; 4], truth: [f64; 4], crowd: bool) -> f64 {
     let side = |axis: usize| {
@@ -78,7 +78,7 @@ pub fn coco(found: [f64; 4], truth: [f64; 4], crowd: bool) -> f64 {
     if inter > 0.0 && union > 0.0 { inter / union } else { 0.0 }
 }
 
-/// `[x, y, width, height]` of a box: left top corner and size.
+/// `[x, y, width, height]` of a box: top-left corner and size.
 #[must_use]
 pub fn to_xywh(b: &BBox) -> [f32; 4] {
     [b.x1, b.y1, b.x2 - b.x1, b.y2 - b.y1]
@@ -90,7 +90,7 @@ pub fn from_xywh([x, y, w, h]: [f32; 4]) -> BBox {
     BBox::new(x, y, x + w, y + h)
 }
 
-/// `[cx, cy, width, height]` of a box: middle and size.
+/// `[cx, cy, width, height]` of a box: centre and size.
 #[must_use]
 pub fn to_cxcywh(b: &BBox) -> [f32; 4] {
     [f32::midpoint(b.x1, b.x2), f32::midpoint(b.y1, b.y2), b.x2 - b.x1, b.y2 - b.y1]

@@ -1,23 +1,23 @@
-//! Which truth each anchor answers for. The numbers of torchvision's `Matcher` and `SSDMatcher`.
+//! Which truth each anchor is matched to. Same numbers as torchvision's `Matcher` and `SSDMatcher`.
 
-/// The anchor answers for nothing.
+/// The anchor matches no truth.
 pub const BACKGROUND: i64 = -1;
-/// The anchor overlaps too much for background and too little for a match; it is not trained.
+/// The anchor overlaps too much for background and too little for a match; training ignores it.
 pub const BETWEEN: i64 = -2;
 
 /// The thresholds of a matcher.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Matcher {
-    /// From this IoU on an anchor matches.
+    /// An anchor matches from this IoU up.
     pub high: f32,
     /// Below this IoU an anchor is background.
     pub low: f32,
-    /// Give each truth the anchors that overlap it most, however little that is (Ren et al. 2015, §3.1.2).
+    /// Whether each truth gets the anchors that overlap it most, however little that is (Ren et al. 2015, §3.1.2).
     pub allow_low_quality: bool,
 }
 
 impl Matcher {
-    /// For each of `anchors` the index of its truth, [`BACKGROUND`] or [`BETWEEN`].
+    /// Returns for each of `anchors` the index of its truth, [`BACKGROUND`] or [`BETWEEN`].
     ///
     /// `iou` is `[truths, anchors]`, row by row.
     #[must_use]
@@ -43,8 +43,8 @@ impl Matcher {
     }
 }
 
-/// SSD's rule (Liu et al. 2016, §2.2): anchors above `threshold` match, and each truth takes its best
-/// anchor in any case; a later truth wins an anchor over an earlier one.
+/// SSD's rule (Liu et al. 2016, §2.2): anchors above `threshold` match, and each truth always takes its
+/// best anchor; a later truth takes an anchor from an earlier one.
 #[must_use]
 pub fn ssd_matches(iou: &[f32], anchors: usize, threshold: f32) -> Vec<i64> {
     let matcher = Matcher { high: threshold, low: threshold, allow_low_quality: false };
@@ -58,7 +58,7 @@ pub fn ssd_matches(iou: &[f32], anchors: usize, threshold: f32) -> Vec<i64> {
     matches
 }
 
-/// For each anchor its best truth (the first of equals) and their IoU.
+/// For each anchor, its best truth (the first if several are equal) and their IoU.
 fn best_truths(iou: &[f32], anchors: usize) -> Vec<(usize, f32)> {
     let mut best = vec![(0, f32::NEG_INFINITY); anchors];
     if anchors > 0 {

@@ -6,13 +6,13 @@ use crate::types::{BBox, Detection};
 /// Which boxes may suppress each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// Only boxes of the same class, as `torchvision.ops.batched_nms`.
+    /// Only boxes of the same class, as in `torchvision.ops.batched_nms`.
     Class,
-    /// All boxes, as `torchvision.ops.nms`.
+    /// All boxes, as in `torchvision.ops.nms`.
     All,
 }
 
-/// How soft NMS lowers the score of a box that overlaps a better one by an IoU of `o`. Bodla et al. 2017, Soft-NMS,
+/// How soft NMS lowers the score of a box that overlaps a better one with an IoU of `o`. Bodla et al. 2017, Soft-NMS,
 /// §3.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Decay {
@@ -23,12 +23,12 @@ pub enum Decay {
     },
     /// `score * exp(-o² / sigma)`: the paper's equation 3, OpenCV's `SOFTNMS_GAUSSIAN`.
     Gaussian {
-        /// Smaller is harder.
+        /// Smaller values suppress more.
         sigma: f32,
     },
     /// `score * exp(-o² / (2 sigma))`: TensorFlow's `non_max_suppression_with_scores`.
     GaussianHalf {
-        /// Smaller is harder.
+        /// Smaller values suppress more.
         sigma: f32,
     },
 }
@@ -49,33 +49,33 @@ impl Decay {
 pub struct Nms {
     order: Vec<u32>,
     keep: Vec<u32>,
-    /// Boxes of `keep`, and for each the one kept before it in its group, counted from 1; 0 is none.
+    /// Boxes of `keep`, and for each the previous one kept in its group, counted from 1; 0 means none.
     boxes: Vec<BBox>,
     before: Vec<u32>,
-    /// The one kept last in each group, counted from 1.
+    /// The last one kept in each group, counted from 1.
     last: Vec<u32>,
     decayed: Vec<(u32, f32)>,
 }
 
 impl Nms {
-    /// Indices of the boxes that stay, best score first; equal scores keep their order.
+    /// Returns the indices of the boxes that stay, best score first; equal scores keep their order.
     ///
-    /// Going down the scores, a box is dropped when its IoU with a better one that stayed is strictly
+    /// In descending order of score, a box is dropped if its IoU with a better one that stayed is strictly
     /// above `threshold`. Boxes and scores that are NaN or infinite are dropped first. At most `limit`
-    /// boxes stay. The results of `torchvision.ops.nms` and `batched_nms`.
+    /// boxes stay. Same results as `torchvision.ops.nms` and `batched_nms`.
     pub fn greedy(&mut self, found: &[Detection], threshold: f32, scope: Scope, limit: usize) -> &[u32] {
         self.adaptive(found, threshold, 1.0, scope, limit)
     }
 
-    /// As [`Nms::greedy`]; with an `eta` below 1 the threshold is multiplied by it after each box that stays, as long
-    /// as it is above 0.5: `eta` of OpenCV's `NMSBoxes`.
+    /// Like [`Nms::greedy`], but with an `eta` below 1 the threshold is multiplied by it after each box that stays, as
+    /// long as the threshold is above 0.5: the `eta` of OpenCV's `NMSBoxes`.
     pub fn adaptive(&mut self, found: &[Detection], threshold: f32, eta: f32, scope: Scope, limit: usize) -> &[u32] {
         let mut threshold = threshold;
         self.order.clear();
         self.keep.clear();
         let sound = |d: &Detection| d.score.is_finite() && d.bbox.is_finite();
         self.order.extend((0..found.len() as u32).filter(|&i| sound(&found[i as usize])));
-        // The index settles ties, so the unstable sort (which allocates nothing) is stable here.
+        // The index breaks ties, so the unstable sort (which allocates nothing) is stable here.
         self.order.sort_unstable_by(|&a, &b| {
             let by_score = found[b as usize].score.total_cmp(&found[a as usize].score);
             by_score.then(a.cmp(&b))
@@ -92,7 +92,7 @@ impl Nms {
             if self.last.len() <= group {
                 self.last.resize(group + 1, 0);
             }
-            // Only boxes of the same group can hide it; the others are not looked at.
+            // Only boxes of the same group can suppress it; the others are not checked.
             let mut other = self.last[group];
             while other > 0 && iou(&self.boxes[other as usize - 1], &new.bbox) <= threshold {
                 other = self.before[other as usize - 1];
@@ -110,9 +110,9 @@ impl Nms {
         &self.keep
     }
 
-    /// Soft NMS: indices and new scores of the boxes that stay, in the order in which they were taken. Each time the
-    /// best is taken and the scores of those that overlap it fall; what falls below `min_score` goes. The results of
-    /// OpenCV's `softNMSBoxes`, and of TensorFlow's for [`Decay::GaussianHalf`].
+    /// Soft NMS: returns the indices and new scores of the boxes that stay, in the order in which they were taken. Each
+    /// step takes the best box and lowers the scores of those that overlap it; boxes below `min_score` are dropped.
+    /// Same results as OpenCV's `softNMSBoxes`, and as TensorFlow's for [`Decay::GaussianHalf`].
     pub fn soft(
         &mut self,
         found: &[Detection],

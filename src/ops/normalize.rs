@@ -1,4 +1,4 @@
-//! From an 8-bit picture to the numbers a model wants.
+//! Turns an 8-bit picture into the numbers a model expects.
 
 use crate::types::{Image, PixelFormat};
 
@@ -26,8 +26,8 @@ pub enum Layout {
     Nhwc,
 }
 
-/// `(value - mean) / std` for each of the 256 levels of each tensor channel, worked out once:
-/// the same bits as computing it pixel by pixel, at a fraction of the cost.
+/// `(value - mean) / std` for each of the 256 levels of each tensor channel, computed once: the result is
+/// bit-identical to computing it pixel by pixel, at a fraction of the cost.
 #[derive(Clone, Debug)]
 pub struct Normalizer {
     order: ChannelOrder,
@@ -37,7 +37,7 @@ pub struct Normalizer {
 }
 
 impl Normalizer {
-    /// A normaliser; `mean` and `std` are in levels of 255 and in the order of the tensor's channels.
+    /// Creates a normaliser. `mean` and `std` are on the scale 0–255 and in the order of the tensor's channels.
     #[must_use]
     pub fn new(order: ChannelOrder, layout: Layout, mean: [f32; 3], std: [f32; 3]) -> Self {
         let channels = if order == ChannelOrder::Gray { 1 } else { 3 };
@@ -46,8 +46,8 @@ impl Normalizer {
         Self { order, layout, tables: (0..channels).map(table).collect(), bytes: vec![levels; channels] }
     }
 
-    /// Sets what an 8-bit tensor gets for each level; `byte` is given the level and its normalised value.
-    /// Without this it gets the levels as they are.
+    /// Sets the byte that an 8-bit tensor gets for each level; `byte` receives the level and its normalised
+    /// value. Without this, the tensor gets the levels unchanged.
     #[must_use]
     pub fn with_bytes(mut self, byte: impl Fn(u8, f32) -> u8) -> Self {
         for (bytes, table) in self.bytes.iter_mut().zip(&self.tables) {
@@ -56,7 +56,7 @@ impl Normalizer {
         self
     }
 
-    /// Number of channels of the tensor.
+    /// The number of channels of the tensor.
     #[must_use]
     pub const fn channels(&self) -> usize {
         self.tables.len()
@@ -72,7 +72,7 @@ impl Normalizer {
         self.walk(image, tensor, |channel, level| self.bytes[channel][usize::from(level)]);
     }
 
-    /// Changes each number of a tensor by the value its pixel has in `mask`, `[H, W]`.
+    /// Changes each number of a tensor; `change` receives it and the value of its pixel in `mask`, `[H, W]`.
     pub fn mask<T: Copy>(&self, mask: &[f32], tensor: &mut [T], change: impl Fn(T, f32) -> T) {
         let channels = self.channels();
         for (at, value) in tensor.iter_mut().enumerate() {

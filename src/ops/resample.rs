@@ -1,4 +1,5 @@
-//! Filters that `fast_image_resize` has not, or not with the field's numbers: plain code, a weighted sum along each axis.
+//! Filters that `fast_image_resize` lacks, or whose numbers differ from those of the reference programs. Plain code: a
+//! weighted sum along each axis.
 
 use crate::types::Image;
 
@@ -9,20 +10,20 @@ pub(super) enum Kernel {
     Box,
     /// Pillow `LANCZOS`: three lobes.
     Lanczos,
-    /// OpenCV `INTER_AREA`: each pixel counts with the part of it that is covered.
+    /// OpenCV `INTER_AREA`: each pixel is weighted by the part of it that is covered.
     CvArea,
     /// OpenCV `INTER_CUBIC`: sixteen pixels (Keys 1981, a = -0.75), however large the reduction.
     CvCubic,
 }
 
-/// For one output the first input and the weights of it and those that follow.
+/// For one output: the first input, and the weights from that input on.
 #[derive(Clone, Debug, Default)]
 struct Taps {
     first: usize,
     weights: Vec<f32>,
 }
 
-/// Resizes the part `[x, y, w, h]` of `from` to `width` × `height` pixels of `into`, from `(left, top)` on.
+/// Resizes the part `[x, y, w, h]` of `from` to `width` × `height` pixels of `into`, starting at `(left, top)`.
 pub(super) fn resample(
     from: &Image,
     [x, y, w, h]: [f64; 4],
@@ -31,7 +32,7 @@ pub(super) fn resample(
     into: &mut Image,
 ) {
     let (across, down) = (w / f64::from(width), h / f64::from(height));
-    // OpenCV's area is an area only where nothing grows.
+    // OpenCV's area filter averages areas only if neither axis is enlarged.
     let shrinks = across >= 1.0 && down >= 1.0;
     let columns = taps(kernel, shrinks, x, across, width, from.size.width);
     let rows = taps(kernel, shrinks, y, down, height, from.size.height);
@@ -76,7 +77,7 @@ fn taps(kernel: Kernel, shrinks: bool, offset: f64, scale: f64, outputs: u32, in
         }),
         Kernel::CvArea if shrinks => covered(offset + at(output) * scale, scale, inputs),
         Kernel::CvArea => {
-            // Where something grows OpenCV takes two pixels, each as far as it covers the new one.
+            // If an axis is enlarged, OpenCV takes two pixels, each weighted by how much of the new one it covers.
             let first = (offset + at(output) * scale).floor();
             let share = (at(output) + 1.0 + offset / scale) - (first + 1.0) / scale;
             let share = if share <= 0.0 { 0.0 } else { share - share.floor() };
@@ -90,7 +91,7 @@ fn taps(kernel: Kernel, shrinks: bool, offset: f64, scale: f64, outputs: u32, in
     (0..outputs).map(one).collect()
 }
 
-/// Pillow's `precompute_coeffs`: a filter as wide as the reduction, its weights made to sum to 1.
+/// Pillow's `precompute_coeffs`: a filter that widens with the reduction, its weights normalised to sum to 1.
 fn pillow(centre: f64, scale: f64, inputs: u32, support: f64, filter: impl Fn(f64) -> f64) -> Taps {
     let wide = scale.max(1.0);
     let support = support * wide;
@@ -106,7 +107,7 @@ fn sinc(x: f64) -> f64 {
     if x == 0.0 { 1.0 } else { (x * std::f64::consts::PI).sin() / (x * std::f64::consts::PI) }
 }
 
-/// Each input with the part of it between `start` and `start + length`.
+/// Each input, weighted by the part of it between `start` and `start + length`.
 fn covered(start: f64, length: f64, inputs: u32) -> Taps {
     let end = (start + length).min(f64::from(inputs));
     let first = start.floor().max(0.0);
@@ -119,7 +120,7 @@ fn covered(start: f64, length: f64, inputs: u32) -> Taps {
     Taps { first: first as usize, weights }
 }
 
-/// Weights of pixels from `first` on; those outside go to the edge.
+/// Weights of pixels from `first` on; those outside are added to the edge pixel.
 fn around(first: f64, weights: &[f64], inputs: u32) -> Taps {
     let last = i64::from(inputs) - 1;
     let places: Vec<i64> = (0..weights.len() as i64).map(|step| (first as i64 + step).clamp(0, last)).collect();

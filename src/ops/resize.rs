@@ -1,4 +1,4 @@
-//! Bringing a frame to the size a model wants, and the way back for boxes.
+//! Resizes a frame to the size a model expects, and maps boxes back.
 
 use super::resample::{Kernel, resample};
 use crate::error::{Error, Result};
@@ -7,11 +7,11 @@ use fast_image_resize as fir;
 use fir::images::{CroppedImageMut, Image as FirImage, ImageRef};
 use fir::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
-/// How pixels are weighed. The names are those of the program whose numbers the filter gives.
+/// How pixels are weighted when resizing. Each filter gives the same numbers as the named one of Pillow or OpenCV.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Filter {
-    /// Pillow `BILINEAR`: a triangle as wide as the reduction, so nothing flickers. The default.
+    /// Pillow `BILINEAR`: a triangle filter that widens with the reduction, so nothing flickers. The default.
     #[default]
     Bilinear,
     /// Pillow `NEAREST`.
@@ -34,20 +34,20 @@ pub enum Filter {
     CvCubic,
 }
 
-/// How a frame of another shape is brought into the input.
+/// How a frame with another aspect ratio is fitted into the input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fit {
-    /// Fill the input, changing the shape of things.
+    /// Fill the input; the picture is distorted.
     #[default]
     Stretch,
-    /// Keep the shape; pad on both sides (Ultralytics).
+    /// Keep the aspect ratio; pad on both sides (Ultralytics).
     Letterbox,
-    /// As `letterbox`, the size cut to whole pixels, not rounded (NanoDet's samples).
+    /// Like `letterbox`, but the size is rounded down to whole pixels (NanoDet's samples).
     LetterboxFloor,
-    /// Keep the shape; pad on the right and below (YOLOX).
+    /// Keep the aspect ratio; pad on the right and at the bottom (YOLOX).
     LetterboxTopLeft,
-    /// Keep the shape; cut off what sticks out, equally on both sides.
+    /// Keep the aspect ratio; cut off what does not fit, equally on both sides.
     Crop,
 }
 
@@ -60,11 +60,11 @@ pub struct Plan {
     pub target: [u32; 4],
     /// Size of the input.
     pub input: Size,
-    /// The way back.
+    /// The mapping from the input back to the frame.
     pub placement: Placement,
 }
 
-/// Plans how a frame is brought to the size of an input.
+/// Plans how a frame is resized to the size of an input.
 #[must_use]
 pub fn plan(frame: Size, input: Size, fit: Fit) -> Plan {
     let (fw, fh) = (f64::from(frame.width), f64::from(frame.height));
@@ -79,7 +79,7 @@ pub fn plan(frame: Size, input: Size, fit: Fit) -> Plan {
         },
         Fit::Letterbox => letterbox(frame, input, &LetterboxRule::default()),
         Fit::LetterboxTopLeft | Fit::LetterboxFloor => {
-            // YOLOX `preproc`: the size is cut, not rounded, to whole pixels, and boxes are divided by the ratio.
+            // YOLOX `preproc`: the size is rounded down to whole pixels, and boxes are divided by the ratio.
             let ratio = (iw / fw).min(ih / fh);
             let size = [((fw * ratio) as u32).max(1), ((fh * ratio) as u32).max(1)];
             let scale = (1.0 / ratio) as f32;
@@ -98,7 +98,7 @@ pub fn plan(frame: Size, input: Size, fit: Fit) -> Plan {
         }
         Fit::Crop => {
             let ratio = (iw / fw).max(ih / fh);
-            // Rounding must not carry the part past the frame's edges.
+            // Rounding must not move the part past the frame's edges.
             let (w, h) = ((iw / ratio).min(fw), (ih / ratio).min(fh));
             let (x, y) = (((fw - w) / 2.0).max(0.0), ((fh - h) / 2.0).max(0.0));
             let (w, h) = (w.min(fw - x), h.min(fh - y));
@@ -113,8 +113,8 @@ pub fn plan(frame: Size, input: Size, fit: Fit) -> Plan {
     }
 }
 
-/// Plans how a part of a frame, `[x1, y1, x2, y2]` in pixels, is brought to the size of an input. What lies outside the
-/// frame is left out; `None` if less than a pixel is left.
+/// Plans how a part of a frame, `[x1, y1, x2, y2]` in pixels, is resized to the size of an input. Anything outside the
+/// frame is cut off; returns `None` if less than a pixel is left.
 #[must_use]
 pub fn plan_of(frame: Size, [x1, y1, x2, y2]: [f64; 4], input: Size, fit: Fit) -> Option<Plan> {
     let (left, top) = (x1.max(0.0).floor(), y1.max(0.0).floor());
@@ -149,7 +149,7 @@ impl Default for LetterboxRule {
     }
 }
 
-/// Plans a letterbox as Ultralytics' `LetterBox` (8.x) does; boxes go back as its `scale_boxes`.
+/// Plans a letterbox as Ultralytics' `LetterBox` (8.x) does; boxes are mapped back as its `scale_boxes` does.
 #[must_use]
 pub fn letterbox(frame: Size, input: Size, rule: &LetterboxRule) -> Plan {
     let (fw, fh) = (f64::from(frame.width), f64::from(frame.height));
@@ -165,10 +165,10 @@ pub fn letterbox(frame: Size, input: Size, rule: &LetterboxRule) -> Plan {
     }
     let input = Size::new((w + pad_w) as u32, (h + pad_h) as u32);
     let share = if rule.center { 0.5 } else { 0.0 };
-    // Ultralytics rounds 0.1 below the half, so that an odd pixel goes to the far side.
+    // Ultralytics subtracts 0.1 from the half before rounding, so that an odd pixel goes to the far side.
     let first = |pad: f64| if rule.center { (pad * share - 0.1).round_ties_even().max(0.0) } else { 0.0 };
     let (left, top) = (first(pad_w), first(pad_h));
-    // The way back undoes the rounding to whole pixels on each axis, as `scale_boxes` does.
+    // The mapping back undoes the rounding to whole pixels on each axis, as `scale_boxes` does.
     let scale = (fw / w, fh / h);
     Plan {
         source: [0.0, 0.0, fw, fh],
@@ -182,14 +182,14 @@ pub fn letterbox(frame: Size, input: Size, rule: &LetterboxRule) -> Plan {
     }
 }
 
-/// Resizes with the buffers of `fast_image_resize` kept from frame to frame.
+/// Resizes pictures, keeping the buffers of `fast_image_resize` from frame to frame.
 #[derive(Debug, Default)]
 pub struct Resize {
     resizer: Resizer,
 }
 
 impl Resize {
-    /// Brings `from` into `into` as planned; what the picture does not cover is filled with `pad`.
+    /// Resizes `from` into `into` as planned; what the picture does not cover is filled with `pad`.
     ///
     /// # Errors
     /// [`Error::Internal`] if the plan does not fit the picture.
@@ -237,7 +237,7 @@ impl Resize {
 const fn algorithm(filter: Filter) -> ResizeAlg {
     match filter {
         Filter::Bilinear => ResizeAlg::Convolution(FilterType::Bilinear),
-        // Those of `resample` never get here.
+        // The filters of `resample` never get here.
         Filter::Nearest | Filter::CvNearest | Filter::Box | Filter::CvArea => ResizeAlg::Nearest,
         Filter::Lanczos => ResizeAlg::Convolution(FilterType::Lanczos3),
         Filter::Bicubic | Filter::CvCubic => ResizeAlg::Convolution(FilterType::CatmullRom),
@@ -246,7 +246,7 @@ const fn algorithm(filter: Filter) -> ResizeAlg {
     }
 }
 
-/// OpenCV's nearest takes the pixel at `floor(x * scale)`, half a pixel off everyone else's.
+/// OpenCV's nearest filter takes the pixel at `floor(x * scale)`, half a pixel off from everyone else's.
 fn nearest_opencv(from: &Image, plan: &Plan, into: &mut Image) {
     let [left, top, width, height] = plan.target;
     let [x0, y0, w, h] = plan.source;

@@ -1,6 +1,6 @@
-//! Bringing small float maps to the size of a picture: values, or the class that is largest at each pixel.
+//! Upsamples small float maps to the size of a picture: values, or the class with the largest score at each pixel.
 
-/// Where one axis of the output lies on the map: for each output the lower of two neighbours and the share of the
+/// Where one axis of the output lies on the map: for each output, its lower and upper neighbour and the share of the
 /// upper.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Axis {
@@ -17,21 +17,21 @@ impl Axis {
         Self::new(cells, outputs, |at| (at as f32 + 0.5) * scale - 0.5)
     }
 
-    /// Corner on corner: PyTorch's `align_corners=True`.
+    /// Aligned corners: PyTorch's `align_corners=True`.
     #[must_use]
     pub fn align_corners(cells: usize, outputs: usize) -> Self {
         let scale = if outputs > 1 { (cells.max(1) - 1) as f32 / (outputs - 1) as f32 } else { 0.0 };
         Self::new(cells, outputs, |at| at as f32 * scale)
     }
 
-    /// The nearest cell: PyTorch's `nearest`, TensorFlow 2's `UpSampling2D`: the cell at `floor(at * scale)`.
+    /// The nearest cell, at `floor(at * scale)`: PyTorch's `nearest`, TensorFlow 2's `UpSampling2D`.
     #[must_use]
     pub fn nearest(cells: usize, outputs: usize) -> Self {
         let cell = |at: usize| (at * cells / outputs.max(1)).min(cells.max(1) - 1) as f32;
         Self::new(cells, outputs, cell)
     }
 
-    /// Any place on the map for each output, in cells; what lies outside is drawn to the edge.
+    /// Any place on the map for each output, in cells; places outside are clamped to the edge.
     #[must_use]
     pub fn new(cells: usize, outputs: usize, place: impl Fn(usize) -> f32) -> Self {
         let last = cells.max(1) - 1;
@@ -46,7 +46,7 @@ impl Axis {
         axis
     }
 
-    /// Number of outputs.
+    /// The number of outputs.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.lower.len()
@@ -58,7 +58,7 @@ impl Axis {
         self.lower.is_empty()
     }
 
-    /// The cell nearest to an output; the upper of two that are as near.
+    /// The cell nearest to an output; the upper one if two are equally near.
     #[must_use]
     pub fn nearest_cell(&self, index: usize) -> usize {
         let (lower, upper, share) = self.at(index);
@@ -88,7 +88,7 @@ impl<'a> Scores<'a> {
     /// If there are not `classes * height * width` values.
     #[must_use]
     pub fn planes(values: &'a [f32], classes: usize, height: usize, width: usize) -> Self {
-        assert_eq!(values.len(), classes * height * width, "a value a class and cell");
+        assert_eq!(values.len(), classes * height * width, "one value per class and cell");
         Self { values, classes, width, height, step_class: height * width, step_x: 1 }
     }
 
@@ -98,7 +98,7 @@ impl<'a> Scores<'a> {
     /// If there are not `classes * height * width` values.
     #[must_use]
     pub fn cells(values: &'a [f32], classes: usize, height: usize, width: usize) -> Self {
-        assert_eq!(values.len(), classes * height * width, "a value a class and cell");
+        assert_eq!(values.len(), classes * height * width, "one value per class and cell");
         Self { values, classes, width, height, step_class: 1, step_x: classes }
     }
 
@@ -106,7 +106,7 @@ impl<'a> Scores<'a> {
         self.values[class * self.step_class + (y * self.width + x) * self.step_x]
     }
 
-    /// The score of a class between four cells: down first, then across, as [`argmax`] does it too.
+    /// The score of a class interpolated between four cells: first down, then across, as in [`argmax`].
     fn between(&self, class: usize, (y0, y1, v): (usize, usize, f32), (x0, x1, u): (usize, usize, f32)) -> f32 {
         let down = |x: usize| self.value(class, y0, x) * (1.0 - v) + self.value(class, y1, x) * v;
         down(x0) * (1.0 - u) + down(x1) * u
@@ -123,7 +123,7 @@ impl<'a> Scores<'a> {
         best.0 as u8
     }
 
-    /// The best class of each cell; the lowest of equals.
+    /// Finds the best class of each cell; the lowest if several are equal.
     pub fn argmax(&self, best: &mut Vec<u8>) {
         best.clear();
         for y in 0..self.height {
@@ -143,8 +143,8 @@ pub fn bilinear(plane: &[f32], width: usize, down: &Axis, across: &Axis, out: &m
     }
 }
 
-/// For each output pixel the class whose bilinearly upsampled score is largest, worked out for every class at every
-/// pixel. [`argmax`] gives the same bytes faster; this is what it is tested and timed against.
+/// For each output pixel, finds the class whose bilinearly upsampled score is largest, by computing every class at
+/// every pixel. [`argmax`] produces the same bytes faster; this is what it is tested and timed against.
 pub fn argmax_plain(scores: &Scores<'_>, down: &Axis, across: &Axis, out: &mut Vec<u8>) {
     out.clear();
     for y in 0..down.len() {
@@ -152,13 +152,13 @@ pub fn argmax_plain(scores: &Scores<'_>, down: &Axis, across: &Axis, out: &mut V
     }
 }
 
-/// As [`argmax_plain`], the same bytes: where one class is best at all four cells around a pixel, it is best between
-/// them too (a weighted mean keeps order, and so does rounding), so only pixels between different classes are
-/// worked out.
+/// Produces the same bytes as [`argmax_plain`]: if one class is best at all four cells around a pixel, it is also best
+/// between them (a weighted mean preserves order, and so does rounding), so only pixels between different classes are
+/// computed.
 pub fn argmax(scores: &Scores<'_>, down: &Axis, across: &Axis, best: &mut Vec<u8>, out: &mut Vec<u8>) {
     scores.argmax(best);
     out.clear();
-    // NaN keeps no order; a map that has one is worked out whole.
+    // NaN has no order; a map that contains one is computed in full.
     if scores.values.iter().any(|v| v.is_nan()) {
         return argmax_plain(scores, down, across, out);
     }

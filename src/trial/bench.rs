@@ -1,4 +1,4 @@
-//! What was measured: as a table, as JSON for others, and beside an earlier measurement.
+//! The results of a bench: as a table, as JSON, and compared with an earlier bench.
 
 use super::machine::{Machine, process_cpu};
 use crate::error::{Error, Result};
@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-/// The rounds so far.
+/// The rounds played so far.
 #[derive(Default)]
 pub struct Rounds(Vec<Round>);
 
@@ -25,67 +25,67 @@ struct Round {
     lines: Vec<LineBench>,
 }
 
-/// A bench, as its JSON file holds it.
+/// The results of a bench, as stored in its JSON file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Bench {
-    /// Version of the program.
+    /// The version of the program.
     pub ocelli: String,
     /// The machine.
     pub machine: Machine,
-    /// The pipeline's file, and the SHA-256 of its text.
+    /// The name of the pipeline's file.
     pub pipeline: String,
     /// The SHA-256 of its text.
     pub pipeline_sha256: String,
-    /// Models and the SHA-256 of each.
+    /// The models, and the SHA-256 of each.
     pub models: Vec<(String, String)>,
-    /// The rate that was asked for.
+    /// The requested rate.
     pub rate: Option<f64>,
-    /// How late the last frame of the latest source was then, in seconds.
+    /// How late the last frame was at that rate, in seconds; of the source that was latest.
     pub late: f64,
-    /// What took the sources' places: paths as they were given.
+    /// What replaced the sources: paths as they were given.
     pub from: Vec<String>,
-    /// Threads a frame, if they were set.
+    /// Threads per frame, if set.
     pub threads: Option<u64>,
-    /// Frames of all sources.
+    /// The number of frames of all sources.
     pub frames: u64,
-    /// Seconds of the round that counts: the one in the middle.
+    /// The duration in seconds of the median round, whose numbers are reported.
     pub seconds: f64,
-    /// Frames a second of that round.
+    /// Frames per second of that round.
     pub fps: f64,
-    /// Frames a second of every round.
+    /// Frames per second of every round.
     pub rounds: Vec<f64>,
-    /// The line that holds the others up.
+    /// The line that slows down the others.
     pub bottleneck: String,
-    /// Processor time of threads that are no line's, as a share of one processor.
+    /// Processor time of threads that belong to no line, as a share of one processor.
     pub other_cpu: f64,
-    /// Line by line.
+    /// The numbers of each line.
     pub lines: Vec<LineBench>,
 }
 
 /// A line's numbers. Times in milliseconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LineBench {
-    /// Its id.
+    /// The line's id.
     pub id: String,
-    /// Its word.
+    /// The line's word.
     pub word: String,
-    /// Packets it worked on.
+    /// The number of packets it worked on.
     pub packets: u64,
-    /// Half of the packets took no longer.
+    /// Median of the time per packet.
     pub p50: f64,
-    /// Nine of ten.
+    /// 90th percentile of the time per packet.
     pub p90: f64,
-    /// 99 of 100.
+    /// 99th percentile of the time per packet.
     pub p99: f64,
-    /// Half of the packets waited no longer in its queue.
+    /// Median of the time in its queue.
     pub wait_p50: f64,
-    /// Nine of ten.
+    /// 90th percentile of the time in its queue.
     pub wait_p90: f64,
-    /// Share of the time in which it worked, waiting for disks included.
+    /// Share of the time in which it worked, including waits for disks.
     pub busy: f64,
     /// Processor time of its thread, as a share of one processor.
     pub cpu: f64,
-    /// Allocations of its thread a packet.
+    /// Allocations of its thread per packet.
     pub allocations: f64,
 }
 
@@ -110,16 +110,16 @@ impl LineBench {
 }
 
 impl Rounds {
-    /// Plays a pipeline once, with frames at a rate if one is given, and adds what was measured.
+    /// Plays a pipeline once, at a rate if one is given, and adds the measurements.
     ///
     /// # Errors
-    /// What does not fit, or what ended the run.
+    /// If the plan does not fit the pipeline, or if the run fails.
     pub fn play(&mut self, plan: Plan<'_>, rate: Option<f64>) -> Result<Play> {
         let file = plan.file;
         let mut play = Play::prepare(plan)?;
         play.options = Options { pace: rate.map(Pace::Rate), ..play.options };
         let run = play.start()?;
-        // From here on: what loading models took is not asked for.
+        // Measured from here on: loading models does not count.
         let cpu = process_cpu();
         let outcome = run.wait();
         let spent = process_cpu().saturating_sub(cpu);
@@ -141,14 +141,14 @@ impl Rounds {
         self.0.push(Round { fps: frames as f64 / seconds, late, seconds, frames, other_cpu, lines });
     }
 
-    /// The round in the middle counts.
+    /// Returns the numbers of the median round.
     ///
     /// # Errors
-    /// [`Error::Model`] if a card is gone meanwhile.
+    /// [`Error::Model`] if a card has disappeared.
     pub fn bench(mut self, file: &Path, play: &Play, playback: &Playback, rate: Option<f64>) -> Result<Bench> {
         let rounds = self.0.iter().map(|round| round.fps).collect();
         self.0.sort_by(|a, b| a.fps.total_cmp(&b.fps));
-        // Of two in the middle the slower one.
+        // With an even number of rounds, the slower of the two in the middle.
         let middle = (self.0.len() - 1) / 2;
         let round = self.0.swap_remove(middle);
         let slowest = round.lines.iter().max_by(|a, b| a.busy.total_cmp(&b.busy));
@@ -184,25 +184,26 @@ impl Rounds {
 }
 
 impl Bench {
-    /// Reads what `--json` wrote.
+    /// Reads a file that `--json` wrote.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Data`].
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
-        serde_json::from_str(&text).map_err(|e| Error::Data(format!("{}: no bench of ocelli: {e}", path.display())))
+        serde_json::from_str(&text)
+            .map_err(|e| Error::Data(format!("{}: not written by `ocelli bench`: {e}", path.display())))
     }
 
-    /// For others.
+    /// Returns the results as JSON.
     ///
     /// # Errors
-    /// None that can happen.
+    /// [`Error::Internal`] if they cannot be serialised, which never happens.
     pub fn json(&self) -> Result<String> {
         let text = serde_json::to_string_pretty(self).map_err(|e| Error::Internal(e.to_string()))?;
         Ok(text + "\n")
     }
 
-    /// For people.
+    /// Returns the results as text for people.
     pub fn text(&self) -> String {
         let head =
             ["line", "packets", "p50 ms", "p90 ms", "p99 ms", "wait p50", "wait p90", "busy", "cpu", "alloc/packet"];
@@ -231,27 +232,27 @@ impl Bench {
         let slowest = self.lines.iter().find(|line| line.id == self.bottleneck);
         let busy = slowest.map_or(0.0, |line| line.busy);
         match self.rate {
-            // Late by more than a frame and what a busy system may take now and then: it fell behind.
+            // It fell behind if it is late by more than a frame plus what a busy system may cost now and then.
             Some(rate) if self.late < 1.0 / rate + 0.05 => {
                 let busiest = format!("the busiest line is `{}` ({})", self.bottleneck, percent(busy));
                 let _ = writeln!(text, "keeps up with {rate} frames/s; {busiest}");
             }
             Some(rate) => {
-                let slow = format!("`{}` holds it up ({} busy)", self.bottleneck, percent(busy));
+                let slow = format!("the bottleneck is `{}` ({} busy)", self.bottleneck, percent(busy));
                 let late = self.late;
                 let _ = writeln!(
                     text,
                     "does not keep up with {rate} frames/s: the last frame came {late:.1} s late; {slow}"
                 );
             }
-            None => _ = writeln!(text, "`{}` holds it up: it works {} of the time", self.bottleneck, percent(busy)),
+            None => _ = writeln!(text, "the bottleneck is `{}`: busy {} of the time", self.bottleneck, percent(busy)),
         }
         let degrees = temperature.map_or(String::new(), |degrees| format!(", {degrees:.0} C"));
         let _ = writeln!(text, "{name}, {cores} cores, {cpu}, Linux {kernel}, governor {governor}{degrees}");
         text
     }
 
-    /// Ratios to an earlier bench: above 1 is faster here.
+    /// Returns ratios to an earlier bench; above 1 means faster now.
     pub fn compared(&self, before: &Self) -> String {
         let ratio = |then: f64, now: f64| if now > 0.0 { format!("{:.2}x", then / now) } else { "-".into() };
         let row = |line: &LineBench| {
@@ -280,7 +281,7 @@ impl Bench {
         ];
         let others: Vec<&str> = others.iter().filter(|(_, other)| *other).map(|(what, _)| *what).collect();
         if !others.is_empty() {
-            let _ = writeln!(text, "not the same thing measured: another is {}", others.join(", "));
+            let _ = writeln!(text, "not directly comparable; these differ: {}", others.join(", "));
         }
         text
     }

@@ -9,38 +9,38 @@ use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// What a test file says. Paths are relative to it.
+/// The contents of a test file. Paths are relative to it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TestFile {
     /// The pipeline's YAML.
     pub pipeline: String,
-    /// A recording's folder or a video: for the only source, or by source id. Not needed where the pipeline's own
-    /// sources are recorded.
+    /// A recording's folder or a video: one for the only source, or several by source id. Not needed if the pipeline's
+    /// own sources are recorded.
     #[serde(default)]
     pub from: Origins,
-    /// The recording's run; the last if not given.
+    /// Which run of the recording to play; the last one if not given.
     #[serde(default)]
     pub run: Option<u64>,
-    /// Stop after so many frames of each source.
+    /// Stop after this many frames of each source.
     #[serde(default)]
     pub frames: Option<u64>,
-    /// Lines leave out the frames that they left out when this was recorded.
+    /// Lines drop the frames that they dropped when this was recorded.
     #[serde(default)]
     pub drops: bool,
-    /// Settings that differ: `[detect.min_score=0.5]`.
+    /// Settings to change: `[detect.min_score=0.5]`.
     #[serde(default)]
     pub set: Vec<SettingText>,
-    /// What goes wrong with the source, in the words of `faulty:`; what is unplugged or frozen comes back.
+    /// What goes wrong with the source, in the words of `faulty:`; an unplugged or frozen source comes back.
     #[serde(default)]
     pub faults: Option<Faults>,
-    /// The source that it goes wrong with, if there are several.
+    /// The id of the source that has the faults, if there are several.
     #[serde(default)]
     pub faulty_source: Option<String>,
-    /// Lines that take longer for each frame: `{ jsonl: 20ms }`.
+    /// Lines that take longer for each frame, and how much longer: `{ jsonl: 20ms }`.
     #[serde(default)]
     pub slow: BTreeMap<String, Span>,
-    /// Play so many times more, with random delays in every line and with other numbers of threads: the same bytes.
+    /// Play this many more times, with random delays in every line and other numbers of threads; bytes must be equal.
     #[serde(default)]
     pub repeat: u64,
     /// Labels for `accuracy`, as for `ocelli eval`.
@@ -56,21 +56,21 @@ pub struct TestFile {
 pub struct Expect {
     /// A file of rows; `--bless` writes it.
     pub golden: Option<String>,
-    /// How far rows may be from it; not at all if not given.
+    /// How far rows may differ from it; not at all if not given.
     pub tolerance: Tolerance,
-    /// Rows.
+    /// The number of rows.
     pub rows: Option<Bounds>,
-    /// Detections by class, over all frames.
+    /// The number of detections of each class, over all frames.
     pub counts: BTreeMap<String, Bounds>,
-    /// The run ends with an error that says this.
+    /// The run must end with an error that contains this text.
     pub error: Option<String>,
-    /// Packets on which a line failed, over all lines; none if not given.
+    /// The number of packets on which lines failed, over all lines; none may fail if not given.
     pub failed: Option<Bounds>,
-    /// Most memory of the whole program, as `300MB`.
+    /// The most memory that the whole program may use, such as `300MB`.
     pub memory: Option<Bytes>,
-    /// Most allocations a frame of a line's own thread, on average.
+    /// The most allocations per frame in a line's own thread, on average.
     pub allocations: BTreeMap<String, f64>,
-    /// Least values of metrics: `AP`, `AP50`, `precision`, `recall`, `miou`, `pixel_accuracy`, `top1`, `top5`.
+    /// The least values of metrics: `AP`, `AP50`, `precision`, `recall`, `miou`, `pixel_accuracy`, `top1`, `top5`.
     pub accuracy: BTreeMap<String, f64>,
 }
 
@@ -85,18 +85,18 @@ impl<'de> Deserialize<'de> for Bytes {
     }
 }
 
-/// A setting that differs.
+/// A setting to change.
 #[derive(Clone, Debug)]
 pub struct SettingText(pub Setting);
 
 impl<'de> Deserialize<'de> for SettingText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let setting = Setting::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)?;
-        if setting.values.len() == 1 { Ok(Self(setting)) } else { Err(serde::de::Error::custom("one value only")) }
+        if setting.values.len() == 1 { Ok(Self(setting)) } else { Err(serde::de::Error::custom("give one value only")) }
     }
 }
 
-/// One text, or several by name.
+/// One path, or several by source id.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Origins(pub Vec<(Option<String>, String)>);
 
@@ -123,17 +123,17 @@ impl<'de> Deserialize<'de> for Origins {
     }
 }
 
-/// How many: `7`, `5..9`, `5..`, `..9`; both ends included.
+/// A range of counts: `7`, `5..9`, `5..` or `..9`; both ends are included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Least.
+    /// The lowest count.
     pub least: u64,
-    /// Most.
+    /// The highest count.
     pub most: u64,
 }
 
 impl Bounds {
-    /// Whether a number lies within.
+    /// Returns whether a count is in the range.
     #[must_use]
     pub const fn has(self, count: u64) -> bool {
         self.least <= count && count <= self.most
@@ -145,7 +145,7 @@ impl std::fmt::Display for Bounds {
         match (self.least, self.most) {
             (a, b) if a == b => write!(f, "{a}"),
             (a, u64::MAX) => write!(f, "{a} or more"),
-            (0, b) => write!(f, "{b} or less"),
+            (0, b) => write!(f, "{b} or fewer"),
             (a, b) => write!(f, "{a} to {b}"),
         }
     }
@@ -160,7 +160,7 @@ impl<'de> Deserialize<'de> for Bounds {
                 f.write_str("a number such as 7, or a range such as 5..9, 5.. or ..9")
             }
             fn visit_i64<E: serde::de::Error>(self, count: i64) -> Result<Bounds, E> {
-                let count = u64::try_from(count).map_err(|_| E::custom("less than nothing cannot be found"))?;
+                let count = u64::try_from(count).map_err(|_| E::custom("a count cannot be negative"))?;
                 Ok(Bounds { least: count, most: count })
             }
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Bounds, E> {
@@ -168,7 +168,7 @@ impl<'de> Deserialize<'de> for Bounds {
                 let parsed = text.split_once("..").and_then(|(a, b)| Some((end(a, 0)?, end(b, u64::MAX)?)));
                 match parsed {
                     Some((least, most)) if least <= most => Ok(Bounds { least, most }),
-                    _ => Err(E::custom(format!("{text:?} is no range; write 7, 5..9, 5.. or ..9"))),
+                    _ => Err(E::custom(format!("{text:?} is not a range; write 7, 5..9, 5.. or ..9"))),
                 }
             }
         }
@@ -189,14 +189,14 @@ impl TestFile {
         let test: Self = yaml::read(&document.root).map_err(|fault| document.error(&[fault]))?;
         let say = |message: String| Err(Error::Config(format!("{}: {message}", document.file)));
         if let Some(unknown) = test.expect.accuracy.keys().find(|name| !METRICS.contains(&name.as_str())) {
-            return say(format!("`accuracy`: there is no metric `{unknown}`, but {}", yaml::one_of(METRICS)));
+            return say(format!("`accuracy`: there is no metric `{unknown}`; expected {}", yaml::one_of(METRICS)));
         }
         let e = &test.expect;
         let useless = [
-            ("`tolerance` is for `golden`", e.tolerance != Tolerance::default() && e.golden.is_none()),
-            ("`labels` are for `accuracy`", test.labels.is_some() && e.accuracy.is_empty()),
-            ("`faulty_source` is for `faults`", test.faulty_source.is_some() && test.faults.is_none()),
-            ("`run` and `drops` are for `from`", (test.run.is_some() || test.drops) && test.from.0.is_empty()),
+            ("`tolerance` needs `golden`", e.tolerance != Tolerance::default() && e.golden.is_none()),
+            ("`labels` needs `accuracy`", test.labels.is_some() && e.accuracy.is_empty()),
+            ("`faulty_source` needs `faults`", test.faulty_source.is_some() && test.faults.is_none()),
+            ("`run` and `drops` need `from`", (test.run.is_some() || test.drops) && test.from.0.is_empty()),
         ];
         if let Some((what, _)) = useless.iter().find(|(_, useless)| *useless) {
             return say(format!("{what}, which is missing"));
@@ -209,7 +209,7 @@ impl TestFile {
     }
 }
 
-/// A path of a test file, from its own folder.
+/// Returns a path of a test file, relative to the file's own folder.
 #[must_use]
 pub fn beside(file: &Path, path: &str) -> PathBuf {
     file.parent().unwrap_or(Path::new("")).join(path)
@@ -243,7 +243,7 @@ mod tests {
         let told = |text: &str| read(text).unwrap_err().to_string();
         assert!(
             told("pipeline: a.yaml\nexpect: { counts: { car: 5..x } }\n")
-                .contains("t.test.yaml:2:26: \"5..x\" is no range")
+                .contains("t.test.yaml:2:26: \"5..x\" is not a range")
         );
         assert!(told("pipeline: a.yaml\nexpect: {}\n").contains("cannot fail"));
         assert!(told("pipeline: a.yaml\nexpects: {}\n").contains("unknown field `expects`"));

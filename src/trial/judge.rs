@@ -1,4 +1,4 @@
-//! One test: plays the pipeline, and compares what comes with what is expected.
+//! Runs one test: plays the pipeline, and compares its output with what is expected.
 
 use super::file::{Bounds, TestFile, beside};
 use super::measure::measure;
@@ -22,37 +22,37 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A test about to be run.
+/// A test to run.
 pub struct Trial<'a> {
-    /// Folders of models.
+    /// The folders of models.
     pub models: &'a [PathBuf],
     /// The test file.
     pub path: &'a Path,
-    /// Its name.
+    /// The name of the test.
     pub name: &'a str,
     /// Where pictures and rows go.
     pub out: &'a Path,
-    /// Whether what comes is what is expected from now on.
+    /// Whether the output becomes what is expected from now on.
     pub bless: bool,
-    /// Takes what is worth saying while it runs.
+    /// Receives messages while the test runs.
     pub tell: &'a dyn Fn(&str) -> Result<()>,
 }
 
-/// How a test ended.
+/// The result of a test.
 pub struct Verdict {
     /// The test's name.
     pub name: String,
     /// How long it took.
     pub took: Duration,
-    /// What is worth saying of a test that passed.
+    /// A summary, shown if the test passed.
     pub summary: String,
     /// What is not as expected.
     pub failures: Vec<String>,
-    /// Why it could not be tried.
+    /// Why it could not run.
     pub error: Option<Error>,
 }
 
-/// What a run gave.
+/// The output of a run.
 struct Seen {
     bytes: Vec<u8>,
     outcome: Outcome,
@@ -71,7 +71,7 @@ impl Trial<'_> {
         Verdict { name: self.name.to_owned(), took: began.elapsed(), summary, failures, error }
     }
 
-    /// A sentence about what was seen, and what is not as expected.
+    /// Returns a summary of what was seen, and what is not as expected.
     fn try_it(&self) -> Result<(String, Vec<String>)> {
         let test = TestFile::read(self.path)?;
         let mut failures = Vec::new();
@@ -91,7 +91,7 @@ impl Trial<'_> {
         for note in &seen.play.notes {
             summary.push_str(&format!(", note: {note}"));
         }
-        // Last: what fails otherwise is not taken as what is expected from now on.
+        // Last, because the rows of a test that fails elsewhere are not blessed.
         self.judge_golden(&test, &seen, &rows, &mut failures)?;
         Ok((summary, failures))
     }
@@ -101,10 +101,10 @@ impl Trial<'_> {
         for seed in 0..test.repeat {
             let threads = if seed.is_multiple_of(2) { 2 } else { 1 };
             let again = self.play(test, Some(seed + 1), Some(threads))?;
-            let how = format!("played again with delays {} and {threads} threads", seed + 1);
+            let how = format!("played again with random delays (seed {}) and {threads} threads", seed + 1);
             if ended(&again) != ended(seen) {
-                let words = ended(&again).unwrap_or_else(|| "in order".into());
-                failures.push(format!("{how}: the run ended otherwise: {words}"));
+                let words = ended(&again).unwrap_or_else(|| "without an error".into());
+                failures.push(format!("{how}: the run ended differently: {words}"));
                 break;
             }
             if again.bytes != seen.bytes {
@@ -132,7 +132,7 @@ impl Trial<'_> {
         let mut play = Play::prepare(plan)?;
         if let Some(unknown) = test.slow.keys().find(|id| !play.checked.lines().iter().any(|line| line.id == **id)) {
             let known = play.checked.lines().iter().map(|line| line.id.as_str());
-            let message = format!("`slow`: no line is called `{unknown}`; there is {}", crate::yaml::one_of(known));
+            let message = format!("`slow`: no line is called `{unknown}`; expected {}", crate::yaml::one_of(known));
             return Err(Error::Config(message).at(self.path.display()));
         }
         let delays = test.slow.iter().map(|(line, span)| (line.clone(), span.0)).collect();
@@ -163,7 +163,7 @@ impl Trial<'_> {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound && self.bless => Vec::new(),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                failures.push(format!("{}: is not there; `--bless` writes it", path.display()));
+                failures.push(format!("{}: does not exist; `--bless` writes it", path.display()));
                 return Ok(());
             }
             Err(e) => return Err(Error::io(&path, e)),
@@ -172,14 +172,14 @@ impl Trial<'_> {
             return Ok(());
         }
         let before = match rows::read(&expected, &path.display().to_string()) {
-            // It is about to be written anew.
+            // It is about to be overwritten.
             Err(_) if self.bless => Vec::new(),
             other => other?,
         };
         let difference = golden::compare(&before, rows, &test.expect.tolerance);
         if self.bless {
             if !failures.is_empty() {
-                failures.push(format!("{}: not blessed, because of what else is not as expected", path.display()));
+                failures.push(format!("{}: not blessed, because something else is not as expected", path.display()));
                 return Ok(());
             }
             let diff = Diff::of(&before, rows, Least { score: 0.0, iou: 0.9999 });
@@ -188,20 +188,20 @@ impl Trial<'_> {
             return write_file(&path, &seen.bytes);
         }
         let Some(difference) = difference else {
-            // Equal in meaning, within what was asked for; bytes were not.
+            // The values are equal within the tolerance, but the bytes are not.
             if test.expect.tolerance == golden::Tolerance::default() {
-                failures.push(format!("{}: the same values in other bytes; `--bless` writes it anew", path.display()));
+                failures.push(format!("{}: same values, but different bytes; `--bless` overwrites it", path.display()));
             }
             return Ok(());
         };
         let evidence = self.leave_evidence(&difference, seen, &before, rows);
-        // That it cannot be shown does not hide that it differs.
-        let evidence = evidence.unwrap_or_else(|e| format!("\nno picture of it: {e}"));
+        // The difference is reported even if it cannot be shown.
+        let evidence = evidence.unwrap_or_else(|e| format!("\nthe difference cannot be shown: {e}"));
         failures.push(format!("{}: {}{evidence}", path.display(), words(&difference, &seen.play, rows)));
         Ok(())
     }
 
-    /// Puts a picture of both sides, a page of all changes and the rows into the folder for them; says where.
+    /// Writes a picture of both sides, a page with all changes and the rows; returns a text that says where.
     fn leave_evidence(&self, difference: &Difference, seen: &Seen, before: &[Row], rows: &[Row]) -> Result<String> {
         let file = |ending: &str| self.out.join(format!("{}{ending}", self.name));
         write_file(&file(".jsonl"), &seen.bytes)?;
@@ -253,7 +253,7 @@ impl TestFile {
     }
 }
 
-/// The line that gave a field of a row, or changed it last.
+/// Returns the line that produced a field of a row, or changed it last.
 fn giver(field: &str, play: &Play) -> Option<String> {
     let key = field.split(['[', '.']).next()?.trim_start_matches("number of ");
     let product = Some(Products::of_key(key)).filter(|product| !product.is_empty())?;
@@ -264,7 +264,7 @@ fn giver(field: &str, play: &Play) -> Option<String> {
     (0..play.checked.lines().len()).rev().find(gives).map(|at| play.checked.lines()[at].id.clone())
 }
 
-/// The first difference: frame, stage, field, both values.
+/// Describes the first difference: frame, stage, field, both values.
 fn words(difference: &Difference, play: &Play, rows: &[Row]) -> String {
     let Difference { frame, field, expected, found, rows: count } = difference;
     let time = rows
@@ -284,11 +284,11 @@ fn judge_end(test: &TestFile, seen: &Seen, failures: &mut Vec<String>) {
     match (&seen.outcome.result, &test.expect.error) {
         (Ok(()), None) => {}
         (Err(error), Some(expected)) if error.to_string().contains(expected.as_str()) => {}
-        (Ok(()), Some(expected)) => failures.push(format!("the run ended in order; expected the error {expected:?}")),
+        (Ok(()), Some(expected)) => failures.push(format!("the run ended without an error; expected {expected:?}")),
         (Err(error), Some(expected)) => failures.push(format!("the run ended with {error}; expected {expected:?}")),
         (Err(error), None) => failures.push(format!("the run ended with {error}")),
     }
-    // Live, a failure costs its packet; in a test nobody would see it.
+    // In a live run, a failure only costs its packet; in a test it would go unnoticed.
     let failed: u64 = seen.outcome.board.lines.iter().map(|line| line.failed.load(Relaxed)).sum();
     let bounds = test.expect.failed.unwrap_or(Bounds { least: 0, most: 0 });
     if !bounds.has(failed) {
@@ -298,7 +298,7 @@ fn judge_end(test: &TestFile, seen: &Seen, failures: &mut Vec<String>) {
     }
 }
 
-/// The classes that the models of a pipeline know; empty if some model says none.
+/// Returns the classes that the models of a pipeline know; empty if the models name none.
 fn known_classes(play: &Play) -> BTreeSet<String> {
     let mut known = BTreeSet::new();
     for line in play.checked.lines() {
@@ -324,7 +324,7 @@ fn judge_counts(test: &TestFile, seen: &Seen, rows: &[Row], failures: &mut Vec<S
     for (label, bounds) in &test.expect.counts {
         let count = counts.get(label).copied().unwrap_or(0);
         if !known.is_empty() && !known.contains(label) {
-            failures.push(format!("`counts`: no model of the pipeline knows a `{label}`"));
+            failures.push(format!("`counts`: no model of the pipeline knows the class `{label}`"));
         } else if !bounds.has(count) {
             failures.push(format!("`{label}` was found {count} times; expected {bounds}"));
         }
@@ -352,7 +352,7 @@ fn judge_limits(test: &TestFile, seen: &Seen, peak: Option<u64>, failures: &mut 
         }
         let each = line.allocations.load(Relaxed) as f64 / line.worked() as f64;
         if each > *most {
-            failures.push(format!("`{id}` allocates {each:.2} times a frame; at most {most} are allowed"));
+            failures.push(format!("`{id}` allocates {each:.2} times per frame; at most {most} are allowed"));
         }
     }
 }
@@ -385,9 +385,9 @@ fn judge_accuracy(
     }
 }
 
-/// From here on the peak of memory counts anew (Linux; elsewhere nothing is measured).
+/// Resets the memory peak (on Linux; elsewhere nothing is measured).
 fn reset_peak() {
-    // Refused in some containers: then the peak of the whole program counts, which errs on the strict side.
+    // Some containers refuse this. Then the peak of the whole program counts, which errs on the strict side.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 

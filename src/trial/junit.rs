@@ -1,16 +1,16 @@
-//! JUnit's XML, which CI systems read.
+//! JUnit XML, which CI systems read.
 
 use super::judge::Verdict;
 use crate::error::{Error, Result};
 use quick_xml::Writer;
 use quick_xml::events::{BytesText, Event};
 
-/// Text without what XML 1.0 does not allow.
+/// Removes the characters that XML 1.0 does not allow.
 fn plain(text: &str) -> String {
     text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
 }
 
-/// All verdicts as one suite.
+/// Returns all verdicts as one test suite.
 ///
 /// # Errors
 /// [`Error::Internal`] if it cannot be written as XML.

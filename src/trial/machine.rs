@@ -1,25 +1,25 @@
-//! What of the machine decides how fast it is.
+//! The properties of the machine that decide how fast it is.
 
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// The machine, as far as it tells.
+/// The machine, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Machine {
-    /// The board or the processor's name.
+    /// The name of the board or the processor.
     pub name: String,
-    /// What floats are computed with.
+    /// The instruction sets that floats are computed with.
     pub cpu: String,
-    /// Processors.
+    /// The number of processors.
     pub cores: usize,
     /// Bytes of memory.
     pub memory: u64,
-    /// Kernel.
+    /// The kernel's release.
     pub kernel: String,
-    /// How the kernel sets the frequency.
+    /// The kernel's frequency governor.
     pub governor: String,
-    /// Degrees Celsius after the last round.
+    /// The temperature after the last round, in degrees Celsius.
     pub temperature: Option<f64>,
 }
 
@@ -28,7 +28,7 @@ fn read(path: &str) -> Option<String> {
     Some(text.trim_matches(|c: char| c.is_whitespace() || c == '\0').to_owned()).filter(|text| !text.is_empty())
 }
 
-/// The value of a line `key : value`.
+/// Returns the value in a line `key : value`.
 fn field(text: &str, key: &str) -> Option<String> {
     text.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
@@ -37,7 +37,7 @@ fn field(text: &str, key: &str) -> Option<String> {
 }
 
 impl Machine {
-    /// Asks the machine.
+    /// Returns the properties of this machine.
     pub fn here() -> Self {
         let board = read("/proc/device-tree/model");
         let model = || field(&read("/proc/cpuinfo")?, "model name");
@@ -55,7 +55,7 @@ impl Machine {
     }
 }
 
-/// Processor time of the whole program so far.
+/// Returns the processor time of the whole program so far.
 pub fn process_cpu() -> Duration {
     let spent = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(spent.tv_sec.unsigned_abs(), u32::try_from(spent.tv_nsec).unwrap_or(0))

@@ -1,4 +1,4 @@
-//! How good are the answers of a pipeline?
+//! Measures how good a pipeline's answers are.
 
 use crate::error::Result;
 use crate::eval::measure::{Measured, Tally};
@@ -6,7 +6,7 @@ use crate::pipeline::{Plan, Play, Sinks};
 use crate::sinks::Collect;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A sink that measures what it gets into a tally, at most so many packets.
+/// Returns a sink that adds the packets it gets to a tally, at most `most` of them.
 #[must_use]
 pub fn measuring(tally: &Arc<Mutex<Tally>>, most: u64) -> Collect {
     let (into, mut count) = (Arc::clone(tally), 0);
@@ -16,10 +16,10 @@ pub fn measuring(tally: &Arc<Mutex<Tally>>, most: u64) -> Collect {
     })
 }
 
-/// Plays a pipeline into a tally, whatever its sinks; returns what was measured and what is worth knowing.
+/// Plays a pipeline into a tally instead of its sinks. Returns the measurements, and notes about the run.
 ///
 /// # Errors
-/// What does not fit, or what ended the run.
+/// If the plan does not fit the pipeline, or if the run fails.
 pub fn measure(plan: Plan<'_>, tally: Tally) -> Result<(Measured, Vec<String>)> {
     let shared = Arc::new(Mutex::new(tally));
     let (file, sinks) = (plan.file, Sinks::Instead(Box::new(measuring(&shared, u64::MAX))));

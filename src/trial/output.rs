@@ -1,12 +1,12 @@
-//! Files of results.
+//! Result files.
 
 use crate::error::{Error, Result};
 use std::path::Path;
 
-/// Writes a file of results; its folder is made if it is missing.
+/// Writes a result file; its folder is created if missing.
 ///
 /// # Errors
-/// [`Error::Io`].
+/// [`Error::Io`] if it cannot be written.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let io = |e| Error::io(path, e);
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {

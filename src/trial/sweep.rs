@@ -1,4 +1,4 @@
-//! The same recording with one setting after the other.
+//! Plays the same recording with different settings.
 
 use crate::error::Result;
 use crate::eval::labels::Labels;
@@ -14,23 +14,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What is to be played, and what changes from run to run.
+/// What to play, and what changes from run to run.
 pub struct Sweep<'a> {
     /// The pipeline's file.
     pub file: &'a Path,
     /// Folders of models.
     pub models: &'a [PathBuf],
-    /// What takes the sources' places.
+    /// What replaces the sources.
     pub playback: Playback,
-    /// What changes: each value of each setting with each of the others.
+    /// The settings to change; all combinations of their values are played.
     pub settings: &'a [Setting],
-    /// What is there, for precision and recall.
+    /// The labels, for precision and recall.
     pub labels: Option<Labels>,
     /// Only these classes count, if any are named.
     pub classes: &'a [String],
 }
 
-/// What came of one combination.
+/// The result of one combination.
 pub struct Step {
     values: Vec<Node>,
     counts: BTreeMap<String, u64>,
@@ -38,7 +38,7 @@ pub struct Step {
 }
 
 impl Sweep<'_> {
-    /// Every combination, in order.
+    /// Returns every combination, in order.
     #[must_use]
     pub fn combinations(&self) -> Vec<Vec<Node>> {
         combine(self.settings)
@@ -47,7 +47,7 @@ impl Sweep<'_> {
     /// Plays one combination.
     ///
     /// # Errors
-    /// What does not fit, or what ended the run.
+    /// If the combination does not fit the pipeline, or if the run fails.
     pub fn step(&self, values: Vec<Node>) -> Result<Step> {
         let labels = self.labels.clone();
         let labelled = labels.is_some();
@@ -77,12 +77,12 @@ impl Sweep<'_> {
         let play = Play::prepare(plan)?;
         play.run()?.result.map_err(|e| e.at(self.file.display()))?;
         let (tally, counts) = std::mem::take(&mut *state.lock().unwrap_or_else(PoisonError::into_inner));
-        // Without labels and without a scene there are counts alone.
+        // Without labels and without a scene, there are only counts.
         let measured = if labelled { Some(tally.finish()?) } else { tally.finish().ok() };
         Ok(Step { values, counts, measured })
     }
 
-    /// The table for people: its head and its rows.
+    /// Returns the table as text for people.
     #[must_use]
     pub fn table(&self, steps: &[Step]) -> String {
         let (head, rows) = self.rows(steps);
@@ -90,7 +90,7 @@ impl Sweep<'_> {
         table(&head, &rows)
     }
 
-    /// The table for programs, a JSON object for each step.
+    /// Returns the table as JSON, one object per step.
     #[must_use]
     pub fn json(&self, steps: &[Step]) -> String {
         let line = |step: &Step| {
@@ -128,13 +128,13 @@ impl Sweep<'_> {
         (head, steps.iter().map(row).collect())
     }
 
-    /// A page with the table and plots.
+    /// Returns an HTML page with the table and plots.
     #[must_use]
     pub fn page(&self, steps: &[Step]) -> String {
         let (head, rows) = self.rows(steps);
         let head: Vec<&str> = head.iter().map(String::as_str).collect();
         let mut page = Page::new(&format!("{}: {}", self.file.display(), head[..self.settings.len()].join(", ")));
-        // One line a value of the further settings, over the first.
+        // One curve per combination of the other settings, over the first setting.
         let x = |step: &Step| match step.values[0].value {
             Value::Int(value) => Some(value as f64),
             Value::Float(value) => Some(value),
@@ -155,7 +155,7 @@ impl Sweep<'_> {
                     rate.into_iter().for_each(|rate| rates.entry(named(name)).or_default().push((*x, rate)));
                 }
                 for label in &labels {
-                    // One that is no longer found is found no times.
+                    // A class that is no longer found has a count of 0.
                     let count = step.counts.get(*label).copied().unwrap_or(0);
                     counts.entry(named(label)).or_default().push((*x, count as f64));
                 }
@@ -178,7 +178,7 @@ impl Sweep<'_> {
 }
 
 impl Step {
-    /// Precision, recall and their harmonic mean, at IoU 0.5.
+    /// Returns precision, recall and their harmonic mean, at IoU 0.5.
     fn rates(&self) -> (Option<f64>, Option<f64>, Option<f64>) {
         let total = self.measured.as_ref().and_then(|m| m.detection.as_ref()).map(|d| d.total).unwrap_or_default();
         let (precision, recall) = (total.precision(), total.recall());
@@ -187,7 +187,7 @@ impl Step {
     }
 }
 
-/// A value for programs.
+/// Converts a value to JSON.
 fn number_or_text(node: &Node) -> serde_json::Value {
     match node.value {
         Value::Bool(value) => value.into(),
@@ -197,7 +197,7 @@ fn number_or_text(node: &Node) -> serde_json::Value {
     }
 }
 
-/// Each value of each setting with each of the others.
+/// Returns all combinations of the settings' values.
 fn combine(settings: &[Setting]) -> Vec<Vec<Node>> {
     settings.iter().rev().fold(vec![Vec::new()], |all, setting| {
         let with =

@@ -13,20 +13,20 @@ pub struct Maker {
 }
 
 impl Maker {
-    /// A maker to be shared by all its answers.
+    /// Creates a maker that all its answers share.
     #[must_use]
     pub fn new(model: &str, labels: impl Into<Arc<[String]>>) -> Arc<Self> {
         Arc::new(Self { model: Arc::from(model), labels: labels.into() })
     }
 
-    /// The name of a class; `None` where it has none.
+    /// The name of a class; `None` if it has none.
     #[must_use]
     pub fn label(&self, class: u16) -> Option<&str> {
         self.labels.get(usize::from(class)).map(String::as_str).filter(|label| !label.is_empty())
     }
 }
 
-/// What was found, and by whom: the class numbers in it mean the labels of its own maker and of no other.
+/// What was found, and by whom. Its class numbers refer to the labels of this maker only.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found<T> {
     /// What was found.
@@ -36,7 +36,7 @@ pub struct Found<T> {
 }
 
 impl<T> Found<T> {
-    /// An answer of a maker.
+    /// Creates an answer of a maker.
     #[must_use]
     pub fn new(items: T, by: &Arc<Maker>) -> Self {
         Self { items, by: Arc::clone(by) }

@@ -1,4 +1,4 @@
-//! One picture of one source, and what a model sees of it.
+//! One picture of one source, and the model input made from it.
 
 use super::{Image, Placement, Size};
 use std::sync::Arc;
@@ -13,13 +13,13 @@ pub struct Frame {
     pub seq: u64,
     /// Media time since the source's first frame; never the wall clock.
     pub pts: Duration,
-    /// Recorded: the source's start plus `pts`. Live: the time of day when it came. For output only.
+    /// Recorded: the source's start plus `pts`. Live: the time of day when it arrived. For output only.
     pub wall: SystemTime,
     /// The pixels.
     pub image: Image,
-    /// File name of the picture, where the source reads pictures; otherwise empty.
+    /// File name of the picture, if the source reads picture files; otherwise empty.
     pub name: String,
-    /// How the source sent it, while somebody records.
+    /// The picture as the source sent it; filled in only while something records it.
     pub coded: Coded,
 }
 
@@ -28,18 +28,18 @@ pub struct Frame {
 pub struct Coded {
     /// What `bytes` hold.
     pub form: CodedForm,
-    /// The bytes; empty where `form` says so.
+    /// The bytes; empty if `form` says so.
     pub bytes: Vec<u8>,
 }
 
 impl Coded {
-    /// Nothing is known; keeps the buffer.
+    /// Resets to unknown, but keeps the buffer.
     pub fn clear(&mut self) {
         self.form = CodedForm::Unknown;
         self.bytes.clear();
     }
 
-    /// A whole JPEG.
+    /// Stores a whole JPEG.
     pub fn set_jpeg(&mut self, bytes: &[u8]) {
         self.form = CodedForm::Jpeg;
         self.bytes.clear();
@@ -55,8 +55,8 @@ pub enum CodedForm {
     Unknown,
     /// A whole JPEG.
     Jpeg,
-    /// The picture of the H.264 access unit of this time of the stream; no bytes, the unit itself was told of
-    /// when it came, because the pictures around it need it too.
+    /// The picture of the H.264 access unit at this time of the stream. No bytes: the unit itself was reported when
+    /// it arrived, because the pictures around it need it too.
     Unit(Duration),
 }
 
@@ -74,12 +74,12 @@ impl Default for Frame {
     }
 }
 
-/// What a model sees of a frame, and the way back.
+/// What a model sees of a frame, and how to map it back.
 #[derive(Clone, Debug)]
 pub struct ModelInput {
     /// The resized picture, 8 bits, before normalisation.
     pub image: Image,
-    /// The way from input pixels to frame pixels.
+    /// The mapping from input pixels to frame pixels.
     pub placement: Placement,
 }
 

@@ -1,4 +1,4 @@
-//! Sizes, boxes, and the way between a frame and what a model sees of it.
+//! Sizes, boxes, and the mapping between a frame and a model input.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,13 +12,13 @@ pub struct Size {
 }
 
 impl Size {
-    /// A size from width and height, in that order.
+    /// Creates a size from width and height, in that order.
     #[must_use]
     pub const fn new(width: u32, height: u32) -> Self {
         Self { width, height }
     }
 
-    /// Number of pixels.
+    /// The number of pixels.
     #[must_use]
     pub const fn pixels(self) -> usize {
         self.width as usize * self.height as usize
@@ -79,7 +79,7 @@ pub struct BBox {
 }
 
 impl BBox {
-    /// A box from its corners `x1, y1, x2, y2`.
+    /// Creates a box from its corners `x1, y1, x2, y2`.
     #[must_use]
     pub const fn new(x1: f32, y1: f32, x2: f32, y2: f32) -> Self {
         Self { x1, y1, x2, y2 }
@@ -91,7 +91,7 @@ impl BBox {
         (self.x2 - self.x1) * (self.y2 - self.y1)
     }
 
-    /// The part inside a picture of `size`; torchvision `clip_boxes_to_image`.
+    /// The part inside a picture of `size`, as torchvision's `clip_boxes_to_image`.
     #[must_use]
     pub fn clip(&self, size: Size) -> Self {
         let (w, h) = (size.width as f32, size.height as f32);
@@ -110,19 +110,19 @@ impl BBox {
     }
 }
 
-/// Where a frame lies in the model input, and so the way back: `frame = input * scale + offset`.
+/// Where a frame lies in the model input, and thus the mapping back: `frame = input * scale + offset`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Placement {
-    /// Frame pixels for one input pixel, horizontally and vertically.
+    /// Frame pixels per input pixel, horizontally and vertically.
     pub scale: (f32, f32),
-    /// The frame coordinate of the input's top left corner.
+    /// The frame coordinates of the input's top-left corner.
     pub offset: (f32, f32),
     /// Size of the frame; boxes are clipped to it.
     pub frame: Size,
 }
 
 impl Placement {
-    /// A box of the model input in pixels, brought to frame pixels and clipped to the frame.
+    /// Maps a box from input pixels to frame pixels and clips it to the frame.
     #[must_use]
     pub fn to_frame(&self, b: BBox) -> BBox {
         BBox {
@@ -134,7 +134,7 @@ impl Placement {
         .clip(self.frame)
     }
 
-    /// A point `[x, y]` of the model input in pixels, brought to frame pixels.
+    /// Maps a point `[x, y]` from input pixels to frame pixels.
     #[must_use]
     pub fn point(&self, [x, y]: [f32; 2]) -> [f32; 2] {
         let limit = |v: f32, side: u32| v.clamp(0.0, side as f32);

@@ -5,15 +5,15 @@ use super::Size;
 /// How the bytes of a picture are laid out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PixelFormat {
-    /// Three bytes a pixel: red, green, blue.
+    /// Three bytes per pixel: red, green, blue.
     #[default]
     Rgb8,
-    /// One byte a pixel.
+    /// One byte per pixel.
     Gray8,
 }
 
 impl PixelFormat {
-    /// Bytes a pixel.
+    /// Bytes per pixel.
     #[must_use]
     pub const fn channels(self) -> usize {
         match self {
@@ -35,13 +35,13 @@ pub struct Image {
 }
 
 impl Image {
-    /// A black picture.
+    /// Creates a black picture.
     #[must_use]
     pub fn new(size: Size, format: PixelFormat) -> Self {
         Self { size, format, data: vec![0; size.pixels() * format.channels()] }
     }
 
-    /// Gives the picture another size and layout, keeping its buffer. The pixels are unspecified after.
+    /// Changes the size and layout of the picture but keeps its buffer. The pixels are unspecified afterwards.
     pub fn reshape(&mut self, size: Size, format: PixelFormat) {
         self.size = size;
         self.format = format;

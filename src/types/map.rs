@@ -1,18 +1,18 @@
-//! Answers that have a value for each place: class maps and heatmaps.
+//! Answers with a value for each place in the picture: class maps and heatmaps.
 
 use super::{Placement, Size};
 
 /// The class of each pixel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mask {
-    /// Width and height: those of the frame.
+    /// Width and height of the frame.
     pub size: Size,
     /// Class numbers, row by row; 0 is the background in most models.
     pub classes: Vec<u8>,
 }
 
 impl Mask {
-    /// The classes that occur, with their share of the pixels (0–1), in the order of their numbers.
+    /// The classes that occur, with their share of the pixels (0–1), in numerical order.
     pub fn shares(&self) -> impl Iterator<Item = (u8, f32)> + use<> {
         let mut counts = [0_u32; 256];
         self.classes.iter().for_each(|&class| counts[usize::from(class)] += 1);
@@ -30,13 +30,13 @@ pub struct Heatmap {
     pub size: Size,
     /// Row by row, 0 (nothing) to 1 (most).
     pub values: Vec<f32>,
-    /// Least and largest value before they were brought to 0–1.
+    /// Smallest and largest value before scaling to 0–1.
     pub range: (f32, f32),
-    /// The class that is explained; `None` if the map explains none in particular.
+    /// The class that the map explains; `None` if it explains no particular class.
     pub class: Option<u16>,
-    /// Size of the model's input, over which the grid lies evenly.
+    /// Size of the model input, which the grid covers evenly.
     pub input: Size,
-    /// The way from the input to the frame.
+    /// The mapping from the input to the frame.
     pub placement: Placement,
 }
 
@@ -55,7 +55,7 @@ impl Default for Heatmap {
 }
 
 impl Heatmap {
-    /// Column and row of the largest value; the first of equals.
+    /// Column and row of the largest value; if several are equal, of the first.
     #[must_use]
     pub fn peak(&self) -> (u32, u32) {
         let mut best = 0;

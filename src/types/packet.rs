@@ -1,15 +1,16 @@
-//! A frame and all that has been found in it so far.
+//! A frame and everything found in it so far.
 
 use super::row::Row;
 use super::{Class, Detection, Found, Frame, Heatmap, Image, Mask, ModelInput};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Makes [`Products`], [`Packet`] and the table behind both, so that what a packet can carry is told in one place.
+/// Generates [`Products`], [`Packet`] and the table behind both, so that what a packet can carry is defined in one
+/// place.
 ///
-/// An entry is the field with its type, its bit, its noun in messages, the stage that gives it, and whether it is an
-/// `answer` (a row with it is worth writing when `jsonl` leaves out empty ones) or stands `aside`. How a row writes it is
-/// said by [`Row`] for its type.
+/// An entry lists the field with its type, its bit, its noun in messages, the stage that produces it, and whether it is
+/// an `answer` (a row with it is written even if `jsonl` leaves out empty rows) or stands `aside`. The type's [`Row`]
+/// implementation defines how a row shows it.
 macro_rules! products {
     ($($(#[doc = $doc:literal])* $field:ident: $type:ty = $bit:ident, $noun:literal, $giver:literal, $kind:ident;)+) => {
         /// Numbers the products in the order of the table.
@@ -19,7 +20,7 @@ macro_rules! products {
         }
 
         bitflags::bitflags! {
-            /// One bit for each optional field of [`Packet`]: what a line needs and what it gives.
+            /// One bit for each optional field of [`Packet`]: what a line needs and what it produces.
             #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
             pub struct Products: u32 {
                 $($(#[doc = $doc])* const $bit = 1 << Bit::$bit as u32;)+
@@ -38,7 +39,7 @@ macro_rules! products {
             $(Entry { product: Products::$bit, key: stringify!($field), noun: $noun, giver: $giver },)+
         ];
 
-        /// A frame and all that has been found in it so far. Cloning copies pointers, never pixels.
+        /// A frame and everything found in it so far. Cloning copies pointers, never pixels.
         #[derive(Clone, Debug)]
         #[non_exhaustive]
         pub struct Packet {
@@ -50,7 +51,7 @@ macro_rules! products {
         }
 
         impl Packet {
-            /// A packet in which nothing has been found yet.
+            /// Creates a packet in which nothing has been found yet.
             #[must_use]
             pub const fn new(frame: Arc<Frame>) -> Self {
                 Self { frame, $($field: None,)+ born: Duration::ZERO }
@@ -62,10 +63,10 @@ macro_rules! products {
                 $(products!(@is $kind) && self.$field.as_ref().is_some_and(|value| !Row::is_empty(value)))||+
             }
 
-            /// Writes those of `which` that the packet carries, each as `,"key":value`.
+            /// Writes the products in `which` that the packet carries, each as `,"key":value`.
             ///
             /// # Errors
-            /// Those of `out`.
+            /// Returns an error if writing to `out` fails.
             pub fn write_products(&self, which: Products, out: &mut String) -> std::fmt::Result {
                 $(if which.contains(Products::$bit) && let Some(value) = &self.$field {
                     Row::write(value, stringify!($field), out)?;
@@ -79,13 +80,13 @@ macro_rules! products {
 }
 
 products! {
-    /// What a model is to see of the frame.
+    /// What a model sees of the frame.
     input: Arc<ModelInput> = INPUT, "a model input", "resize", aside;
-    /// Objects, best first once `nms` has seen them.
+    /// Objects; best first after `nms`.
     detections: Found<Arc<Vec<Detection>>> = DETECTIONS, "detections", "detect", answer;
-    /// The picture with boxes drawn on it, or made by a model.
+    /// The picture with boxes drawn on it, or a picture made by a model.
     canvas: Arc<Image> = CANVAS, "an annotated picture", "annotate", aside;
-    /// What is really there; only a rendered `scene` and what was kept of one know.
+    /// What is really there; known only for a rendered `scene` or a recording of one.
     truth: Found<Arc<Vec<Detection>>> = TRUTH, "the truth", "scene", aside;
     /// What the whole frame shows, best first.
     classes: Found<Arc<Vec<Class>>> = CLASSES, "what the frame shows", "classify", answer;
@@ -93,19 +94,19 @@ products! {
     mask: Found<Arc<Mask>> = MASK, "a class map", "segment", answer;
     /// Where a classifier looked.
     heatmap: Found<Arc<Heatmap>> = HEATMAP, "a heatmap", "cam", aside;
-    /// How badly a model could reconstruct the frame: the mean squared difference of its normalised values.
+    /// How badly a model reconstructed the frame: the mean squared error of its normalised values.
     error: Found<f32> = ERROR, "a reconstruction", "reconstruct", answer;
 }
 
 impl Products {
-    /// The plain names, for messages and pictures of the graph: `input, detections`.
+    /// The names of the fields, for messages and drawings of the graph: `input, detections`.
     #[must_use]
     pub fn words(self) -> String {
         let words: Vec<&str> = self.entries().map(|entry| entry.key).collect();
         words.join(", ")
     }
 
-    /// What each is called in messages, and the part that gives it: the way out where it is missing.
+    /// What each is called in messages, and the part that produces it, so that messages can say how to get it.
     pub fn nouns_and_givers(self) -> impl Iterator<Item = (&'static str, &'static str)> {
         self.entries().map(|entry| (entry.noun, entry.giver))
     }
@@ -122,7 +123,7 @@ impl Products {
 }
 
 impl Packet {
-    /// The name of a class of `detections`; `None` where the model has no names.
+    /// The name of a class of `detections`; `None` if the model has no names.
     #[must_use]
     pub fn label(&self, class: u16) -> Option<&str> {
         self.detections.as_ref()?.by.label(class)
@@ -142,7 +143,7 @@ mod tests {
         assert_eq!(TABLE.len(), Products::all().iter().count());
     }
 
-    /// What later subsystems will carry needs an entry each and nothing else.
+    /// Products of later subsystems need one entry each and nothing else.
     #[allow(dead_code)]
     mod more {
         use super::super::*;
@@ -184,7 +185,7 @@ mod tests {
             let mut packet = Packet::new(Arc::default());
             assert!(!packet.has_answer());
             packet.proposals = Some(Found::default());
-            assert!(!packet.has_answer(), "proposals alone are worth no row");
+            assert!(!packet.has_answer(), "proposals alone are not worth a row");
             packet.tracks = Some(Found { items: Arc::new(vec![Track { id: 7 }]), by: Arc::default() });
             let mut row = String::new();
             packet.write_products(Products::all() - Products::PROPOSALS, &mut row).unwrap();

@@ -1,11 +1,11 @@
-//! Buffers that are used again, so that a frame costs no allocation after warm-up.
+//! Reusable buffers, so that a frame costs no allocation after warm-up.
 
 use std::sync::Arc;
 
-/// Values that are handed out behind `Arc` and filled again once every reader has dropped theirs.
+/// Values that are handed out behind `Arc` and refilled once every reader has dropped its pointer.
 ///
 /// The pool keeps one pointer to each value it ever made; a value is free when that pointer is the
-/// only one left. Neither locks nor `unsafe` are needed, and a reader sees a plain `Arc<T>`.
+/// only one left. No locks and no `unsafe` are needed, and a reader sees a plain `Arc<T>`.
 /// The pool grows to the number of values in flight and stays there.
 #[derive(Debug, Default)]
 pub struct Pool<T> {
@@ -14,7 +14,7 @@ pub struct Pool<T> {
 }
 
 impl<T: Default> Pool<T> {
-    /// An empty pool.
+    /// Creates an empty pool.
     #[must_use]
     pub const fn new() -> Self {
         Self { slots: Vec::new(), next: 0 }
@@ -22,7 +22,7 @@ impl<T: Default> Pool<T> {
 
     /// Fills a free value (a new one if all are in use) and hands it out.
     ///
-    /// The value still holds what was in it before; `fill` must overwrite all of it.
+    /// The value still has its previous content; `fill` must overwrite all of it.
     ///
     /// # Errors
     /// Whatever `fill` returns; the value then stays in the pool.

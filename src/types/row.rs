@@ -1,15 +1,15 @@
-//! How products stand in a row of JSON; docs/jsonl.md describes every key.
+//! How products are written in a JSON row; docs/jsonl.md describes every key.
 
 use super::{Class, Detection, Found, Heatmap, Image, Mask, ModelInput};
 use std::fmt::{Result, Write as _};
 use std::sync::Arc;
 
-/// How a product stands in a row.
+/// How a product is written in a row.
 pub trait Row {
-    /// Writes `,"key":value`, or nothing where a row does not show it.
+    /// Writes `,"key":value`, or nothing if rows do not show it.
     ///
     /// # Errors
-    /// Those of `out`.
+    /// Returns an error if writing to `out` fails.
     fn write(&self, key: &str, out: &mut String) -> Result;
 
     /// Whether it says that nothing was found.
@@ -137,10 +137,10 @@ fn object(out: &mut String, labels: &[String], detection: &Detection) -> Result 
     out.write_char('}')
 }
 
-/// A JSON string (RFC 8259, §7).
+/// Writes a JSON string (RFC 8259, §7).
 ///
 /// # Errors
-/// Those of `out`.
+/// Returns an error if writing to `out` fails.
 pub fn text(out: &mut String, value: &str) -> Result {
     out.write_char('"')?;
     for c in value.chars() {

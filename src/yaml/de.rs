@@ -1,4 +1,4 @@
-//! Reads a part's settings from its node: serde, with the place of every fault.
+//! Reads a part's settings from its node with serde, and keeps the place of every fault.
 
 use super::fault::{Fault, nearest, one_of};
 use super::node::{Node, Value};
@@ -20,7 +20,7 @@ struct ReadError {
 }
 
 impl ReadError {
-    /// Gives the fault a place, unless one nearer to it is known.
+    /// Sets the place of the fault, unless a closer one is known.
     fn or_at(mut self, place: Place) -> Self {
         self.place.get_or_insert(place);
         self
@@ -70,7 +70,7 @@ fn unknown(kind: &str, word: &str, expected: &[&'static str]) -> String {
 #[derive(Clone, Copy)]
 struct Reader<'a>(&'a Node);
 
-/// What a visitor wants, in its own words.
+/// What a visitor expects, in plain words.
 struct Wanted(String);
 
 impl Wanted {
@@ -82,7 +82,7 @@ impl Wanted {
             }
         }
         let plain = match Shown(visitor).to_string().as_str() {
-            "a string" => "a text".to_owned(),
+            "a string" => "text".to_owned(),
             "f32" | "f64" => "a number".to_owned(),
             "a boolean" => "`true` or `false`".to_owned(),
             "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more".to_owned(),
@@ -99,12 +99,12 @@ impl Wanted {
 impl<'a> Reader<'a> {
     fn mismatch(self, wanted: &Wanted) -> ReadError {
         let scalar = matches!(self.0.value, Value::Int(_) | Value::Float(_) | Value::Bool(_));
-        let quote = if scalar && wanted.0 == "a text" { "; put it in quotes" } else { "" };
+        let quote = if scalar && wanted.0 == "text" { "; put it in quotes" } else { "" };
         let message = format!("found {}, expected {}{quote}", self.0.describe(), wanted.0);
         ReadError { message, place: Some(self.0.place) }
     }
 
-    /// What a `${…}` turned into may be a number or a bool where one is wanted.
+    /// The value of a `${…}` may be a number or a bool where one is expected.
     fn resolved(self) -> Value {
         let Value::Text(text) = &self.0.value else { return self.0.value.clone() };
         let (number, text) = (text.trim().parse().map(Value::Int), text.trim());
@@ -158,7 +158,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Numbers and bools are all read alike.
+/// Reads all numbers and bools in the same way.
 macro_rules! numbers {
     ($($method:ident)+) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
@@ -186,7 +186,7 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
         visitor.visit_newtype_struct(self)
     }
 
-    /// Nothing is a map without entries: `- scene:` takes every default.
+    /// An empty value is a map without entries: `- scene:` uses every default.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -226,7 +226,7 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
 }
 
 impl Reader<'_> {
-    /// Numbers and bools: the only place where a `${…}` may change its kind.
+    /// Reads numbers and bools: the only place where a `${…}` may change its type.
     fn number<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
         match &self.0.value {
             Value::Text(_) if self.0.secret => self.scalar(visitor, &self.resolved()),
@@ -271,10 +271,10 @@ impl<'de> de::MapAccess<'de> for Entries<'_> {
     }
 }
 
-/// The fault of a whole value. What came out of `${…}` may stand in its words, so they are replaced.
+/// The fault of a whole value. If its message might contain the value of a `${…}`, the message is replaced.
 fn settled(error: ReadError, node: &Node) -> ReadError {
     if node.secret && error.place.is_none() {
-        return Reader(node).mismatch(&Wanted("one that fits here".into()));
+        return Reader(node).mismatch(&Wanted("one that is valid here".into()));
     }
     error.or_at(node.place)
 }
@@ -294,7 +294,7 @@ impl<'de> de::EnumAccess<'de> for Variant<'_> {
         Ok((
             value.map_err(|e| {
                 if self.key.secret {
-                    Reader(self.key).mismatch(&Wanted("one of its words".into()))
+                    Reader(self.key).mismatch(&Wanted("one of the allowed words".into()))
                 } else {
                     e.or_at(self.key.place)
                 }
@@ -319,7 +319,7 @@ impl<'de> de::VariantAccess<'de> for Variant<'_> {
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, ReadError> {
-        // A word alone takes every default of its settings.
+        // A word alone uses the defaults of all its settings.
         let empty = Node { place: self.key.place, value: Value::Null, secret: false };
         let node = self.value.unwrap_or(&empty);
         seed.deserialize(Reader(node)).map_err(|e| e.or_at(node.place))
@@ -378,7 +378,7 @@ mod tests {
             of("name: a\nsizes: 3"),
             "2:1: unknown field `sizes`, expected `name`, `size` or `score`; did you mean `size`?"
         );
-        assert_eq!(of("name: 5"), "1:7: found the number 5, expected a text; put it in quotes");
+        assert_eq!(of("name: 5"), "1:7: found the number 5, expected text; put it in quotes");
         assert_eq!(of("name: a\nscore: high"), "2:8: found the text \"high\", expected a number");
         assert_eq!(of("size: [1, 2]"), "1:1: `name` is missing");
         assert_eq!(of("name: a\nsize: [1, -2]"), "2:11: found the number -2, expected a whole number, 0 or more");

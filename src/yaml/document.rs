@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// No file of ours is longer; a longer one is not read.
+/// The maximum length of a file; longer files are not read.
 pub const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// A file that has been read and parsed.
@@ -18,24 +18,24 @@ pub struct Document {
     pub file: String,
     /// The text as read.
     pub text: String,
-    /// The whole of it.
+    /// The root of the tree.
     pub root: Node,
-    /// What `${…}` stood for; never to be shown.
+    /// The values of the `${…}`; must never be shown.
     pub secrets: Vec<String>,
 }
 
 impl Document {
-    /// Reads a file and parses it; `${NAME}` and `${file:PATH}` are put in, PATH relative to the file's folder.
+    /// Reads a file and parses it. `${NAME}` and `${file:PATH}` are substituted; PATH is relative to the file's folder.
     ///
     /// # Errors
-    /// [`Error::Io`] if the file cannot be read, [`Error::Config`] with all faults if it is no sound YAML.
+    /// [`Error::Io`] if the file cannot be read, [`Error::Config`] with all faults if it is not valid YAML.
     pub fn read(path: &Path) -> Result<Self> {
         let file = path.display().to_string();
         let io = |e| Error::io(path, e);
         let length = std::fs::metadata(path).map_err(io)?.len();
         if length > MAX_FILE_BYTES {
             return Err(Error::Config(format!(
-                "{file}: {length} bytes; a file of ours has at most {MAX_FILE_BYTES}; is it the right file?"
+                "{file}: {length} bytes; a YAML file may have at most {MAX_FILE_BYTES}; is it the right file?"
             )));
         }
         let bytes = std::fs::read(path).map_err(io)?;
@@ -48,7 +48,7 @@ impl Document {
         Self::parse(&file, text, lookup)
     }
 
-    /// Parses a text that stands in no file, as [`Document::read`] does, with PATH relative to the working folder.
+    /// Parses a text that is not in a file, as [`Document::read`] does, with PATH relative to the working directory.
     ///
     /// # Errors
     /// As [`Document::parse`].
@@ -56,7 +56,7 @@ impl Document {
         Self::parse(name, text, |name| substitute::from_process(name, Path::new("")))
     }
 
-    /// Parses a text; `lookup` gives what `${…}` stands for, or why it cannot.
+    /// Parses a text; `lookup` returns the value of a `${…}`, or why there is none.
     ///
     /// # Errors
     /// [`Error::Config`] with all faults.
@@ -99,11 +99,11 @@ impl Document {
         Faults { list, message }
     }
 
-    /// The line of a place with a caret under it.
+    /// Appends the line of a place, with a caret under it.
     fn excerpt(&self, place: Place, message: &mut String) {
         let Some(line) = self.text.lines().nth((place.line as usize).wrapping_sub(1)) else { return };
         let column = (place.column as usize).max(1);
-        // A long line is cut to what surrounds the place.
+        // A long line is cut to the part around the place.
         let start = column.saturating_sub(61);
         let shown: String = line.chars().skip(start).take(100).map(|c| if c == '\t' { ' ' } else { c }).collect();
         let width = place.width.clamp(1, shown.chars().count().saturating_sub(column - 1 - start).max(1));

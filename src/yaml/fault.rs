@@ -1,4 +1,4 @@
-//! What is wrong in a file, and where; and the words that help.
+//! What is wrong in a file, and where; and helpers for useful messages.
 
 use super::place::Place;
 use crate::error::Error;
@@ -8,12 +8,12 @@ use crate::error::Error;
 pub struct Fault {
     /// Where in the text.
     pub place: Place,
-    /// What was found, what was expected, and the way out.
+    /// What was found, what was expected, and how to fix it.
     pub message: String,
 }
 
 impl Fault {
-    /// A fault at a place.
+    /// Creates a fault at a place.
     #[must_use]
     pub fn new(place: Place, message: impl Into<String>) -> Self {
         Self { place, message: message.into() }
@@ -27,7 +27,7 @@ impl Fault {
     }
 }
 
-/// Everything that is wrong in a file. Shown, each fault has its file, line and column, and the line it is in.
+/// Everything that is wrong in a file. When displayed, each fault has its file, line and column, and the line's text.
 #[derive(Clone, Debug)]
 pub struct Faults {
     /// The faults, from the top of the file to its end.
@@ -49,14 +49,14 @@ impl From<Faults> for Error {
     }
 }
 
-/// The name of `names` that is nearest to `word`, if one is near.
+/// The name in `names` that is closest to `word`, if one is close enough.
 #[must_use]
 pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let best = names.into_iter().map(|name| (strsim::damerau_levenshtein(word, name), name)).min()?;
     (best.0 <= 1 + word.chars().count() / 4).then_some(best.1)
 }
 
-/// `a`, `b` or `c`.
+/// Joins names as `a`, `b` or `c`.
 #[must_use]
 pub fn one_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let quoted: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();

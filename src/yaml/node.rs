@@ -1,11 +1,11 @@
-//! The tree that a YAML text becomes.
+//! The tree that a YAML text is parsed into.
 
 use super::fault::Fault;
 use super::place::Place;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::Spanned;
 
-/// A value and where it stands.
+/// A value and its place in the text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
     /// Where it starts.
@@ -36,7 +36,7 @@ pub enum Value {
 }
 
 impl Node {
-    /// A node without a value or a place.
+    /// Creates a node without a value or a place.
     #[must_use]
     pub fn null() -> Self {
         Self { place: Place::default(), value: Value::Null, secret: false }
@@ -68,10 +68,10 @@ impl Node {
     }
 }
 
-/// Parses one YAML document within tight limits of depth, size and aliases.
+/// Parses one YAML document within tight limits on depth, size and aliases.
 ///
 /// # Errors
-/// A [`Fault`] where it is no sound YAML.
+/// Returns a [`Fault`] if it is not valid YAML.
 pub fn parse(text: &str) -> Result<Node, Fault> {
     let budget = serde_yaml::budget! {
         max_depth: 40,
@@ -97,10 +97,10 @@ fn plain_message(error: &serde_yaml::Error) -> String {
     let full = error.without_snippet().to_string();
     let first = full.lines().next().unwrap_or_default();
     if let Some((_, rest)) = first.split_once("duplicate mapping key: ") {
-        return format!("the key `{}` stands twice; keep one", rest.split(", set").next().unwrap_or(rest));
+        return format!("the key `{}` appears twice; keep one", rest.split(", set").next().unwrap_or(rest));
     }
     let cut = first.rfind(" at line ").or_else(|| first.find(": line ")).unwrap_or(first.len());
-    format!("not sound YAML: {}", &first[..cut])
+    format!("not valid YAML: {}", &first[..cut])
 }
 
 impl<'de> Deserialize<'de> for Node {

@@ -1,6 +1,6 @@
 //! Places in a text.
 
-/// Line and column, both counted from 1, and how many characters wide.
+/// Line and column, both counted from 1, and the width in characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// Line, from 1.

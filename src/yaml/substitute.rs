@@ -4,7 +4,7 @@ use super::fault::Fault;
 use super::node::{Node, Value};
 use std::path::Path;
 
-/// What a name stands for: an environment variable, or the content of a file without its last line end.
+/// Looks up a name: an environment variable, or the content of a file without trailing line ends.
 pub fn from_process(name: &str, folder: &Path) -> Result<String, String> {
     if let Some(path) = name.strip_prefix("file:") {
         let path = folder.join(path.trim());
@@ -12,11 +12,11 @@ pub fn from_process(name: &str, folder: &Path) -> Result<String, String> {
         return Ok(text.trim_end_matches(['\n', '\r']).to_owned());
     }
     std::env::var(name).map_err(|_| {
-        format!("`${{{name}}}`: the environment has no `{name}`; set it, or write `$${{…}}` for a plain `${{…}}`")
+        format!("`${{{name}}}`: the environment has no `{name}`; set it, or write `$${{…}}` for a literal `${{…}}`")
     })
 }
 
-/// Puts in every `${…}` of the tree. `$$` is a plain dollar. What came in is marked secret.
+/// Substitutes every `${…}` in the tree. `$$` is a literal dollar sign. Substituted values are marked secret.
 pub fn apply(node: &mut Node, lookup: &impl Fn(&str) -> Result<String, String>, faults: &mut Vec<Fault>) {
     match &mut node.value {
         Value::List(list) => list.iter_mut().for_each(|item| apply(item, lookup, faults)),
@@ -41,7 +41,7 @@ fn expand(text: &str, lookup: &impl Fn(&str) -> Result<String, String>) -> Resul
             out.push('$');
             rest = after;
         } else if let Some(inner) = tail.strip_prefix('{') {
-            let end = inner.find('}').ok_or("`${` without its `}`")?;
+            let end = inner.find('}').ok_or("`${` without a closing `}`")?;
             out.push_str(&lookup(&inner[..end])?);
             used = true;
             rest = &inner[end + 1..];

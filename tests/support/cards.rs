@@ -1,8 +1,8 @@
-//! Cards of public models, with the weights of the field.
+//! Cards of public models, with the weights in `OCELLI_FIELD`.
 
 use std::path::Path;
 
-/// A models folder with the cards of `tests/cards` and links to the weights of the field. Each quantised model is
+/// Makes a models folder with the cards of `tests/cards` and links to the weights in `field`. Each quantised model is
 /// there twice: as its card says, and with every rounding of the file (`NAME.as_is`).
 pub fn models(field: &Path) -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();

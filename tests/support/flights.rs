@@ -1,4 +1,4 @@
-//! Records runs and plays them again.
+//! Records runs and replays them.
 
 use super::pipe;
 use ocelli::internals::media::flight::Keep;
@@ -16,12 +16,12 @@ pub const KEEP: Keep = Keep { bytes: 4 << 30, time: None };
 
 type Rows = Arc<Mutex<Vec<u8>>>;
 
-/// What is written of each frame.
+/// What is written for each frame.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Of {
     /// The rows of `jsonl`.
     Rows,
-    /// Number, times and the hash of the pixels.
+    /// The sequence number, the times and the hash of the pixels.
     Pixels,
 }
 
@@ -52,7 +52,7 @@ fn taken(rows: &Rows) -> Vec<u8> {
     std::mem::take(&mut *rows.lock().unwrap())
 }
 
-/// Runs a live pipeline until `over`, recorded, with lines made slower; returns what it gave.
+/// Runs and records a live pipeline until `over` returns, with some lines slowed down. Returns its output.
 pub fn record_until(text: &str, folder: &Path, of: Of, slow: &[(&str, u64)], over: impl FnOnce(&Run)) -> Vec<u8> {
     let (pipeline, env, rows) = prepare(text, of);
     let checked = pipeline.check(&env).unwrap_or_else(|e| panic!("{e}"));
@@ -69,7 +69,7 @@ pub fn record_until(text: &str, folder: &Path, of: Of, slow: &[(&str, u64)], ove
     taken(&rows)
 }
 
-/// Runs a live pipeline for so long, recorded.
+/// Runs and records a live pipeline for `time`. Returns its rows.
 pub fn record(text: &str, folder: &Path, time: Duration, slow: &[(&str, u64)]) -> Vec<u8> {
     record_until(text, folder, Of::Rows, slow, |run| {
         let began = Instant::now();
@@ -79,18 +79,18 @@ pub fn record(text: &str, folder: &Path, time: Duration, slow: &[(&str, u64)]) -
     })
 }
 
-/// How a recording is played.
+/// How a recording is replayed.
 #[derive(Clone, Copy, Default)]
 pub struct How {
-    /// Lines leave out what they left out then.
+    /// Lines drop the packets that they dropped in the recorded run.
     pub drops: bool,
-    /// Threads a frame.
+    /// Threads per frame.
     pub threads: Option<usize>,
-    /// Random delays.
+    /// The seed of random delays.
     pub shake: Option<u64>,
 }
 
-/// Plays a recording; returns what it gave.
+/// Replays a recording. Returns its output.
 pub fn replay_of(text: &str, folder: &Path, of: Of, how: How) -> Vec<u8> {
     let (mut pipeline, mut env, rows) = prepare(text, of);
     let from = vec![Origin { source: None, path: folder.to_path_buf(), recorded: None }];
@@ -103,7 +103,7 @@ pub fn replay_of(text: &str, folder: &Path, of: Of, how: How) -> Vec<u8> {
     taken(&rows)
 }
 
-/// Plays a recording; returns the rows.
+/// Replays a recording. Returns its rows.
 pub fn replay(text: &str, folder: &Path, how: How) -> Vec<u8> {
     replay_of(text, folder, Of::Rows, how)
 }

@@ -1,11 +1,11 @@
-//! Which file of a crate imports which: read from the syntax trees.
+//! Finds out which file of a crate imports which, from the syntax trees.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use syn::visit::Visit;
 use syn::{Attribute, Item, ItemMod, ItemUse, UseTree, Visibility};
 
-/// Files and the files they import, each named as its module: `media::mp4`.
+/// Files and the files they import, each named by its module, such as `media::mp4`.
 pub type Imports = BTreeMap<String, BTreeSet<String>>;
 
 /// The files of a crate.
@@ -15,9 +15,9 @@ pub struct Sources {
 
 #[derive(Default)]
 struct File {
-    /// Every path that is named, as written but for `self` and `super`, which are put in.
+    /// Every path that is named, as written, except that `self` and `super` are resolved.
     paths: Vec<Vec<String>>,
-    /// What is re-exported: name, where it comes from. A star stands for all names.
+    /// What is re-exported: the name, and where it comes from. A star stands for all names.
     exports: Vec<(String, Vec<String>)>,
 }
 
@@ -39,14 +39,14 @@ fn is_test(attributes: &[Attribute]) -> bool {
 }
 
 struct Reader<'a> {
-    /// The module that is being read, inline ones included.
+    /// The module that is being read, including inline modules.
     at: Vec<String>,
     modules: &'a BTreeSet<Vec<String>>,
     file: File,
 }
 
 impl Reader<'_> {
-    /// A path from the crate's root; `None` for what is no module of ours.
+    /// Returns the path from the crate's root, or `None` if it does not lead to one of our modules.
     fn whole(&self, path: &[String]) -> Option<Vec<String>> {
         let (first, rest) = path.split_first()?;
         let mut at = match first.as_str() {
@@ -54,7 +54,7 @@ impl Reader<'_> {
             "self" => self.at.clone(),
             "super" => self.at[..self.at.len().checked_sub(1)?].to_vec(),
             name => {
-                // A module beneath this one, or nothing of ours.
+                // A module below this one, or none of ours.
                 let inside = [&self.at[..], &[name.to_owned()]].concat();
                 self.modules.contains(&inside).then_some(inside)?
             }
@@ -75,7 +75,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Finds paths in what a macro is given: names with `::` between them.
+    /// Finds paths in the input of a macro: names with `::` between them.
     fn tokens(&mut self, tokens: &proc_macro2::TokenStream) {
         use proc_macro2::TokenTree;
         let (mut path, mut colons) = (Vec::<String>::new(), 0);
@@ -117,7 +117,7 @@ impl Reader<'_> {
         if public {
             self.file.exports.push((name, whole.clone()));
         }
-        // A folder's front door names what is inside and does not need it.
+        // A `mod.rs` that re-exports what is in its folder does not depend on it.
         if !(public && own) {
             self.file.paths.push(whole);
         }
@@ -155,7 +155,7 @@ impl<'a> Visit<'a> for Reader<'_> {
         syn::visit::visit_path(self, path);
     }
 
-    /// The `super` of `pub(super)` is no import.
+    /// The `super` of `pub(super)` is not an import.
     fn visit_visibility(&mut self, _: &'a Visibility) {}
 
     fn visit_macro(&mut self, called: &'a syn::Macro) {
@@ -164,7 +164,7 @@ impl<'a> Visit<'a> for Reader<'_> {
 }
 
 impl Sources {
-    /// Reads files: the path below `src`, and the text.
+    /// Reads files, each given by its path below `src` and its text.
     pub fn read(texts: impl IntoIterator<Item = (PathBuf, String)>) -> Self {
         let texts: Vec<(Vec<String>, PathBuf, String)> =
             texts.into_iter().map(|(path, text)| (module(&path), path, text)).collect();
@@ -178,7 +178,7 @@ impl Sources {
         Self { files: texts.into_iter().map(read).collect() }
     }
 
-    /// The file that a path leads to, through re-exports.
+    /// Returns the file that a path leads to, through re-exports.
     fn target(&self, path: &[String], depth: usize) -> Option<&Vec<String>> {
         let length = (0..=path.len()).rev().find(|length| self.files.contains_key(&path[..*length]))?;
         let (module, file) = self.files.get_key_value(&path[..length])?;
@@ -190,7 +190,7 @@ impl Sources {
         }
     }
 
-    /// What each file imports.
+    /// Returns what each file imports.
     pub fn imports(&self) -> Imports {
         let targets = |(at, file): (&Vec<String>, &File)| {
             let others = file.paths.iter().filter_map(|path| self.target(path, 0)).filter(|other| *other != at);
@@ -200,11 +200,11 @@ impl Sources {
     }
 }
 
-/// The shortest circle through each file that is on one; each circle once.
+/// Returns the shortest cycle through each file that is part of one; each cycle appears once.
 pub fn circles(imports: &Imports) -> Vec<Vec<String>> {
     let mut found: Vec<Vec<String>> = Vec::new();
     for start in imports.keys() {
-        // Breadth first, with the way that led there.
+        // Breadth-first search that keeps the path to each file.
         let (mut ways, mut seen) = (vec![vec![start.clone()]], BTreeSet::new());
         let circle = loop {
             let mut next = Vec::new();

@@ -4,10 +4,10 @@ use std::io::Write as _;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Tests at work: number, name and the time by which they must have ended.
+/// The running tests: number, name and the time by which each must have ended.
 type Watched = Mutex<Vec<(u64, String, Instant)>>;
 
-/// Held while a test runs; dropping it ends the watch.
+/// Held while a test runs; dropping it ends the time limit.
 #[must_use]
 pub struct Limit(u64);
 
@@ -41,14 +41,14 @@ fn watch() {
         std::thread::sleep(Duration::from_millis(200));
         let all = watched().lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, name, _)) = all.iter().find(|(.., end)| Instant::now() > *end) {
-            // Past the capture of output, which would be lost with the process.
+            // Bypasses the capture of output, because captured output would be lost with the process.
             let _ = writeln!(std::io::stderr(), "\ntest {name} takes too long: a deadlock? Threads: {}", threads());
             std::process::exit(101);
         }
     }
 }
 
-/// The names of all threads of this process, where the system tells them.
+/// Returns the names of all threads of this process, if the system provides them.
 fn threads() -> String {
     let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());

@@ -1,4 +1,4 @@
-//! What several test files share.
+//! Code that several test files share.
 #![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
 pub mod cards;
@@ -11,25 +11,25 @@ pub mod vectors;
 
 use std::io::Write as _;
 
-/// Says that a test does not test: past the capture of output, which would keep it from everyone.
+/// Prints that a test is skipped. Bypasses the capture of output, which would hide the message.
 pub fn skipped(why: &str) {
     let name = std::thread::current().name().unwrap_or("a test").to_owned();
     let _ = writeln!(std::io::stderr(), "skipped: {why} ({name})");
 }
 
-/// The folder that an environment variable names; `None` (after saying so) when it is not set.
+/// Returns the folder that an environment variable names, or prints a message and returns `None` if it is not set.
 pub fn folder(variable: &str) -> Option<std::path::PathBuf> {
     let found = std::env::var_os(variable).map(std::path::PathBuf::from);
     let Some(path) = found else {
         skipped(&format!("set {variable}"));
         return None;
     };
-    // Tests run in the package's folder; a relative path is meant from there.
-    assert!(path.is_dir(), "{variable} is set to {}, which is no folder", path.display());
+    // Tests run in the package's folder; relative paths start there.
+    assert!(path.is_dir(), "{variable} is set to {}, which is not a folder", path.display());
     Some(path)
 }
 
-/// Whether `ffmpeg` can be started; says so when it cannot.
+/// Returns whether `ffmpeg` can be started; prints a message if it cannot.
 pub fn ffmpeg_is_installed() -> bool {
     let found = std::process::Command::new("ffmpeg").arg("-version").output().is_ok();
     if !found {

@@ -1,5 +1,5 @@
-//! Reads NumPy's `.npz`: a zip of deflated `.npy` arrays. Own code, because the crate for it brings fourteen others
-//! whose features make every build of the tests a second build of tract.
+//! Reads NumPy's `.npz`: a zip of deflated `.npy` arrays. This is our own code, because the crate for it pulls in
+//! fourteen others, whose features make every build of the tests build tract a second time.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -8,9 +8,9 @@ use std::path::Path;
 /// The arrays of a file, by name.
 pub struct Npz(HashMap<String, Vec<u8>>);
 
-/// A number of an array.
+/// A number in an array.
 pub trait Element: Sized {
-    /// NumPy's name of the type.
+    /// NumPy's name for the type.
     const DESCR: &'static str;
     fn read(bytes: &[u8]) -> Self;
 }
@@ -57,7 +57,7 @@ impl Npz {
         Self(arrays)
     }
 
-    /// The numbers of an array as floats, whatever their type; 8-bit ones as `(q - zero) * scale`.
+    /// Returns the numbers of an array as floats, whatever their type; 8-bit ones as `(q - zero) * scale`.
     pub fn floats(&self, key: &str, (scale, zero): (f32, i32)) -> Vec<f32> {
         let header = String::from_utf8_lossy(&self.0[key][..64]).into_owned();
         let level = |q: i32| (q - zero) as f32 * scale;
@@ -72,7 +72,7 @@ impl Npz {
         }
     }
 
-    /// The numbers of an array, in C order (NEP 1).
+    /// Returns the numbers of an array, in C order (NEP 1).
     pub fn array<T: Element>(&self, key: &str) -> Vec<T> {
         let bytes = self.0.get(key).unwrap_or_else(|| panic!("no array {key}"));
         assert_eq!(&bytes[..6], b"\x93NUMPY", "{key}");

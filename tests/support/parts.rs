@@ -7,7 +7,7 @@ use ocelli::internals::yaml::Document;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A stage from its name and its settings in YAML.
+/// Builds a stage from its name and its settings in YAML.
 pub fn stage(name: &str, settings: &str, env: &Env) -> Box<dyn Stage> {
     let document = Document::parse("stage.yaml", settings.to_owned(), |name| Err(format!("no {name}"))).unwrap();
     let part = ocelli::internals::stages::STAGES.iter().find(|part| part.name == name).unwrap();
@@ -16,19 +16,19 @@ pub fn stage(name: &str, settings: &str, env: &Env) -> Box<dyn Stage> {
     config.build(&LineEnv::alone(env, name)).unwrap_or_else(|e| panic!("{e}"))
 }
 
-/// A picture from a file.
+/// Reads a picture from a file.
 pub fn picture(path: &Path) -> Image {
     let mut image = Image::default();
     still::decode(&std::fs::read(path).unwrap(), &mut image).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     image
 }
 
-/// A packet with a picture.
+/// Makes a packet that holds a picture.
 pub fn packet(image: Image) -> Packet {
     Packet::new(Arc::new(Frame { image, source: Arc::from("test"), ..Frame::default() }))
 }
 
-/// Sends a packet through stages, one after the other.
+/// Sends a packet through stages, one after another.
 pub fn through(stages: &mut [Box<dyn Stage>], packet: Packet) -> Packet {
     let mut out = Emitter::default();
     stages.iter_mut().fold(packet, |packet, stage| {

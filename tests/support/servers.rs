@@ -1,11 +1,11 @@
-//! Servers that streams come from.
+//! Servers that send streams.
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
-/// A child that ends with the test.
+/// A child process that ends with the test.
 pub struct Server(pub Child);
 
 impl Drop for Server {
@@ -25,7 +25,7 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// GStreamer's RTSP server with a moving test picture; `None`, after saying so, where it is not installed.
+/// Starts GStreamer's RTSP server with a moving test picture. Returns `None`, with a message, if it is not installed.
 pub fn rtsp(port: u16, encoder: &str, auth: &[&str]) -> Option<Server> {
     let launch = format!(
         "( videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=240,framerate=30/1 ! {encoder} ! rtph264pay name=pay0 config-interval=-1 )"

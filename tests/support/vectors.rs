@@ -4,7 +4,7 @@ use super::npz::{Element, Npz};
 use serde_json::Value;
 use std::cell::Cell;
 
-/// One case, with its arrays at hand.
+/// One case, with access to its arrays.
 pub struct Case<'a> {
     pub name: String,
     pub op: String,
@@ -23,7 +23,7 @@ enum State {
     Left,
 }
 
-/// Runs `check` on each case of a topic, and fails if one was neither checked nor left out by name.
+/// Runs `check` on each case of a topic. Fails if a case was neither checked nor explicitly left out.
 pub fn cases(topic: &str, check: impl Fn(&Case<'_>)) {
     let Some(folder) = super::folder("OCELLI_VECTORS") else { return };
     let text = std::fs::read_to_string(folder.join(format!("{topic}.json"))).unwrap();
@@ -51,7 +51,7 @@ pub fn cases(topic: &str, check: impl Fn(&Case<'_>)) {
             }
         }
     }
-    eprintln!("{topic}: {checked} cases equal within tolerance, {left} not claimed");
+    eprintln!("{topic}: {checked} cases equal within tolerance, {left} left out");
     assert!(checked > 0, "{topic}: no case was checked");
 }
 
@@ -128,7 +128,7 @@ impl Case<'_> {
         assert_eq!(found.len(), expect.len(), "{}: {name}: length", self.name);
         let (abs, rel) = (self.tolerance_abs(), self.tol["rel"].as_f64().unwrap_or(0.0));
         for (at, (a, b)) in found.zip(expect).enumerate() {
-            // Where the reference divides 0 by 0 our contract is a finite number.
+            // If the reference divides 0 by 0, our contract is a finite number.
             assert!(
                 if b.is_nan() { a.is_finite() } else { (a - b).abs() <= abs + rel * b.abs() },
                 "{}: {name}[{at}]: {a}, reference {b}",

@@ -1,18 +1,18 @@
-//! What the targets of files and streams share.
+//! Code that the targets for files and streams share.
 #![allow(dead_code)]
 
 use ocelli::internals::media::video;
 use ocelli::internals::types::Image;
 use std::sync::{Once, OnceLock};
 
-/// Panics inside other crates that ocelli catches and turns into errors are no findings; one that gets out still ends
-/// the fuzzer.
+/// Silences panics: those inside other crates that ocelli catches and turns into errors are not findings. One that gets
+/// out still ends the fuzzer.
 pub fn only_what_gets_out() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| std::panic::set_hook(Box::new(|_| {})));
 }
 
-/// Plays a recording from a file. `magic` stands at an offset: what begins otherwise is another format, or ffmpeg's.
+/// Plays a recording from a file, if `magic` is at `offset`. Anything else is another format, or goes to ffmpeg.
 pub fn play(bytes: &[u8], offset: usize, magic: &[u8]) {
     if !bytes.get(offset..).is_some_and(|rest| rest.starts_with(magic)) {
         return;

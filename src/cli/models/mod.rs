@@ -1,4 +1,4 @@
-//! `ocelli models`: what models there are, where to get them, and whether they work.
+//! `ocelli models`: which models there are, where to get them, and whether they work.
 
 #[cfg(feature = "pull")]
 mod download;
@@ -6,7 +6,7 @@ mod new;
 mod pull;
 mod verify;
 
-/// What stands in for downloads in a build without them.
+/// Replaces downloads in a build without them.
 #[cfg(not(feature = "pull"))]
 mod download {
     pub(super) fn download(
@@ -27,7 +27,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Instant;
 
-/// List, describe, verify, download models, and make cards
+/// List, describe, verify and download models, and make cards
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ocelli models list
@@ -36,8 +36,8 @@ use std::time::Instant;
   ocelli models pull yolox_nano
   ocelli models new my_model.onnx
 
-A model is a folder with a card.yaml. Folders are looked for in those given by --models, in OCELLI_MODELS,
-in `models` in or beside the pipeline's folder, and in `models` here.")]
+A model is a folder with a card.yaml. Models are looked up in the folders given by --models, in OCELLI_MODELS,
+in `models` in or beside the pipeline's folder, and in `models` in the current folder.")]
 pub struct ModelsArgs {
     #[command(subcommand)]
     verb: ModelsVerb,
@@ -45,13 +45,13 @@ pub struct ModelsArgs {
 
 #[derive(Debug, Subcommand)]
 enum ModelsVerb {
-    /// Name, family, input and licence of every model
+    /// List the name, family, input and licence of every model
     List,
-    /// All that the card and the graph say of a model
+    /// Show everything that the card and the graph say about a model
     Info {
         /// Name of the model
         name: String,
-        /// Also what was changed in the graph before tract saw it, and why
+        /// Also show what was changed in the graph for tract, and why
         #[arg(long)]
         passes: bool,
     },
@@ -61,10 +61,10 @@ enum ModelsVerb {
 }
 
 impl ModelsArgs {
-    /// Does what the verb says.
+    /// Runs the verb.
     ///
     /// # Errors
-    /// [`Error::Model`] for a faulty model.
+    /// [`Error::Model`] if a model is faulty.
     pub fn run(&self, global: &Global) -> Result<()> {
         let store = ModelStore::new(&global.models, Path::new("."));
         match &self.verb {
@@ -80,7 +80,7 @@ impl ModelsArgs {
 fn list(store: &ModelStore) -> Result<()> {
     let names = store.names();
     if names.is_empty() {
-        return say("no models here; give their folder with --models or OCELLI_MODELS, or `ocelli models pull`\n");
+        return say("no models found; name their folder with --models or OCELLI_MODELS, or run `ocelli models pull`\n");
     }
     for name in names {
         match store.card(&name) {
@@ -119,11 +119,12 @@ fn info(card: &Card, passes: bool) -> Result<()> {
     let bytes = card.weights()?.len();
     let plan = Plan::load(card, &Extra::default())?;
     let _ =
-        writeln!(out, "  file     {} bytes, hash as the card says; loads in {} ms", bytes, start.elapsed().as_millis());
+        writeln!(out, "  file     {} bytes, hash matches the card; loads in {} ms", bytes, start.elapsed().as_millis());
     let (inputs, outputs) = plan.describe();
     let _ = writeln!(out, "  graph    {} -> {}", inputs.join("; "), outputs.join("; "));
-    let precision = if plan.quantised { "rounds to 8 bits as the file does" } else { "floats" };
-    let _ = writeln!(out, "  computes {:.1} million multiplications a frame, in {precision}", plan.macs() as f64 / 1e6);
+    let precision = if plan.quantised { "floats rounded to 8 bits as in the file" } else { "floats" };
+    let _ =
+        writeln!(out, "  computes {:.1} million multiplications per frame, in {precision}", plan.macs() as f64 / 1e6);
     let operators: Vec<String> = plan.operators().iter().map(|(name, count)| format!("{name} {count}")).collect();
     let _ = writeln!(out, "  plan     {}", operators.join(", "));
     let done: Vec<String> = plan.passes.iter().map(|(name, places)| format!("{name} {places}")).collect();
@@ -137,7 +138,7 @@ fn info(card: &Card, passes: bool) -> Result<()> {
     say(&out)
 }
 
-/// The first labels, and how many there are.
+/// The first labels, and the number of labels.
 fn shortened(labels: &[String]) -> String {
     match labels.len() {
         0 => "none".into(),

@@ -1,4 +1,4 @@
-//! `ocelli models new`: a card for an ONNX file.
+//! `ocelli models new`: proposes a card for an ONNX file.
 
 use crate::cli::global::say;
 use crate::error::{Error, Result};
@@ -11,31 +11,31 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Look at an ONNX file and propose a card for it
+/// Inspect an ONNX file and propose a card for it
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ocelli models new yolo11n.onnx             print the card
-  ocelli models new yolo11n.onnx --name door make models/door with the file and its card
+  ocelli models new yolo11n.onnx --name door create models/door with the file and its card
 
-Weights in files beside the graph are packed into one.")]
+Weights in separate files beside the graph are packed into the model's file.")]
 pub struct NewArgs {
     /// The ONNX file
     file: PathBuf,
-    /// Make a model of this name in the models folder
+    /// Create a model with this name in the models folder
     #[arg(long)]
     name: Option<String>,
 }
 
 impl NewArgs {
-    /// Looks, proposes, writes.
+    /// Inspects the file, and prints a card or creates the model.
     ///
     /// # Errors
-    /// [`Error::Model`] if the file is no model that takes a picture.
+    /// [`Error::Model`] if the file is not a model that takes a picture.
     pub fn run(&self, store: &ModelStore) -> Result<()> {
         let bytes = std::fs::read(&self.file).map_err(|e| Error::io(&self.file, e))?;
         let beside = self.file.parent().unwrap_or(Path::new("."));
         let model = Model::decode_with_files(bytes.clone(), beside).map_err(|e| e.at(self.file.display()))?;
-        // The file as it is, unless weights had to be packed into it.
+        // The file is copied unchanged unless weights had to be packed into it.
         let packed = Model::decode(bytes.clone()).is_err();
         let bytes = if packed { model.encode() } else { bytes };
         let proposal = propose(&model).map_err(|e| e.at(self.file.display()))?;
@@ -58,11 +58,11 @@ impl NewArgs {
             return say(&format!("{card}{labels}"));
         };
         if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {
-            return Err(Error::Config(format!("`{name}` is no name for a folder")));
+            return Err(Error::Config(format!("`{name}` is not a valid folder name")));
         }
         let folder = store.home().join(name);
         if folder.exists() {
-            return Err(Error::Config(format!("{} is there already; give another --name", folder.display())));
+            return Err(Error::Config(format!("{} already exists; give another --name", folder.display())));
         }
         std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
         let write = |file: &str, bytes: &[u8]| {
@@ -80,7 +80,7 @@ impl NewArgs {
         selfcheck::ensure(&card, &plan)?;
         crate::models::family(&card)?;
         say(&format!(
-            "{}: {} on {}; look at its card, then `ocelli models verify {name}`\n",
+            "{}: {} on {}; review its card, then run `ocelli models verify {name}`\n",
             folder.display(),
             card.family_name(),
             card.fields.input.size

@@ -1,4 +1,4 @@
-//! `ocelli models pull`: a public model from its home into the models folder.
+//! `ocelli models pull`: downloads a public model into the models folder.
 
 use super::download::download;
 use crate::cli::global::say;
@@ -16,14 +16,14 @@ use std::sync::Arc;
 /// Download a public model, check it, and install its card
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  ocelli models pull                         the models there are
+  ocelli models pull                         list the public models
   ocelli models pull yolox_nano
-  ocelli models pull ssd_mobilenet_v1        a TFLite original: says how to convert it
+  ocelli models pull ssd_mobilenet_v1        a TFLite model: prints how to convert it
   ocelli models pull ssd_mobilenet_v1 --converted model.onnx
 
-A download that was cut off goes on where it stopped. Behind a proxy set HTTPS_PROXY.")]
+An interrupted download resumes where it stopped. Behind a proxy, set HTTPS_PROXY.")]
 pub struct PullArgs {
-    /// Name of the model; without it all are listed
+    /// Name of the model; without it, all are listed
     name: Option<String>,
     /// Folder that the model's folder goes into (default: the first models folder)
     #[arg(long, value_name = "FOLDER")]
@@ -31,16 +31,16 @@ pub struct PullArgs {
     /// The ONNX file that you converted from the original
     #[arg(long, value_name = "FILE")]
     converted: Option<PathBuf>,
-    /// Another zoo file than the one built in
+    /// A zoo file to use instead of the built-in one
     #[arg(long, value_name = "FILE")]
     zoo: Option<PathBuf>,
 }
 
 impl PullArgs {
-    /// Downloads, checks, installs.
+    /// Downloads, checks and installs the model.
     ///
     /// # Errors
-    /// [`Error::Device`] without a network, [`Error::Model`] if a file is not the one that is meant.
+    /// [`Error::Device`] without a network, [`Error::Model`] if a file is not the expected one.
     pub fn run(&self, store: &ModelStore) -> Result<()> {
         let zoo = match &self.zoo {
             Some(path) => Zoo::read(path)?,
@@ -50,7 +50,7 @@ impl PullArgs {
         let entry = zoo.entry(name)?;
         let folder = self.into.clone().unwrap_or_else(|| store.home()).join(name);
         if folder.join("card.yaml").is_file() {
-            return say(&format!("{name} is here already: {}\n", folder.display()));
+            return say(&format!("{name} is already installed: {}\n", folder.display()));
         }
         std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
         for file in &entry.files {
@@ -59,7 +59,7 @@ impl PullArgs {
         let model = folder.join("model.onnx");
         if let Some(command) = &entry.convert {
             if let Some(converted) = &self.converted {
-                // The user may have converted it right here: a file copied onto itself would be emptied.
+                // The user may have converted it in this very place: a file copied onto itself would be emptied.
                 let part = folder.join("model.onnx.converted");
                 std::fs::copy(converted, &part).map_err(|e| Error::io(converted, e))?;
                 std::fs::rename(&part, &model).map_err(|e| Error::io(&model, e))?;
@@ -75,7 +75,7 @@ fn list(zoo: &Zoo) -> Result<()> {
     let mut out = String::new();
     for (name, entry) in &zoo.entries {
         let bytes: u64 = entry.files.iter().filter_map(|f| f.bytes).sum();
-        let form = if entry.convert.is_some() { "to be converted" } else { "ready" };
+        let form = if entry.convert.is_some() { "needs conversion" } else { "ready" };
         let _ =
             writeln!(out, "{name:18} {:>5.1} MB  {:14} {form:16} {}", bytes as f64 / 1e6, entry.license, entry.what);
     }
@@ -85,8 +85,8 @@ fn list(zoo: &Zoo) -> Result<()> {
 fn how_to_convert(name: &str, entry: &Entry, command: &str, folder: &Path) -> String {
     let original = entry.files.first().map_or("", |f| f.name.as_str());
     format!(
-        "{original} is in {}. It is no ONNX file; nothing is converted behind your back:\n\n  \
-         pip install tf2onnx==1.17.0 tensorflow==2.21.0\n  cd {}\n  {command}\n\nthen once more: ocelli models pull {name}\n",
+        "{original} is in {}. It is not an ONNX file, and ocelli does not convert it. Run this:\n\n  \
+         pip install tf2onnx==1.17.0 tensorflow==2.21.0\n  cd {}\n  {command}\n\nthen run again: ocelli models pull {name}\n",
         folder.display(),
         folder.display()
     )
@@ -112,7 +112,7 @@ fn install(name: &str, entry: &Entry, folder: &Path, model: &Path) -> Result<()>
             entry.license
         )),
         Err(error) => {
-            // The files stay: the next try need not download them again.
+            // The files stay, so that the next try need not download them again.
             let _ = std::fs::remove_file(&path);
             Err(error)
         }
@@ -155,7 +155,7 @@ fn fetch(file: &ZooFile, folder: &Path) -> Result<()> {
                 return std::fs::rename(&part, &path).map_err(|e| Error::io(&path, e));
             }
             Ok(()) => {
-                // What is wrong from its beginning cannot be resumed.
+                // A file with the wrong content cannot be resumed.
                 let found = hash_of(&part)?;
                 std::fs::remove_file(&part).map_err(|e| Error::io(&part, e))?;
                 let expected = file.sha256.as_deref().unwrap_or("another");
@@ -165,7 +165,7 @@ fn fetch(file: &ZooFile, folder: &Path) -> Result<()> {
         }
     }
     let message = format!(
-        "{} could not be had:\n  {}\nget it by hand into {}, or behind a proxy set HTTPS_PROXY; then try again",
+        "{} could not be downloaded:\n  {}\nget it by hand and save it as {}, or set HTTPS_PROXY if behind a proxy; then try again",
         file.name,
         tried.join("\n  "),
         path.display()

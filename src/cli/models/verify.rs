@@ -1,4 +1,4 @@
-//! `ocelli models verify`: does a model do what its card says?
+//! `ocelli models verify`: checks that a model does what its card says.
 
 use crate::cli::global::say;
 use crate::error::{Error, Result};
@@ -13,25 +13,25 @@ use crate::types::{BBox, Detection, Image, Mask, ModelInput, PixelFormat};
 use clap::Args;
 use std::sync::Arc;
 
-/// Check hash, plan, shapes and golden picture of models (all if none is named)
+/// Check the hash, plan, shapes and golden picture of models (of all if none is named)
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// Names of models
     names: Vec<String>,
-    /// Compare tract's plans even if that was done before
+    /// Compare tract's plans even if they were compared before
     #[arg(long)]
     again: bool,
 }
 
 impl VerifyArgs {
-    /// Checks one model after the other, and tells all faults.
+    /// Checks one model after another, and reports all faults.
     ///
     /// # Errors
     /// [`Error::Model`] with all faults.
     pub fn run(&self, store: &ModelStore) -> Result<()> {
         let names = if self.names.is_empty() { store.names() } else { self.names.clone() };
         if names.is_empty() {
-            return Err(Error::Config("no models here; give their folder with --models or OCELLI_MODELS".into()));
+            return Err(Error::Config("no models found; name their folder with --models or OCELLI_MODELS".into()));
         }
         let mut faults = Vec::new();
         for name in names {
@@ -43,13 +43,13 @@ impl VerifyArgs {
         if faults.is_empty() { Ok(()) } else { Err(Error::Model(faults.join("\n"))) }
     }
 
-    /// Hash, plan, shapes (by running a grey picture) and, if the card has one, the golden picture.
+    /// Checks the hash, the plan, the shapes (by running a grey picture) and, if the card has one, the golden picture.
     fn verify(&self, card: &Card) -> Result<String> {
         let family = models::family(card)?;
         let loaded = Arc::new(Plan::load(card, &Extra::default())?);
         let agreement = if self.again { selfcheck::compare(card, &loaded)? } else { selfcheck::ensure(card, &loaded)? };
         let session = Session::of(card, loaded, 1)?;
-        let when = if agreement.known { "as found before" } else { "now" };
+        let when = if agreement.known { "measured before" } else { "measured now" };
         let plans = format!("hash, plans {:.0e} apart ({when})", agreement.difference);
         let mut run = Run { card, family, session, source: Arc::from("") };
         let input = &card.fields.input;
@@ -79,7 +79,7 @@ struct Run<'a> {
     source: Arc<str>,
 }
 
-/// What a model says of a picture.
+/// A model's answer for a picture.
 enum Answer {
     Boxes(Vec<Detection>),
     Class(usize),
@@ -122,7 +122,7 @@ impl Run<'_> {
 }
 
 impl Answer {
-    /// Compares with the card's golden picture.
+    /// Compares the answer with the card's golden picture.
     fn check(&self, card: &Card, golden: &Golden) -> Result<String> {
         let wrong = |message: String| Err(Error::Model(format!("golden picture: {message}")));
         let label = |class: usize| card.labels.get(class).map_or("?", String::as_str);
@@ -144,7 +144,7 @@ impl Answer {
             }
             Self::Class(class) => match &golden.label {
                 Some(expected) if label(*class) != expected => {
-                    wrong(format!("`{}` is seen, `{expected}` expected", label(*class)))
+                    wrong(format!("found `{}`, expected `{expected}`", label(*class)))
                 }
                 _ => Ok(format!("`{}` in the golden picture", label(*class))),
             },

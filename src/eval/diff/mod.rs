@@ -8,25 +8,25 @@ use super::golden::{self, Tolerance};
 use super::rows::{Name, Object, Row, overlap};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What became of an object of a frame.
+/// How an object of a frame changed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
     /// Only the second run found it.
     Appeared(Object),
     /// Only the first run found it.
     Vanished(Object),
-    /// It is somewhat elsewhere.
+    /// Its box moved.
     Moved(Object, Object),
-    /// Its score is another.
+    /// Its score changed.
     Score(Object, Object),
-    /// It is taken for something else.
+    /// Its class changed.
     Class(Object, Object),
-    /// Anything but an object: which value, and both.
+    /// Something other than an object changed: the field, and both values.
     Other(String, String, String),
 }
 
 impl Change {
-    /// The word for it.
+    /// Returns the word for this kind of change.
     #[must_use]
     pub const fn word(&self) -> &'static str {
         match self {
@@ -39,7 +39,7 @@ impl Change {
         }
     }
 
-    /// How much a person should care: new and lost objects by their scores, others by how far they went.
+    /// Returns how much the change matters: new and lost objects by their scores, others by how much they changed.
     #[must_use]
     pub fn weight(&self) -> f64 {
         match self {
@@ -51,7 +51,7 @@ impl Change {
         }
     }
 
-    /// In words.
+    /// Describes the change.
     #[must_use]
     pub fn words(&self) -> String {
         let place = |o: &Object| format!("[{:.0}, {:.0}, {:.0}, {:.0}]", o.bbox.x1, o.bbox.y1, o.bbox.x2, o.bbox.y2);
@@ -70,12 +70,12 @@ impl Change {
     }
 }
 
-/// From where on a change is one.
+/// The least changes that count.
 #[derive(Clone, Copy, Debug)]
 pub struct Least {
-    /// Score.
+    /// Scores that differ by more have changed.
     pub score: f64,
-    /// Objects whose boxes overlap by less have moved.
+    /// Objects whose boxes overlap by less (IoU) have moved.
     pub iou: f32,
 }
 
@@ -89,18 +89,18 @@ impl Default for Least {
 /// Two runs side by side.
 #[derive(Clone, Debug, Default)]
 pub struct Diff {
-    /// The changes of each frame that both runs have.
+    /// The frames of both runs that changed, and their changes.
     pub frames: Vec<(Row, Row, Vec<Change>)>,
-    /// Frames that both have.
+    /// The number of frames that both runs have.
     pub both: usize,
-    /// Frames that only one has.
+    /// The number of frames that only the first run has, and only the second.
     pub only: [usize; 2],
-    /// By class: objects in each run.
+    /// The number of objects in each run, by class.
     pub objects: BTreeMap<String, [usize; 2]>,
 }
 
 impl Diff {
-    /// Compares runs frame by frame; frames are found by source and number.
+    /// Compares runs frame by frame; frames are matched by source and number.
     #[must_use]
     pub fn of(before: &[Row], after: &[Row], least: Least) -> Self {
         let mut diff = Self::default();
@@ -127,13 +127,13 @@ impl Diff {
         diff
     }
 
-    /// Whether nothing changed.
+    /// Returns whether nothing changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty() && self.only == [0, 0]
     }
 
-    /// Changes by their word.
+    /// Counts the changes by their word.
     #[must_use]
     pub fn counts(&self) -> BTreeMap<&'static str, usize> {
         let mut counts = BTreeMap::new();
@@ -141,7 +141,7 @@ impl Diff {
         counts
     }
 
-    /// The frames that changed most, first.
+    /// Returns the changed frames, those that changed most first.
     #[must_use]
     pub fn worst(&self) -> Vec<&(Row, Row, Vec<Change>)> {
         let weight = |frame: &(Row, Row, Vec<Change>)| frame.2.iter().map(Change::weight).sum::<f64>();
@@ -150,7 +150,7 @@ impl Diff {
         frames
     }
 
-    /// For people: what changed in all, then frame by frame, at most so many.
+    /// Returns a text for people: all changes in numbers, then at most `most` frames one by one.
     #[must_use]
     pub fn text(&self, most: usize) -> String {
         use std::fmt::Write as _;
@@ -170,17 +170,17 @@ impl Diff {
             changes.iter().for_each(|change| _ = writeln!(text, "  {}", change.words()));
         }
         if self.frames.len() > most {
-            let _ = writeln!(text, "... and {} frames more", self.frames.len() - most);
+            let _ = writeln!(text, "... and {} more frames", self.frames.len() - most);
         }
         text
     }
 }
 
-/// The first thing beside the objects that differs.
+/// Returns the first difference outside the objects.
 fn elsewhere(row: &Row, other: &Row, least: Least) -> Option<Change> {
     let [a, b] = [row, other].map(|row| {
         let mut value = row.value.clone();
-        // Objects were compared one by one; times are those of the frame, which is the same.
+        // Objects were compared one by one; `wall` belongs to the frame, which is the same.
         let fields = value.as_object_mut();
         fields.into_iter().for_each(|fields| fields.retain(|key, _| !matches!(key.as_str(), "detections" | "wall")));
         value
@@ -189,7 +189,7 @@ fn elsewhere(row: &Row, other: &Row, least: Least) -> Option<Change> {
     golden::value("", &a, &b, &tolerance).map(|(field, a, b)| Change::Other(field, a, b))
 }
 
-/// Pairs objects of one frame: best overlap first, the same class before others.
+/// Pairs the objects of one frame: the same class before others, then the best overlap first.
 fn changes(before: &[Object], after: &[Object], least: Least) -> Vec<Change> {
     let mut pairs: Vec<(bool, f32, usize, usize)> = Vec::new();
     for (a, first) in before.iter().enumerate() {

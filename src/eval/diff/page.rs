@@ -1,4 +1,4 @@
-//! What changed between two runs, to look at.
+//! An HTML page that shows what changed between two runs.
 
 use super::{Change, Diff};
 use crate::error::Result;
@@ -7,10 +7,10 @@ use crate::eval::pictures::{Frames, beside, drawn};
 use crate::eval::rows::{Object, Row};
 use crate::types::Image;
 
-/// The page: what changed, and the frames that changed most.
+/// Returns the page: what changed, and the frames that changed most.
 ///
 /// # Errors
-/// If a picture does not fit a JPEG.
+/// If a picture is too large for a JPEG.
 pub fn page(
     diff: &Diff,
     worst: &[&(Row, Row, Vec<Change>)],
@@ -40,7 +40,7 @@ pub fn page(
     Ok(page.finish())
 }
 
-/// A frame as both runs saw it; what changed has a red ring.
+/// Draws a frame as both runs saw it, side by side, with red rings around what changed.
 #[must_use]
 pub fn side_by_side(frame: &Image, row: &Row, other: &Row, changes: &[Change], names: [&str; 2]) -> Image {
     let (mut first, mut second): (Vec<Object>, Vec<Object>) = (Vec::new(), Vec::new());

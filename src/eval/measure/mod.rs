@@ -1,4 +1,4 @@
-//! Measures what a pipeline gives, packet by packet, against labels or against what a scene knows.
+//! Measures a pipeline's output, packet by packet, against labels or against a scene's truth.
 
 mod results;
 #[cfg(test)]
@@ -18,10 +18,10 @@ use crate::media::png;
 use crate::types::{BBox, Found, Packet};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Value of class maps for pixels that nobody labelled.
+/// The value in class maps of pixels that are not labelled.
 const UNLABELLED: u8 = 255;
 
-/// Gathers what a pipeline gives.
+/// Collects a pipeline's output.
 #[derive(Default)]
 pub struct Tally {
     labels: Option<Labels>,
@@ -38,7 +38,7 @@ pub struct Tally {
     found: Vec<coco::Found>,
     counts: BTreeMap<u64, Counts>,
     has_boxes: bool,
-    /// Whether a class map had pixels that nobody labelled.
+    /// Whether a class map had pixels that are not labelled.
     has_unlabelled: bool,
     confusion: Option<(Confusion, Vec<String>)>,
     top: TopK,
@@ -46,7 +46,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Measures against labels, or without them against what the frames' source knows.
+    /// Creates a tally that measures against labels or, without them, against the source's truth.
     #[must_use]
     pub fn new(labels: Option<Labels>, classes: &[String], keep: usize) -> Self {
         Self { labels, classes: classes.iter().cloned().collect(), keep, ..Self::default() }
@@ -69,7 +69,7 @@ impl Tally {
                 return Ok(());
             };
             let object = |d: &crate::types::Detection| Truth {
-                // Truth without names is in the order of the model's.
+                // Truth without names is in the order of the model's labels.
                 label: known
                     .by
                     .label(d.class)
@@ -86,7 +86,7 @@ impl Tally {
             return Ok(());
         };
         if frame.name.is_empty() {
-            let message = "frames have no names, so no label is theirs; labels are for `images`";
+            let message = "frames have no names, so labels cannot be matched; labels work only with `images`";
             return Err(Error::Config(message.into()));
         }
         let Some(picture) = labels.picture(&frame.name) else {
@@ -157,12 +157,12 @@ impl Tally {
             Worst {
                 badness,
                 title,
-                picture: beside(&[("there (missed in red)", &there), ("found (wrong in red)", &here)]),
+                picture: beside(&[("truth (missed in red)", &there), ("found (wrong in red)", &here)]),
             }
         });
     }
 
-    /// Pairs what was found with what is there, best score first, at IoU 0.5; counts by class.
+    /// Pairs what was found with what is there, best score first, at IoU 0.5, and counts by class.
     fn judge(&mut self, real: &[Truth], found: &mut [Object]) -> (Vec<Object>, Vec<Object>) {
         found.sort_by(|a, b| b.score.total_cmp(&a.score));
         let (mut taken, mut wrong, mut missed) = (vec![false; real.len()], Vec::new(), Vec::new());
@@ -174,7 +174,7 @@ impl Tally {
             let fits = |at: &usize| {
                 real[*at].label == object.label && (!taken[*at] || real[*at].crowd) && overlap(&real[*at]) >= 0.5
             };
-            // What counts before what does not.
+            // Objects that count come before those that do not.
             let best = (0..real.len()).filter(fits).max_by(|a, b| {
                 real[*b].ignored().cmp(&real[*a].ignored()).then(overlap(&real[*a]).total_cmp(&overlap(&real[*b])))
             });
@@ -205,11 +205,11 @@ impl Tally {
         let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
         let (size, real) = png::decode_values(&bytes).map_err(|e| e.at(path.display()))?;
         if size != found.size {
-            let message = format!("{}: a class map of {size}, for a picture of {}", path.display(), found.size);
+            let message = format!("{}: the class map is {size}, but the picture is {}", path.display(), found.size);
             return Err(Error::Data(message));
         }
         let names = &found.by.labels;
-        // Any class may come in a later picture.
+        // A later picture may have any class.
         let (confusion, _) = self.confusion.get_or_insert_with(|| (Confusion::new(256), names.to_vec()));
         confusion.add(&real, &found.classes, Some(UNLABELLED));
         self.has_unlabelled |= real.contains(&UNLABELLED);
@@ -224,7 +224,7 @@ impl Tally {
             };
             let (there, here) = (tinted(&real), tinted(&found.classes));
             let title = format!("{}: {:.1} % of pixels wrong", title(packet), badness * 100.0);
-            Worst { badness, title, picture: beside(&[("there", &there), ("found", &here)]) }
+            Worst { badness, title, picture: beside(&[("truth", &there), ("found", &here)]) }
         });
         Ok(())
     }
@@ -238,7 +238,7 @@ impl Tally {
         }
     }
 
-    /// The numbers.
+    /// Returns the numbers.
     ///
     /// # Errors
     /// [`Error::Config`] if there was nothing to measure.
@@ -246,14 +246,12 @@ impl Tally {
         if self.frames == 0 {
             let message = match &self.labels {
                 Some(labels) => format!(
-                    "none of {} frames has a label among {} ({})",
+                    "none of {} frames has a label; {} pictures are labelled ({})",
                     self.unlabelled,
                     labels.pictures.len(),
                     labels.form
                 ),
-                None => {
-                    "no frame knows what is really there; give --labels, or play a `scene` or a recording of one".into()
-                }
+                None => "no frame knows the truth; give --labels, or play a `scene` or a recording of one".into(),
             };
             return Err(Error::Config(message));
         }
@@ -269,17 +267,17 @@ impl Tally {
         });
         if detection.is_none() && self.confusion.is_none() && self.top.count == 0 {
             return Err(Error::Config(
-                "the pipeline finds nothing that the labels tell of: boxes, class maps or classes".into(),
+                "the pipeline finds nothing that the labels describe: boxes, class maps or classes".into(),
             ));
         }
         let unseen = |labels: &Labels| labels.pictures.keys().filter(|name| !self.seen.contains(*name)).count();
         let unseen = self.labels.as_ref().map_or(0, unseen) as u64;
         if let Some(nobody) = self.classes.iter().find(|class| !self.numbers.contains_key(*class)) {
-            return Err(Error::Config(format!("no `{nobody}` is there or was found; `classes` names others")));
+            return Err(Error::Config(format!("no `{nobody}` is labelled or was found; check the names in `classes`")));
         }
         let segmentation = match self.confusion {
             Some((confusion, names)) if confusion.trimmed(0).counts().len() == 1 && self.has_unlabelled => {
-                let message = "all labelled pixels are 0, all others 255, which means: not labelled; write class numbers into the maps, 1 for the first after the background";
+                let message = "all labelled pixels are 0 and all others 255, which means not labelled; write class numbers into the maps, 1 for the first class after the background";
                 let _ = names;
                 return Err(Error::Data(message.into()));
             }
@@ -323,7 +321,7 @@ fn xywh(bbox: &BBox) -> [f64; 4] {
     [x1, y1, x2 - x1, y2 - y1]
 }
 
-/// The labels of whoever found something.
+/// Returns the labels of the model that found something.
 fn labels_of<T>(found: Option<&Found<T>>) -> &[String] {
     found.map_or(&[], |found| &found.by.labels)
 }
@@ -340,7 +338,7 @@ fn title(packet: &Packet) -> String {
     stem(&frame.name)
 }
 
-/// VOC's numbers of a class at IoU 0.5, in VOC's pixels: from 1 on, the last included.
+/// Returns VOC's numbers of a class at IoU 0.5, in VOC's pixels: counted from 1, the last one included.
 fn voc_ap(class: u64, real: &[coco::Real], found: &[coco::Found]) -> Option<(f64, f64)> {
     let corners = |[x, y, w, h]: [f64; 4]| [x + 1.0, y + 1.0, x + w, y + h];
     let real: Vec<voc::Real> = real

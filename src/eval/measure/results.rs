@@ -1,4 +1,4 @@
-//! What was measured.
+//! The measurements.
 
 use super::super::classification::TopK;
 use super::super::coco;
@@ -6,26 +6,26 @@ use super::super::segmentation::Confusion;
 use crate::types::Image;
 use std::collections::BTreeMap;
 
-/// What became of the objects of a class at IoU 0.5, all scores.
+/// Counts of the objects of a class at IoU 0.5, over all scores.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Found where one is.
+    /// Found where there is one.
     pub right: u64,
-    /// Found where none is.
+    /// Found where there is none.
     pub wrong: u64,
-    /// There, and not found.
+    /// There, but not found.
     pub missed: u64,
 }
 
 impl Counts {
-    /// The part of what was found that is right.
+    /// Returns the share of what was found that is right.
     #[must_use]
     pub fn precision(&self) -> Option<f64> {
         let all = self.right + self.wrong;
         (all > 0).then(|| self.right as f64 / all as f64)
     }
 
-    /// The part of what is there that was found.
+    /// Returns the share of what is there that was found.
     #[must_use]
     pub fn recall(&self) -> Option<f64> {
         let all = self.right + self.missed;
@@ -39,10 +39,10 @@ impl Counts {
     }
 }
 
-/// A picture in which much went wrong.
+/// A picture with many errors.
 #[derive(Clone, Debug)]
 pub struct Worst {
-    /// Wrong and missed objects, or the part of pixels that are wrong.
+    /// The number of wrong and missed objects, or the share of wrong pixels.
     pub badness: f64,
     /// Which frame, and what is wrong.
     pub title: String,
@@ -50,14 +50,14 @@ pub struct Worst {
     pub picture: Image,
 }
 
-/// All that was measured.
+/// All measurements.
 #[derive(Clone, Debug, Default)]
 pub struct Measured {
-    /// Frames that were measured.
+    /// The number of frames that were measured.
     pub frames: u64,
-    /// Frames that had no labels.
+    /// The number of frames that had no labels.
     pub unlabelled: u64,
-    /// Labelled pictures that never came.
+    /// The number of labelled pictures that were never played.
     pub unseen: u64,
     /// Boxes, if there were any.
     pub detection: Option<Detection>,
@@ -69,7 +69,7 @@ pub struct Measured {
     pub worst: Vec<Worst>,
 }
 
-/// How good boxes are.
+/// How good the boxes are.
 #[derive(Clone, Debug, Default)]
 pub struct Detection {
     /// COCO's numbers; classes by number.
@@ -78,10 +78,10 @@ pub struct Detection {
     pub names: BTreeMap<u64, String>,
     /// VOC's average precision at IoU 0.5 by class: 11 points, and area.
     pub voc: BTreeMap<u64, (f64, f64)>,
-    /// By class.
+    /// Counts by class.
     pub counts: BTreeMap<u64, Counts>,
-    /// All classes together.
+    /// Counts of all classes together.
     pub total: Counts,
-    /// The least score that was seen: below it the pipeline's own threshold cuts the curve.
+    /// The lowest score that was seen; below it, the pipeline's own threshold cuts off the curve.
     pub least_score: f64,
 }

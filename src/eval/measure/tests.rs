@@ -40,7 +40,7 @@ fn each_object_is_found_once_and_the_rest_is_wrong_or_missed() {
     };
     let cat = (0, 0.9, [10.0, 10.0, 50.0, 50.0]);
     assert_eq!(counts(labels(real()), &[cat]), Counts { right: 1, wrong: 0, missed: 1 });
-    // Twice the same, and a cat where the dog is.
+    // The same cat twice, and a cat where the dog is.
     let found = [cat, (0, 0.8, [11.0, 10.0, 50.0, 50.0]), (0, 0.7, [60.0, 60.0, 90.0, 90.0])];
     assert_eq!(counts(labels(real()), &found), Counts { right: 1, wrong: 2, missed: 1 });
 }

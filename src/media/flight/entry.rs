@@ -1,43 +1,43 @@
-//! One entry of a flight: what it says, and how it stands in the file.
+//! One entry of a flight: what it says, and how it is stored in the file.
 //!
-//! `length u32 | crc32 u32 | head length u32 | head (JSON) | payload`, little-endian; the length counts what follows
-//! the CRC, which covers the same. The head is text, so that `strings` shows a flight to people, and new keys do not
-//! break old readers; the payload is bytes as they are.
+//! `length u32 | crc32 u32 | head length u32 | head (JSON) | payload`, little-endian. The length counts the bytes after
+//! the CRC, and the CRC covers the same bytes. The head is text, so that people can read a flight with `strings` and
+//! new keys do not break old readers. The payload is raw bytes.
 
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::io::{ErrorKind, Read, Write};
 use std::time::Duration;
 
-/// No entry is longer: a picture in its largest form.
+/// The longest entry: a picture in its largest form.
 const LONGEST: u32 = 600 << 20;
-/// No head is longer.
+/// The longest head.
 const LONGEST_HEAD: u32 = 4 << 20;
-/// Bytes in front of the head.
+/// The number of bytes before the head.
 pub const FRONT: u64 = 12;
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Entry {
-    /// The first of each file: what was recorded.
+    /// The first entry of each file: what was recorded.
     Begin(Begin),
     /// A frame, as it left its source.
     Frame(FrameEntry),
-    /// An H.264 access unit, Annex B; the payload.
+    /// An H.264 access unit in Annex B form; it is the payload.
     Unit(UnitEntry),
     /// A source entered a state.
     State {
         /// Its id.
         source: String,
-        /// The clock.
+        /// The time of the clock.
         at_ns: u64,
         /// `opening`, `live`, `stalled`, `backoff` or `failed`.
         state: String,
         /// Why.
         reason: String,
     },
-    /// A line did not work on a frame.
+    /// A line skipped a frame.
     Drop {
         /// The line's id.
         line: String,
@@ -48,41 +48,41 @@ pub enum Entry {
         /// `queue` or `deadline`.
         reason: String,
     },
-    /// The recorder was too slow, or the disk failed: what is not here.
+    /// What is missing because the recorder was too slow or the disk failed.
     Missed {
-        /// The source's id; empty for what is of no source.
+        /// The source's id; empty for what belongs to no source.
         source: String,
-        /// Frames of the source.
+        /// The number of frames of the source.
         #[serde(default)]
         frames: u64,
-        /// Notes of frames that lines left out.
+        /// The number of entries about frames that lines skipped.
         #[serde(default)]
         drops: u64,
     },
-    /// The run ended in order.
+    /// The run ended normally.
     End,
 }
 
-/// What a flight is of.
+/// What a flight recorded.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Begin {
-    /// Version of this form.
+    /// Version of this format.
     pub format: u32,
     /// Version of the program.
     pub ocelli: String,
     /// Number of the run: that of its first file.
     pub run: u64,
-    /// The time of day when it began, RFC 3339.
+    /// The time of day when it began, in RFC 3339 form.
     pub began: String,
     /// File name of the pipeline.
     pub file: String,
-    /// What it says, as JSON, without secrets.
+    /// The pipeline as JSON, without secrets.
     pub pipeline: String,
     /// The sources.
     pub sources: Vec<SourceEntry>,
     /// The models by name, with the SHA-256 of each.
     pub models: Vec<(String, String)>,
-    /// The machine's kind of processor: runs on another may differ in the last digits.
+    /// The machine's kind of processor: runs on another kind may differ in the last digits.
     pub cpu: String,
 }
 
@@ -114,29 +114,29 @@ pub struct FrameEntry {
     /// File name of the picture, if it had one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
-    /// What the payload is.
+    /// What the payload holds.
     pub form: FormEntry,
-    /// What is really there, if its source knew.
+    /// What is really there, if the source knew it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub truth: Option<TruthEntry>,
 }
 
-/// How a frame's pixels are kept.
+/// How a frame's pixels are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FormEntry {
     /// A JPEG, as the source sent it.
     #[default]
     Jpeg,
-    /// A JPEG made for the recording: the pixels differ a little from those that were seen.
+    /// A JPEG made for the recording: its pixels differ slightly from those that were seen.
     Remade,
-    /// A PNG: the very pixels.
+    /// A PNG: exactly the same pixels.
     Png,
-    /// No payload: the picture of the access unit of this time in nanoseconds.
+    /// No payload: the picture is that of the access unit with this time in nanoseconds.
     Unit(u64),
 }
 
-/// What a scene knew.
+/// The truth that a scene knew.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TruthEntry {
     /// Names of the classes.
@@ -150,16 +150,16 @@ pub struct TruthEntry {
 pub struct UnitEntry {
     /// Its source's id.
     pub source: String,
-    /// The stream's time of its picture.
+    /// The stream time of its picture.
     pub time_ns: u64,
-    /// Whether decoding can begin here.
+    /// Whether decoding can start here.
     pub key: bool,
     /// Whether something before it is missing.
     pub lost: bool,
 }
 
 impl Entry {
-    /// The source it is of, if it is of one.
+    /// Returns the source that it belongs to, if any.
     #[must_use]
     pub fn source(&self) -> Option<&str> {
         match self {
@@ -171,13 +171,13 @@ impl Entry {
     }
 }
 
-/// Nanoseconds of a time, as far as 64 bits go (584 years).
+/// Returns a time in nanoseconds, limited to 64 bits (584 years).
 #[must_use]
 pub fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Writes an entry; `scratch` is kept from one to the next. Returns its length.
+/// Writes an entry and returns its length; `scratch` is a buffer that is reused for the next entry.
 ///
 /// # Errors
 /// Those of `out`.
@@ -191,7 +191,7 @@ pub fn write(
     scratch.resize(FRONT as usize, 0);
     serde_json::to_writer(&mut *scratch, entry)?;
     let head = scratch.len() - FRONT as usize;
-    // What a reader would not believe is not written.
+    // Do not write what a reader would reject.
     let fits = |size: usize, most: u32| u32::try_from(size).ok().filter(|size| *size <= most);
     let sizes = fits(4 + head + payload.len(), LONGEST).zip(fits(head, LONGEST_HEAD));
     let (length, head) = sizes.ok_or_else(|| std::io::Error::new(ErrorKind::InvalidData, "an entry of over 600 MB"))?;
@@ -213,14 +213,14 @@ pub enum Next {
     Entry(Entry),
     /// The end, between two entries.
     End,
-    /// Something that is no whole entry. Nothing tells where the next one would begin.
+    /// Something that is not a complete entry. Nothing shows where the next one would begin.
     Torn,
 }
 
 /// Reads the next entry, and its payload into `payload`.
 ///
 /// # Errors
-/// [`Error::Io`] if the file cannot be read; [`Error::Data`] for a whole entry that this version cannot understand.
+/// [`Error::Io`] if the file cannot be read; [`Error::Data`] for a complete entry that this version cannot understand.
 pub fn read(input: &mut impl Read, payload: &mut Vec<u8>) -> Result<Next> {
     let io = |e| Error::io("recording", e);
     let mut front = [0; FRONT as usize];
@@ -233,7 +233,7 @@ pub fn read(input: &mut impl Read, payload: &mut Vec<u8>) -> Result<Next> {
     if length > LONGEST || head > LONGEST_HEAD || length < 4 || head > length - 4 {
         return Ok(Next::Torn);
     }
-    // Read in pieces: a length that lies must not cost memory.
+    // Read in pieces: a false length must not cost memory.
     payload.clear();
     let wanted = u64::from(length - 4);
     let got = input.by_ref().take(wanted).read_to_end(payload).map_err(io)?;
@@ -244,7 +244,7 @@ pub fn read(input: &mut impl Read, payload: &mut Vec<u8>) -> Result<Next> {
         return Ok(Next::Torn);
     }
     let entry = serde_json::from_slice(&payload[..head as usize]);
-    let entry = entry.map_err(|e| Error::Data(format!("an entry that this version does not know ({e})")))?;
+    let entry = entry.map_err(|e| Error::Data(format!("an entry that this version cannot understand ({e})")))?;
     payload.drain(..head as usize);
     Ok(Next::Entry(entry))
 }
@@ -293,7 +293,7 @@ mod tests {
             assert_eq!(end == Next::End, ends.contains(&cut), "cut at {cut}");
             assert_eq!(count, ends.iter().filter(|end| **end > 0 && **end <= cut).count(), "cut at {cut}");
         }
-        // A changed byte anywhere costs its entry, never a panic.
+        // A changed byte anywhere loses its entry, but never causes a panic.
         for at in 0..ends[1] {
             let mut damaged = file.clone();
             damaged[at] ^= 0x20;

@@ -1,8 +1,8 @@
-//! Flights: what a run saw, on disk, so that it can be played again to the byte.
+//! Flights: what a run saw, stored on disk, so that it can be replayed byte for byte.
 //!
-//! A flight is a folder of files `00000017.flight`, each a row of entries that begins with [`Begin`]. A run begins a
-//! new file; files are begun anew as they grow, and the oldest are removed: the ring is bounded over all runs. A file
-//! that was cut anywhere is whole up to the cut.
+//! A flight is a folder of files such as `00000017.flight`. Each file is a sequence of entries that begins with
+//! [`Begin`]. A run begins a new file, and another one whenever the current file has grown large. The oldest files are
+//! removed: the ring is bounded over all runs. A file that is cut off anywhere is intact up to the cut.
 
 mod entry;
 mod reader;
@@ -14,19 +14,19 @@ pub use writer::{FlightWriter, Keep};
 
 use std::path::{Path, PathBuf};
 
-/// The version of the form that this program writes.
+/// The version of the format that this program writes.
 pub const FORMAT: u32 = 1;
 
-/// The ending of a flight's files.
+/// The file name extension of a flight's files.
 const EXTENSION: &str = "flight";
 
-/// The numbered files of a folder, oldest first.
+/// Returns the numbered files of a folder, oldest first.
 fn files(folder: &Path) -> std::io::Result<Vec<(u64, PathBuf)>> {
     let mut found = Vec::new();
     for item in std::fs::read_dir(folder)? {
         let path = item?.path();
         let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
-        // Only what a writer would call it: another name would not be found again to be removed.
+        // Accept only the name that a writer would use: a file with another name could not be found again for removal.
         if let Some(number) = number.filter(|number| path.file_name() == name(*number).file_name()) {
             found.push((number, path));
         }
@@ -35,7 +35,7 @@ fn files(folder: &Path) -> std::io::Result<Vec<(u64, PathBuf)>> {
     Ok(found)
 }
 
-/// The name of a file.
+/// Returns the name of the file with this number.
 fn name(number: u64) -> PathBuf {
     PathBuf::from(format!("{number:08}.{EXTENSION}"))
 }

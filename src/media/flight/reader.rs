@@ -10,8 +10,8 @@ use std::io::{BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Bytes of access units that wait for the frame that needs them. With more of them, those before a key picture go; with
-/// twice as many, all.
+/// The limit for access units that wait for the frame that needs them, in bytes. Beyond it, a key picture drops those
+/// before it; beyond twice as much, any unit does.
 const MOST_WAITING: usize = 32 << 20;
 
 /// One run of a flight.
@@ -25,27 +25,27 @@ pub struct Flight {
 }
 
 impl Flight {
-    /// Whether a folder holds a flight.
+    /// Returns whether a folder holds a flight.
     #[must_use]
     pub fn is_one(folder: &Path) -> bool {
         folder.is_dir() && files(folder).is_ok_and(|files| !files.is_empty())
     }
 
-    /// Opens a run, or the last one.
+    /// Opens a run; the last one if no number is given.
     ///
     /// # Errors
-    /// [`Error::Data`] if there is none that can be read, [`Error::Config`] if there is no such run, [`Error::Io`].
+    /// [`Error::Data`] if no run can be read, [`Error::Config`] if there is no such run, [`Error::Io`].
     pub fn open(folder: &Path, run: Option<u64>) -> Result<Self> {
         let all = files(folder).map_err(|e| Error::io(folder, e))?;
         let mut begun: Vec<(Begin, PathBuf)> = Vec::new();
         for (_, path) in all {
             let mut input = match open(&path) {
                 Ok(input) => input,
-                // The ring has turned since.
+                // The ring has dropped this file since it was listed.
                 Err(e) if e.kind() == ErrorKind::NotFound => continue,
                 Err(e) => return Err(Error::io(&path, e)),
             };
-            // One that was cut before its first entry was whole begins nothing.
+            // A file that was cut off within its first entry does not begin a run.
             if let Next::Entry(Entry::Begin(begin)) =
                 entry::read(&mut input, &mut Vec::new()).map_err(|e| e.at(path.display()))?
             {
@@ -69,7 +69,7 @@ impl Flight {
         };
         if begin.format > super::FORMAT {
             let message = format!(
-                "run {wanted} was recorded by ocelli {}, in a form that this version cannot read",
+                "run {wanted} was recorded by ocelli {}, in a format that this version cannot read",
                 begin.ocelli
             );
             return Err(Error::Data(message).at(folder.display()));
@@ -77,13 +77,13 @@ impl Flight {
         Ok(Self { begin, runs, files: begun.into_iter().map(|(_, path)| path).collect() })
     }
 
-    /// All its entries, in the order in which they came.
+    /// Returns all its entries in the order in which they were recorded.
     #[must_use]
     pub fn entries(&self) -> Entries {
         Entries { files: self.files.clone().into_iter(), input: None, torn: false }
     }
 
-    /// The frames of a source.
+    /// Returns the frames of a source.
     #[must_use]
     pub fn frames(&self, source: &str) -> SourceFrames {
         SourceFrames {
@@ -103,16 +103,16 @@ fn open(path: &Path) -> std::io::Result<BufReader<File>> {
     Ok(BufReader::with_capacity(1 << 18, File::open(path)?))
 }
 
-/// The entries of a run. A file that was cut is read up to the cut.
+/// The entries of a run. A file that was cut off is read up to the cut.
 pub struct Entries {
     files: std::vec::IntoIter<PathBuf>,
     input: Option<(PathBuf, BufReader<File>)>,
-    /// Something is missing between the last entry and the one before.
+    /// Whether something is missing between the last entry and the one before.
     torn: bool,
 }
 
 impl Entries {
-    /// The next entry, with its payload.
+    /// Returns the next entry and reads its payload into `payload`.
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::Data`] for entries of a later version.
@@ -135,7 +135,7 @@ impl Entries {
         }
     }
 
-    /// Whether something was missing before the last entry: a torn file. Asked once, it is told once.
+    /// Returns whether something was missing before the last entry (a torn file), and clears this mark.
     fn was_torn(&mut self) -> bool {
         std::mem::take(&mut self.torn)
     }
@@ -146,7 +146,7 @@ pub struct SourceFrames {
     entries: Entries,
     source: String,
     payload: Vec<u8>,
-    /// Access units that were not decoded yet.
+    /// Access units that have not been decoded yet.
     units: VecDeque<(UnitEntry, Vec<u8>)>,
     waiting: usize,
     left_out: u64,
@@ -155,10 +155,10 @@ pub struct SourceFrames {
 }
 
 impl SourceFrames {
-    /// The next frame, its pixels in `image`.
+    /// Returns the next frame and reads its pixels into `image`.
     ///
     /// # Errors
-    /// [`Error::Data`] if a whole entry holds no picture, [`Error::Io`].
+    /// [`Error::Data`] if a complete entry holds no picture, [`Error::Io`].
     pub fn next_frame(&mut self, image: &mut Image) -> Result<Option<FrameEntry>> {
         while let Some(entry) = self.entries.next_entry(&mut self.payload)? {
             if self.entries.was_torn() {
@@ -181,7 +181,7 @@ impl SourceFrames {
         Ok(None)
     }
 
-    /// Frames whose pictures cannot be decoded, because the flight lacks what they hang on: the key picture before them.
+    /// Returns the number of frames that cannot be decoded because the flight lacks the key picture they depend on.
     #[must_use]
     pub const fn left_out(&self) -> u64 {
         self.left_out
@@ -196,7 +196,7 @@ impl SourceFrames {
         self.units.push_back((unit, std::mem::take(&mut self.payload)));
     }
 
-    /// Something is missing: nothing can be decoded before the next key picture.
+    /// Drops what is waiting after something went missing: nothing can be decoded before the next key picture.
     fn forget(&mut self) {
         self.units.clear();
         self.waiting = 0;
@@ -212,8 +212,8 @@ impl SourceFrames {
         }
     }
 
-    /// Decodes until the picture is there. What comes after it waits: a later unit that is damaged, or the first of
-    /// another connection, must not take the picture away.
+    /// Decodes until the picture is there. Later units wait: a damaged one, or the first one of another connection,
+    /// must not discard the picture.
     #[cfg(feature = "h264")]
     fn unit_pixels(&mut self, time: Duration, image: &mut Image) -> Result<bool> {
         while !self.decoder.has(time) {
@@ -222,7 +222,7 @@ impl SourceFrames {
             if unit.lost {
                 self.decoder.lost();
             }
-            // What was damaged when it came is damaged now, too: no frame was made of it.
+            // A unit that was damaged when it arrived is still damaged: no frame was made from it.
             let _ = self.decoder.push(&data, Duration::from_nanos(unit.time_ns), unit.key);
         }
         match self.decoder.take(time) {

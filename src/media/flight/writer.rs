@@ -1,4 +1,5 @@
-//! Writes a flight: files that grow, are begun anew, and vanish when they are too old or too many.
+//! Writes a flight: begins a new file when the current one has grown large, and removes files that are too old or too
+//! many.
 
 use super::{Begin, Entry, entry, files, name};
 use crate::error::{Error, Result};
@@ -8,20 +9,20 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// How much is kept. The oldest file goes first, also those of earlier runs.
+/// How much is kept. The oldest file is removed first, including those of earlier runs.
 #[derive(Clone, Copy, Debug)]
 pub struct Keep {
-    /// All files together.
+    /// The size of all files together.
     pub bytes: u64,
-    /// Age of the oldest, if bounded; of files of earlier runs by the time of day at which they were last written.
+    /// The age of the oldest file, if limited. For files of earlier runs, the time of day of the last write counts.
     pub time: Option<Duration>,
 }
 
-/// The ring is made of at least so many files: a removed one costs no more than this part of it.
+/// The ring has at least this many files, so that removing one loses no more than this fraction of it.
 const FILES: u64 = 8;
-/// No file grows larger.
+/// The largest size at which a new file begins.
 const LARGEST: u64 = 64 << 20;
-/// How often it is looked for files that are too old.
+/// How often to look for files that are too old.
 const LOOK: Duration = Duration::from_mins(1);
 
 /// A flight being written.
@@ -35,7 +36,7 @@ pub struct FlightWriter {
     began: Duration,
     has_units: bool,
     old: VecDeque<Old>,
-    /// When it was looked for files that are too old.
+    /// When files that are too old were last looked for.
     looked: Duration,
     scratch: Vec<u8>,
     /// Held while the flight is written.
@@ -59,7 +60,7 @@ enum Ended {
 }
 
 impl FlightWriter {
-    /// Begins a run in a folder, which is made if it is missing; what is in it stays as long as there is room.
+    /// Begins a run in a folder, which is created if it is missing. Earlier files stay as long as there is room.
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::Config`] if another program records into the folder.
@@ -70,7 +71,7 @@ impl FlightWriter {
         let lock = File::create(&lock_path).map_err(|e| Error::io(&lock_path, e))?;
         lock.try_lock().map_err(|e| match e {
             std::fs::TryLockError::WouldBlock => Error::Config(format!(
-                "{}: another ocelli records into this folder; give each run its own",
+                "{}: another ocelli is recording into this folder; give each run its own folder",
                 folder.display()
             )),
             std::fs::TryLockError::Error(e) => Error::io(&lock_path, e),
@@ -104,7 +105,7 @@ impl FlightWriter {
         self.folder.join(name(number))
     }
 
-    /// Begins the file of the current number.
+    /// Begins the file with the current number.
     fn open(&mut self, at: Duration) -> Result<()> {
         self.trim(at)?;
         let path = self.path(self.number);
@@ -127,7 +128,7 @@ impl FlightWriter {
     fn close(&mut self, at: Duration) -> Result<()> {
         let Some(mut out) = self.out.take() else { return Ok(()) };
         let flushed = out.flush().and_then(|()| out.get_ref().sync_data());
-        // What was written a while ago outlives a loss of power, too.
+        // A finished file also survives a power failure.
         if let Err(e) = flushed {
             self.out = Some(out);
             return Err(self.broken(e, at));
@@ -137,7 +138,7 @@ impl FlightWriter {
         Ok(())
     }
 
-    /// Removes what is too much. Room is kept for the file about to be written.
+    /// Removes files that exceed the limits. Leaves room for the file about to be written.
     fn trim(&mut self, at: Duration) -> Result<()> {
         self.looked = at;
         let now = SystemTime::now();
@@ -160,7 +161,7 @@ impl FlightWriter {
         let Some(oldest) = self.old.front() else { return Ok(()) };
         let path = self.path(oldest.number);
         match std::fs::remove_file(&path) {
-            // One that somebody else removed is gone, too.
+            // A file that somebody else has removed is gone, too.
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(&path, e)),
             _ => {
                 self.old.pop_front();
@@ -173,7 +174,7 @@ impl FlightWriter {
         (self.keep.bytes / FILES).min(LARGEST)
     }
 
-    /// Whether it is time for a new file; better in front of a picture that needs none before it.
+    /// Returns whether it is time for a new file, preferably before a picture that does not depend on earlier ones.
     fn is_due(&self, entry: &Entry, at: Duration) -> bool {
         let age = at.saturating_sub(self.began);
         let old = self.keep.time.is_some_and(|most| age * FILES as u32 > most);
@@ -181,10 +182,11 @@ impl FlightWriter {
         (fitting && (old || self.bytes >= self.largest())) || self.bytes >= 2 * self.largest()
     }
 
-    /// Writes an entry at a time of the clock. After an error the flight goes on in a new file with the next entry.
+    /// Writes an entry; `at` is the time of the clock. After an error, the flight continues in a new file with the next
+    /// entry.
     ///
     /// # Errors
-    /// [`Error::Io`]: a full disk, a folder that is gone.
+    /// [`Error::Io`], for example if the disk is full or the folder is gone.
     pub fn push(&mut self, entry: &Entry, payload: &[u8], at: Duration) -> Result<()> {
         self.has_units |= matches!(entry, Entry::Unit(_));
         if self.is_due(entry, at) {
@@ -206,12 +208,12 @@ impl FlightWriter {
         }
     }
 
-    /// Gives up the current file: what stands in it stays. On a full disk the ring gives up its oldest file, so that
-    /// the next try has room.
+    /// Gives up the current file; its content stays. If the disk is full, also removes the oldest file, so that the
+    /// next attempt has room.
     fn broken(&mut self, e: std::io::Error, at: Duration) -> Error {
         let path = self.path(self.number);
         if let Some(out) = self.out.take() {
-            // Without trying once more to write what could not be written.
+            // Drop the buffer without trying to write it again.
             let _ = out.into_parts();
         }
         match std::fs::metadata(&path) {
@@ -229,7 +231,7 @@ impl FlightWriter {
         Error::io(path, e)
     }
 
-    /// Hands what waits in the buffer to the system, where it outlives this process.
+    /// Hands buffered data to the operating system, where it outlives this process.
     ///
     /// # Errors
     /// As [`FlightWriter::push`].
@@ -240,7 +242,7 @@ impl FlightWriter {
         }
     }
 
-    /// Ends the flight in order.
+    /// Ends the flight normally.
     ///
     /// # Errors
     /// As [`FlightWriter::push`].
@@ -249,7 +251,7 @@ impl FlightWriter {
         self.close(at)
     }
 
-    /// The run's number.
+    /// Returns the run's number.
     #[must_use]
     pub const fn run(&self) -> u64 {
         self.begin.run

@@ -16,14 +16,14 @@ pub enum Order {
     Yxhw,
 }
 
-/// Most anchors that make sense.
+/// The largest number of anchors that is accepted.
 const MAX_ANCHORS: usize = 1_000_000;
 
 /// Where the anchors come from.
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Anchors {
-    /// TensorFlow's object detection SSD.
+    /// Anchors of TensorFlow's object detection SSD.
     Tf(TfAnchors),
     /// torchvision's `DefaultBoxGenerator`.
     DefaultBoxes(DefaultBoxes),
@@ -39,7 +39,7 @@ pub enum Anchors {
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TfAnchors {
-    /// Cells a side of each square feature map.
+    /// Cells per side of each square feature map.
     pub maps: Vec<u32>,
     /// Scale of the first level.
     #[serde(default = "default_min_scale")]
@@ -47,7 +47,7 @@ pub struct TfAnchors {
     /// Scale of the last level.
     #[serde(default = "default_max_scale")]
     pub max_scale: f32,
-    /// Width over height of a cell's boxes.
+    /// Aspect ratios (width over height) of a cell's boxes.
     #[serde(default = "default_ratios")]
     pub ratios: Vec<f32>,
 }
@@ -68,16 +68,16 @@ fn default_ratios() -> Vec<f32> {
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DefaultBoxes {
-    /// Cells a side of each square feature map.
+    /// Cells per side of each square feature map.
     pub maps: Vec<u32>,
     /// Scale of each level relative to the input, and one more at the end.
     pub scales: Vec<f64>,
-    /// Ratios of each level, beside the squares.
+    /// Aspect ratios of each level, in addition to the squares.
     pub ratios: Vec<Vec<f64>>,
-    /// Stride of each level in pixels, if the cells are no equal parts of the input.
+    /// Stride of each level in pixels, if the cells do not divide the input into equal parts.
     #[serde(default)]
     pub steps_px: Option<Vec<f64>>,
-    /// Whether boxes wider or higher than the input are clipped to its size; torchvision's `clip`.
+    /// Whether boxes wider or taller than the input are clipped to its size; torchvision's `clip`.
     #[serde(default = "yes")]
     pub clip: bool,
 }
@@ -90,22 +90,22 @@ const fn yes() -> bool {
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Priors {
-    /// Input pixels between two cells of each level.
+    /// Stride of each level in input pixels.
     pub strides: Vec<u32>,
-    /// Sides of the squares of each level, in input pixels.
+    /// Side lengths of the squares of each level, in input pixels.
     pub sizes_px: Vec<Vec<f32>>,
 }
 
-/// For each cell a box of each size with the first ratio, then one of the first size with each other ratio;
+/// For each cell one box of each size with the first ratio, then one box of the first size with each other ratio, like
 /// `generate_anchors` of AIZOO's FaceMaskDetection.
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sizes {
-    /// Cells a side of each square feature map.
+    /// Cells per side of each square feature map.
     pub maps: Vec<u32>,
     /// Side lengths of each level's boxes, relative to the input.
     pub sides: Vec<Vec<f32>>,
-    /// Width over height.
+    /// Aspect ratios (width over height).
     pub ratios: Vec<f32>,
 }
 
@@ -113,7 +113,7 @@ pub struct Sizes {
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AnchorFile {
-    /// Its name, relative to the card.
+    /// Name of the file, relative to the card.
     pub path: String,
     /// Order of the four numbers.
     #[serde(default)]
@@ -121,10 +121,10 @@ pub struct AnchorFile {
 }
 
 impl Anchors {
-    /// `[cx, cy, w, h]` relative to the input, and the number of the first anchor of each level.
+    /// Returns the anchors as `[cx, cy, w, h]` relative to the input, and the number of the first anchor of each level.
     ///
     /// # Errors
-    /// What makes no sense.
+    /// A message that says what is invalid.
     pub fn generate(&self, input: Size, folder: &Path) -> Result<(Vec<[f32; 4]>, Vec<usize>), String> {
         let square = |maps: &[u32]| -> Vec<Size> { maps.iter().map(|&side| Size::new(side, side)).collect() };
         let (maps, levels) = match self {
@@ -135,7 +135,7 @@ impl Anchors {
         };
         let cells: u64 = maps.iter().map(|m| u64::from(m.width) * u64::from(m.height)).fold(0, u64::saturating_add);
         if !(1..=200_000).contains(&cells) {
-            return Err(format!("the maps have {cells} cells; 1 to 200000 make sense"));
+            return Err(format!("the maps have {cells} cells; expected 1 to 200000"));
         }
         let a_cell = match self {
             Self::Tf(tf) => tf.ratios.len() + 1,
@@ -145,7 +145,7 @@ impl Anchors {
             Self::File(_) => 0,
         };
         if cells.saturating_mul(a_cell as u64) > MAX_ANCHORS as u64 {
-            return Err(format!("{cells} cells of {a_cell} boxes; at most {MAX_ANCHORS} anchors make sense"));
+            return Err(format!("{cells} cells with {a_cell} boxes each; at most {MAX_ANCHORS} anchors are allowed"));
         }
         if levels != maps.len() {
             return Err(format!("{} maps, but {levels} lists of sizes", maps.len()));
@@ -166,7 +166,7 @@ impl Anchors {
             Self::Sizes(sizes) => sizes.generate(&maps),
             Self::File(_) => Vec::new(),
         };
-        // Levels of equally many boxes a cell begin where their share of the cells begins.
+        // If every level has the same number of boxes per cell, a level begins where its share of the cells begins.
         let mut first = 0;
         let starts = maps.iter().map(|map| {
             let start = first;
@@ -181,7 +181,7 @@ impl Anchors {
 impl Priors {
     fn maps(&self, input: Size) -> Result<Vec<Size>, String> {
         if self.strides.contains(&0) || self.strides.len() > 16 {
-            return Err(format!("strides {:?}", self.strides));
+            return Err(format!("strides {:?}; expected at most 16 numbers, and no zeros", self.strides));
         }
         let map = |&s: &u32| Size::new(input.width.div_ceil(s), input.height.div_ceil(s));
         Ok(self.strides.iter().map(map).collect())
@@ -190,7 +190,7 @@ impl Priors {
     fn generate(&self, maps: &[Size], input: Size) -> Vec<[f32; 4]> {
         let (w, h) = (input.width as f32, input.height as f32);
         let mut all = Vec::new();
-        // Cells are equal parts of the input, also where the stride does not divide it.
+        // Cells are equal parts of the input, even if the stride does not divide it.
         for (map, sizes) in maps.iter().zip(&self.sizes_px) {
             let (across, down) = (map.width as f32, map.height as f32);
             for (y, x) in (0..map.height).flat_map(|y| (0..map.width).map(move |x| (y, x))) {
@@ -219,7 +219,7 @@ impl Sizes {
     }
 }
 
-/// Reads `[N, 4]` 32-bit floats (NEP 1). Own reader: one kind of array does not need a crate for all.
+/// Reads `[N, 4]` 32-bit floats (NEP 1). This is our own reader: one kind of array does not justify a crate for all.
 fn read_npy(path: &Path, order: Order) -> Result<Vec<[f32; 4]>, String> {
     let bytes = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
     let wrong = || format!("{}: not a NumPy file of 32-bit floats [N, 4]", path.display());
@@ -233,7 +233,7 @@ fn read_npy(path: &Path, order: Order) -> Result<Vec<[f32; 4]>, String> {
     let numbers = bytes.get(header_end..).ok_or_else(wrong)?;
     let (rows, rest) = numbers.as_chunks::<16>();
     let shape = format!("({}, 4)", rows.len());
-    // Columns first would be read as rows.
+    // Column-major numbers would be read as rows.
     let in_rows = header.contains("'fortran_order': False");
     if !in_rows || !rest.is_empty() || rows.len() > MAX_ANCHORS || !header.contains("'<f4'") || !header.contains(&shape)
     {

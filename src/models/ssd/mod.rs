@@ -1,4 +1,4 @@
-//! Single shot detectors. Liu et al. 2016, SSD, §2.
+//! Single-shot detectors. Liu et al. 2016, SSD, §2.
 
 mod anchors;
 
@@ -15,14 +15,14 @@ use crate::yaml::Fault;
 use serde::Deserialize;
 
 /// `family: { ssd: { anchors: …, scores: … } }`: one output of offsets `[1, N, 4]` and one of scores
-/// `[1, N, classes]`, N being the number of anchors. RetinaNet is one too: sigmoid scores, no background, weights 1.
+/// `[1, N, classes]`, where N is the number of anchors. RetinaNet fits too: sigmoid scores, no background, weights 1.
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ssd {
-    /// The boxes that offsets start from; none if the graph gives finished corners.
+    /// The boxes that the offsets are relative to; leave out if the graph returns finished corners.
     #[serde(default)]
     pub anchors: Option<Anchors>,
-    /// Weights of the offsets x, y, w, h: what they are divided by.
+    /// Weights of the offsets x, y, w, h. The offsets are divided by them.
     #[serde(default = "default_weights")]
     pub weights: [f32; 4],
     /// Order of the offsets.
@@ -31,34 +31,34 @@ pub struct Ssd {
     /// What the score columns hold.
     #[serde(default)]
     pub scores: Scores,
-    /// Column of "nothing here", which is no class; `null` if there is none.
+    /// Column for "nothing here", which is not a class; `null` if there is none.
     #[serde(default = "default_background")]
     pub background: Option<usize>,
     /// How many answers an anchor may give.
     #[serde(default)]
     pub answers: Answers,
-    /// For `answers: all`: of each class (with a background) or of each level (without) at most so many answers, the
-    /// best: `topk_candidates` of torchvision's SSD and RetinaNet.
+    /// For `answers: all`: keep only this many best answers per class (with a background) or per level (without), like
+    /// `topk_candidates` of torchvision's SSD and RetinaNet.
     #[serde(default)]
     pub candidates: Option<usize>,
-    /// Output of the offsets, counted from 0, and how its 8-bit numbers are read.
+    /// Number of the output with the offsets, counted from 0, and how its 8-bit values are read.
     #[serde(default)]
     pub boxes_output: Quantized,
-    /// Output of the scores, likewise.
+    /// The same for the output with the scores.
     #[serde(default = "default_scores_output")]
     pub scores_output: Quantized,
 }
 
-/// An output, and how its 8-bit numbers become real: `(q - zero_point) * scale`.
+/// An output, and how its 8-bit values become real numbers: `(q - zero_point) * scale`.
 #[derive(Clone, Copy, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Quantized {
     /// Number of the output, counted from 0.
     pub index: usize,
-    /// Step of an 8-bit output; unused for floats.
+    /// Scale of an 8-bit output; unused for floats.
     #[serde(default = "one")]
     pub scale: f32,
-    /// Zero of an 8-bit output; unused for floats.
+    /// Zero point of an 8-bit output; unused for floats.
     #[serde(default)]
     pub zero_point: i32,
 }
@@ -90,12 +90,12 @@ const fn default_background() -> Option<usize> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Scores {
-    /// 0–1 already.
+    /// Probabilities (0–1).
     #[default]
     Probability,
-    /// Raw; a sigmoid each (TensorFlow).
+    /// Raw values; Ocelli applies a sigmoid to each (TensorFlow).
     Sigmoid,
-    /// Raw; a softmax over the row (torchvision, Caffe).
+    /// Raw values; Ocelli applies a softmax to each row (torchvision, Caffe).
     Softmax,
 }
 
@@ -103,18 +103,18 @@ pub enum Scores {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Answers {
-    /// Its best class (TFLite's `TFLite_Detection_PostProcess`).
+    /// Only its best class (TFLite's `TFLite_Detection_PostProcess`).
     #[default]
     Best,
     /// Every class above the threshold (torchvision).
     All,
 }
 
-/// Decodes SSD outputs: scans the scores row by row, and decodes only boxes of scores above the threshold.
+/// Decodes SSD outputs: scans the scores row by row, and decodes only boxes whose score is above the threshold.
 pub struct SsdDetector {
     spec: Ssd,
     coder: BoxCoder,
-    /// `[cx, cy, w, h]` in input pixels; empty where the graph gives corners.
+    /// `[cx, cy, w, h]` in input pixels; empty if the graph returns corners.
     anchors: Vec<[f32; 4]>,
     /// Where each level begins, for `candidates`.
     levels: Vec<usize>,
@@ -123,15 +123,15 @@ pub struct SsdDetector {
     shape: Vec<usize>,
     offsets: Vec<f32>,
     scores: Vec<f32>,
-    /// Anchor of each answer that is waiting for its box.
+    /// The anchor of each answer whose box is not decoded yet.
     rows: Vec<u32>,
 }
 
 impl SsdDetector {
-    /// A decoder for a card's input size and labels.
+    /// Creates a decoder for a card's input size and labels.
     ///
     /// # Errors
-    /// [`crate::error::Error::Model`] if the anchors make no sense.
+    /// [`crate::error::Error::Model`] if the anchors, the background or the weights are invalid.
     pub fn new(spec: Ssd, card: &Card) -> Result<Self> {
         let input = card.fields.input.size;
         let (w, h) = (input.width as f32, input.height as f32);
@@ -143,7 +143,7 @@ impl SsdDetector {
         let columns = card.labels.len() + usize::from(spec.background.is_some());
         if spec.background.is_some_and(|b| b >= columns) || spec.weights.contains(&0.0) {
             let message = format!(
-                "family.ssd: `background` {:?} of {columns} columns, `weights` {:?}; a column there is, and no zeros",
+                "family.ssd: `background` {:?} of {columns} columns, `weights` {:?}; name an existing column, and no zeros",
                 spec.background, spec.weights
             );
             return Err(card.error(Fault::new(card.family.place, message)));
@@ -152,8 +152,8 @@ impl SsdDetector {
         Ok(Self::with_anchors(spec, anchors, levels, columns, input))
     }
 
-    /// A decoder from anchors `[cx, cy, w, h]` in input pixels, the first anchor of each level, and the number of
-    /// score columns.
+    /// Creates a decoder from anchors `[cx, cy, w, h]` in input pixels, the first anchor of each level, and the number
+    /// of score columns.
     #[must_use]
     pub fn with_anchors(spec: Ssd, anchors: Vec<[f32; 4]>, levels: Vec<usize>, columns: usize, input: Size) -> Self {
         let coder = BoxCoder::new(spec.weights);
@@ -182,7 +182,7 @@ impl SsdDetector {
         placement.to_frame(found.clip(self.input))
     }
 
-    /// The group that `candidates` counts in: the class, or the level where there is no background.
+    /// Returns the group in which `candidates` counts: the class, or the level if there is no background.
     fn group(&self, row: u32, class: u16) -> usize {
         if self.spec.background.is_some() {
             return usize::from(class);
@@ -190,7 +190,7 @@ impl SsdDetector {
         self.levels.partition_point(|&first| first <= row as usize)
     }
 
-    /// Leaves the best `limit` answers of each group, in the order of their groups and scores.
+    /// Keeps only the best `limit` answers of each group, ordered by group and score.
     fn cut(&mut self, limit: usize, found: &mut Vec<Detection>, first: usize) {
         let mut order: Vec<(usize, usize)> =
             (first..found.len()).map(|at| (self.group(self.rows[at - first], found[at].class), at)).collect();
@@ -238,13 +238,13 @@ impl Detector for SsdDetector {
             let mut best = least;
             let first = found.len();
             for (column, &value) in row.iter().enumerate() {
-                // `NaN` is no answer either.
+                // `NaN` is not an answer either.
                 let low = value.partial_cmp(&best).is_none_or(std::cmp::Ordering::is_lt);
                 if low || Some(column) == self.spec.background {
                     continue;
                 }
                 if self.spec.answers == Answers::Best {
-                    // A later class must be better, not equal: the first of equals is the best.
+                    // A later class must be better, not equal: the first one wins a tie.
                     if found.len() > first && value == best {
                         continue;
                     }

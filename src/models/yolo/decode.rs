@@ -1,28 +1,28 @@
-//! The formulas of YOLO boxes. All give input pixels.
+//! The formulas for YOLO boxes. All results are in input pixels.
 
 use crate::models::numbers::sigmoid;
 use crate::types::{BBox, Size};
 
-/// A cell of the grid: column, row, and input pixels a cell.
+/// A cell of the grid: column, row and stride.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cell {
     /// Column.
     pub x: f32,
     /// Row.
     pub y: f32,
-    /// Input pixels a cell.
+    /// Input pixels per cell.
     pub stride: f32,
 }
 
-/// The grid of a stride: where the input's side is no multiple of it, its last cells reach beyond, as convolutions with
-/// padding make them.
+/// Returns the size of the grid for a stride. If a side of the input is not a multiple of it, the last cells extend
+/// beyond the input, as convolutions with padding produce them.
 #[must_use]
 pub const fn grid(input: Size, stride: u32) -> Size {
     let stride = if stride == 0 { 1 } else { stride };
     Size::new(input.width.div_ceil(stride), input.height.div_ceil(stride))
 }
 
-/// All cells of an input, stride by stride, row by row.
+/// Returns all cells of an input, stride by stride, row by row.
 #[must_use]
 pub fn cells(input: Size, strides: &[u32]) -> Vec<Cell> {
     let mut cells = Vec::new();
@@ -35,13 +35,14 @@ pub fn cells(input: Size, strides: &[u32]) -> Vec<Cell> {
     cells
 }
 
-/// `[cx, cy, w, h]` of `dx, dy, log w, log h`. Ge et al. 2021, YOLOX, §2.1; the numbers of Megvii's `decode_outputs`.
+/// Returns `[cx, cy, w, h]` for `dx, dy, log w, log h`. Ge et al. 2021, YOLOX, §2.1; same numbers as Megvii's
+/// `decode_outputs`.
 #[must_use]
 pub fn x([dx, dy, w, h]: [f32; 4], cell: &Cell) -> [f32; 4] {
     [(dx + cell.x) * cell.stride, (dy + cell.y) * cell.stride, w.exp() * cell.stride, h.exp() * cell.stride]
 }
 
-/// `[cx, cy, w, h]` of a raw row and its anchor. Redmon and Farhadi 2018, YOLOv3, §2.1; the numbers of
+/// Returns `[cx, cy, w, h]` for a raw row and its anchor. Redmon and Farhadi 2018, YOLOv3, §2.1; same numbers as
 /// PyTorch-YOLOv3's `YOLOLayer`.
 #[must_use]
 pub fn v3([tx, ty, tw, th]: [f32; 4], cell: &Cell, anchor: [f32; 2]) -> [f32; 4] {
@@ -49,8 +50,8 @@ pub fn v3([tx, ty, tw, th]: [f32; 4], cell: &Cell, anchor: [f32; 2]) -> [f32; 4]
     [x, y, tw.exp() * anchor[0], th.exp() * anchor[1]]
 }
 
-/// `[cx, cy, w, h]` of a raw row and its anchor: centres reach half a cell beyond their own, sizes four times the
-/// anchor. The numbers of Ultralytics' YOLOv5 `Detect`, and of YOLOv7.
+/// Returns `[cx, cy, w, h]` for a raw row and its anchor: centres reach up to half a cell beyond their own cell, sizes
+/// up to four times the anchor. Same numbers as Ultralytics' YOLOv5 `Detect` and as YOLOv7.
 #[must_use]
 pub fn v5([tx, ty, tw, th]: [f32; 4], cell: &Cell, anchor: [f32; 2]) -> [f32; 4] {
     let centre = |t: f32, cell: f32| sigmoid(t) * 2.0 - 0.5 + cell;
@@ -58,7 +59,7 @@ pub fn v5([tx, ty, tw, th]: [f32; 4], cell: &Cell, anchor: [f32; 2]) -> [f32; 4]
     [centre(tx, cell.x) * cell.stride, centre(ty, cell.y) * cell.stride, size(tw, anchor[0]), size(th, anchor[1])]
 }
 
-/// The box around the middle of a cell from the distances left, top, right, bottom in cells. The numbers of
+/// Returns the box around the middle of a cell from the left, top, right and bottom distances in cells. Same numbers as
 /// Ultralytics' v8 `Detect` with `dist2bbox`.
 #[must_use]
 pub fn v8([left, top, right, bottom]: [f32; 4], cell: &Cell) -> BBox {

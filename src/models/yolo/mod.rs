@@ -14,21 +14,21 @@ use crate::types::{BBox, Detection, Placement, Size};
 use crate::yaml::Fault;
 use serde::Deserialize;
 
-/// Which formulas turn a row into a box.
+/// The formulas that turn a row into a box.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// Sigmoid centre in the cell, exponential size times the anchor (Redmon and Farhadi 2018, §2.1).
+    /// Sigmoid centre within the cell, exponential size times the anchor (Redmon and Farhadi 2018, §2.1).
     V3,
     /// Sigmoid centre and squared sigmoid size (Ultralytics).
     V5,
-    /// As v5 (Wang et al. 2022).
+    /// Same as v5 (Wang et al. 2022).
     V7,
-    /// Distances to the four sides as distributions, no objectness (Ultralytics); also v9 and v11.
+    /// Distances to the four sides as distributions, no objectness (Ultralytics); also for v9 and v11.
     V8,
-    /// As v8.
+    /// Same as v8.
     V11,
-    /// Centre offset and exponential size of a cell without anchors (Ge et al. 2021, YOLOX, §2.1).
+    /// Centre offset and exponential size relative to the cell, without anchors (Ge et al. 2021, YOLOX, §2.1).
     X,
 }
 
@@ -42,28 +42,28 @@ impl Kind {
     }
 }
 
-/// How far the graph has decoded already.
+/// How much of the decoding the graph does itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Form {
-    /// Not at all: v3, v5, v7 one map `[1, anchors * (5 + classes), H, W]` a stride, v8 and v11 one map
-    /// `[1, 4 * bins + classes, H, W]` a stride, X rows `[1, N, 5 + classes]`. The fastest: what is decoded is decoded
-    /// here, and only where something is.
+    /// None. v3, v5 and v7 have one map `[1, anchors * (5 + classes), H, W]` per stride, v8 and v11 one map
+    /// `[1, 4 * bins + classes, H, W]` per stride, X has rows `[1, N, 5 + classes]`. This is the fastest form: Ocelli
+    /// decodes only boxes above the threshold.
     #[default]
     Heads,
-    /// Whole: `[1, N, 5 + classes]`, for v8 and v11 `[1, 4 + classes, N]`, with centre, width and height in input
-    /// pixels and probabilities: what Ultralytics' `export` writes.
+    /// All of it. The output is `[1, N, 5 + classes]`, for v8 and v11 `[1, 4 + classes, N]`, with centre, width and
+    /// height in input pixels, and probabilities. This is what Ultralytics' `export` writes.
     Decoded,
 }
 
-/// What score columns of rows hold.
+/// What the score columns of rows hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Scores {
     /// 0–1: the graph ends in a sigmoid.
     #[default]
     Probability,
-    /// Raw numbers; the sigmoid is taken here, and only of those above the threshold.
+    /// Raw values; Ocelli applies the sigmoid, and only to those above the threshold.
     Logit,
 }
 
@@ -71,27 +71,27 @@ pub enum Scores {
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Yolo {
-    /// Which YOLO.
+    /// The YOLO version.
     pub kind: Kind,
-    /// How far the graph has decoded already.
+    /// How much of the decoding the graph does itself.
     #[serde(default)]
     pub form: Form,
-    /// Input pixels between two cells of each level, in the order of the outputs or rows.
+    /// Stride of each level in input pixels, in the order of the outputs or rows.
     #[serde(default = "default_strides")]
     pub strides: Vec<u32>,
-    /// v3, v5, v7 with `form: heads`: width and height of each level's anchors in input pixels.
+    /// For v3, v5, v7 with `form: heads`: width and height of each level's anchors in input pixels.
     #[serde(default)]
     pub anchors: Vec<Vec<[f32; 2]>>,
-    /// X: what the score columns hold.
+    /// For X: what the score columns hold.
     #[serde(default)]
     pub scores: Scores,
-    /// v8, v11 with `form: heads`: bins of a distance's distribution (`reg_max`).
+    /// For v8, v11 with `form: heads`: number of bins in the distribution of a distance (`reg_max`).
     #[serde(default = "default_bins")]
     pub bins: usize,
-    /// Number of the first output of the graph that counts.
+    /// The first output of the graph to use, counted from 0.
     #[serde(default)]
     pub output: usize,
-    /// Whether every class above the threshold is an answer, or a box's best alone (`multi_label`).
+    /// Whether every class above the threshold is an answer, or only the best class of each box (`multi_label`).
     #[serde(default)]
     pub all_classes: bool,
 }
@@ -104,8 +104,7 @@ const fn default_bins() -> usize {
     16
 }
 
-/// Decodes YOLO outputs: compares raw numbers with the threshold brought to their side of the sigmoid, and works out
-/// only what passes.
+/// Decodes YOLO outputs: compares raw values with the logit of the threshold and decodes only those that pass.
 pub struct YoloDetector {
     spec: Yolo,
     cells: Vec<Cell>,
@@ -117,10 +116,10 @@ pub struct YoloDetector {
 }
 
 impl YoloDetector {
-    /// A decoder for a card's input size and labels.
+    /// Creates a decoder for a card's input size and labels.
     ///
     /// # Errors
-    /// [`crate::error::Error::Model`] if strides, anchors or bins make no sense.
+    /// [`crate::error::Error::Model`] if strides, anchors or bins are invalid.
     pub fn new(spec: Yolo, card: &Card) -> Result<Self> {
         let bad = |message: String| card.error(Fault::new(card.family.place, format!("family.yolo.{message}")));
         check_strides(card, "yolo", &spec.strides)?;
@@ -133,17 +132,15 @@ impl YoloDetector {
             }
         }
         if spec.scores == Scores::Logit && (spec.kind != Kind::X || spec.form == Form::Decoded) {
-            return Err(bad(
-                "scores: `logit` is for `kind: x` with `form: heads`; the others need no word about it".into()
-            ));
+            return Err(bad("scores: `logit` is only for `kind: x` with `form: heads`; remove it".into()));
         }
         if !(2..=64).contains(&spec.bins) {
-            return Err(bad(format!("bins: {}; 2 to 64 make sense", spec.bins)));
+            return Err(bad(format!("bins: {}; expected 2 to 64", spec.bins)));
         }
         Ok(Self::for_input(spec, card.fields.input.size, card.labels.len()))
     }
 
-    /// A decoder for an input size and a number of classes.
+    /// Creates a decoder for an input size and a number of classes.
     #[must_use]
     pub fn for_input(spec: Yolo, input: Size, classes: usize) -> Self {
         let cells = cells(input, &spec.strides);
@@ -151,7 +148,7 @@ impl YoloDetector {
         Self { spec, cells, maps, classes, shape: Vec::new(), values: Vec::new(), best: Vec::new() }
     }
 
-    /// Rows with objectness: X, and what is decoded already.
+    /// Decodes rows with objectness: X, and rows that the graph has already decoded.
     fn rows(&mut self, outputs: &dyn Outputs, take: &mut Take<'_>) -> Result<()> {
         outputs.read(self.spec.output, 1.0, 0, &mut self.shape, &mut self.values)?;
         let width = 5 + self.classes;
@@ -162,7 +159,7 @@ impl YoloDetector {
         let least = if raw { logit(take.min_score) } else { take.min_score };
         let real = |v: f32| if raw { sigmoid(v) } else { v };
         for (at, row) in self.values.chunks_exact(width).enumerate() {
-            // A class score is at most 1, so a product never exceeds the objectness. `NaN` is no answer.
+            // A class score is at most 1, so a product never exceeds the objectness. `NaN` is not an answer.
             if row[4] < least || row[4].is_nan() {
                 continue;
             }
@@ -173,7 +170,7 @@ impl YoloDetector {
         Ok(())
     }
 
-    /// Columns without objectness: v8 and v11 as exported whole, `[1, 4 + classes, N]`.
+    /// Reads columns without objectness: v8 and v11 with `form: decoded`, `[1, 4 + classes, N]`.
     fn columns(&mut self, outputs: &dyn Outputs, take: &mut Take<'_>) -> Result<()> {
         outputs.read(self.spec.output, 1.0, 0, &mut self.shape, &mut self.values)?;
         let height = 4 + self.classes;
@@ -201,7 +198,7 @@ impl YoloDetector {
         Ok(())
     }
 
-    /// Raw maps with anchors: v3, v5, v7.
+    /// Decodes raw maps with anchors: v3, v5, v7.
     fn anchor_maps(&mut self, outputs: &dyn Outputs, take: &mut Take<'_>) -> Result<()> {
         let least = logit(take.min_score);
         let width = 5 + self.classes;
@@ -209,7 +206,7 @@ impl YoloDetector {
             outputs.read(self.spec.output.saturating_add(level), 1.0, 0, &mut self.shape, &mut self.values)?;
             let (map, anchors, stride) = (self.maps[level], &self.spec.anchors[level], self.spec.strides[level] as f32);
             let (w, h) = (map.width as usize, map.height as usize);
-            // Some exports keep the anchors as an axis, some have turned the map into rows: [1, A, H, W, 5 + classes].
+            // Some exports have the anchors as a separate axis and the map as rows: [1, A, H, W, 5 + classes].
             let rows = self.shape == [1, anchors.len(), h, w, width];
             if !rows {
                 check_shape(outputs, "map", &self.shape, &[1, anchors.len() * width, h, w])?;
@@ -245,7 +242,7 @@ impl YoloDetector {
         Ok(())
     }
 
-    /// Raw maps with distributions: v8, v11.
+    /// Decodes raw maps with distributions: v8, v11.
     fn distribution_maps(&mut self, outputs: &dyn Outputs, take: &mut Take<'_>) -> Result<()> {
         let least = logit(take.min_score);
         let bins = self.spec.bins;
@@ -280,8 +277,8 @@ impl YoloDetector {
     }
 }
 
-/// For each place the largest value over all planes and the plane it is in; the first of equals. Plane by plane, in
-/// the order of memory.
+/// Finds the largest value over all planes and its plane for each place; the first plane if several are equal. Goes
+/// plane by plane, in memory order.
 fn best_planes(planes: &[f32], plane: usize, best: &mut Vec<(f32, u16)>) {
     best.clear();
     best.resize(plane, (f32::NEG_INFINITY, 0));
@@ -294,7 +291,7 @@ fn best_planes(planes: &[f32], plane: usize, best: &mut Vec<(f32, u16)>) {
     }
 }
 
-/// Where answers go.
+/// Collects answers.
 struct Take<'a> {
     min_score: f32,
     placement: &'a Placement,
@@ -352,7 +349,7 @@ impl Detector for YoloDetector {
         found: &mut Vec<Detection>,
     ) -> Result<()> {
         if self.classes == 0 {
-            return Err(Error::Model(format!("model `{}`: its card gives no labels", outputs.model())));
+            return Err(Error::Model(format!("model `{}`: its card has no labels", outputs.model())));
         }
         let mut take = Take { min_score, placement, found };
         match (self.spec.kind, self.spec.form) {

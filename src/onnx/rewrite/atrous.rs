@@ -1,5 +1,5 @@
-//! Atrous windows larger than their map. A tap of a dilated window that lies outside the map at every place reads
-//! only zeros of the border; without it the window is smaller and the answer the same. DeepLab's pyramid has such
+//! Atrous windows larger than their map. A tap of a dilated window that lies outside the map at every position reads
+//! only padding; without it, the window is smaller and the answer is the same. DeepLab's pyramid has such
 //! windows (Chen et al. 2017, Rethinking Atrous Convolution, §3.3: "the 3×3 filter degenerates to 1×1").
 
 use super::context::Context;
@@ -51,7 +51,7 @@ pub(super) fn centre_taps(model: &mut Model, context: &Context) -> Result<usize>
     Ok(count)
 }
 
-/// Which taps of an axis ever read the map, and the borders that are then left.
+/// Which taps of an axis ever read the map, and the padding that remains without the others.
 #[derive(Clone, Copy, Debug)]
 struct Axis {
     first: usize,
@@ -66,7 +66,7 @@ fn axis(node: &NodeProto, at: usize, map: usize, taps: usize) -> Axis {
         |name: &str, at: usize, default: i64| node.ints(name).and_then(|v| v.get(at)).copied().unwrap_or(default);
     let (dilation, before, after) = (number("dilations", at, 1), number("pads", at, 0), number("pads", at + 2, 0));
     let map = map as i64;
-    // Places a window starts at lie between -before and map + after - reach.
+    // A window starts at positions from -before to map + after - reach.
     let reach = (taps as i64 - 1) * dilation + 1;
     let reads = |tap: usize| {
         let shift = tap as i64 * dilation;
@@ -80,7 +80,7 @@ fn axis(node: &NodeProto, at: usize, map: usize, taps: usize) -> Axis {
     let lost_before = first as i64 * dilation;
     let lost_after = (taps - 1 - last) as i64 * dilation;
     let (before, after) = (before - lost_before, after - lost_after);
-    // A border that would have to shrink below nothing would need a crop instead.
+    // Padding below zero would need a crop instead.
     if before < 0 || after < 0 { whole } else { Axis { first, taps: last - first + 1, dilation, before, after } }
 }
 

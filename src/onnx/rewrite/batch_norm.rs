@@ -1,5 +1,5 @@
 //! Folds batch normalisation into the convolution before it. Ioffe and Szegedy 2015, §3.1: in inference it is
-//! `y = (x - mean) / sqrt(var + epsilon) * gamma + beta`, a factor and an offset a channel.
+//! `y = (x - mean) / sqrt(var + epsilon) * gamma + beta`, one factor and one offset per channel.
 
 use super::context::Context;
 use crate::error::Result;
@@ -23,7 +23,7 @@ pub(super) fn fold(model: &mut Model, _context: &Context) -> Result<usize> {
     Ok(count)
 }
 
-/// Folds node `at` if it is a batch normalisation behind a convolution nobody else reads.
+/// Folds node `at` if it is a batch normalisation after a convolution that nothing else reads.
 fn fold_one(model: &mut Model, at: usize) -> Result<Option<()>> {
     let graph = model.graph();
     let norm = &graph.node[at];
@@ -76,7 +76,7 @@ fn fold_one(model: &mut Model, at: usize) -> Result<Option<()>> {
     graph.node[conv].input.resize(3, String::new());
     graph.node[conv].input[1] = kernel_name;
     graph.node[conv].input[2] = bias_name;
-    // Its maker is the convolution, so this cannot fail.
+    // The convolution produces its input, so this cannot fail.
     model.bypass(at);
     Ok(Some(()))
 }

@@ -6,7 +6,7 @@ use crate::onnx::graph::{Index, Model};
 use crate::onnx::pb::{AttributeProto, NodeProto, TensorProto, ValueInfoProto};
 use crate::onnx::tensor::DataType;
 
-/// Scale and zero point of a `QuantizeLinear` or `DequantizeLinear` whose both are known.
+/// Scale and zero point of a `QuantizeLinear` or `DequantizeLinear`, if both are known.
 #[derive(Clone, Debug, PartialEq)]
 struct Params {
     scale: Vec<f32>,
@@ -17,7 +17,7 @@ struct Params {
 
 fn params(model: &Model, index: &Index, node: &NodeProto) -> Option<Params> {
     let graph = model.graph();
-    // Blocks and types that only the attribute names (opset 21) are left to others.
+    // Block quantisation and types given only by an attribute (opset 21) are not handled here.
     if node.int("block_size", 0) != 0 || node.attribute("output_dtype").is_some() {
         return None;
     }
@@ -38,7 +38,7 @@ fn params(model: &Model, index: &Index, node: &NodeProto) -> Option<Params> {
 }
 
 impl Params {
-    /// Least and largest number that the 8 bits can hold; `None` for scales by channel.
+    /// Smallest and largest number that the 8 bits can hold; `None` for per-channel scales.
     fn range(&self) -> Option<(f32, f32)> {
         let lowest = if self.kind == DataType::I8 { -128 } else { 0 };
         let real = |level: i64| (level - self.zero[0]) as f32 * self.scale[0];
@@ -46,7 +46,7 @@ impl Params {
     }
 }
 
-/// Whether a value cannot leave a range by more than a step, as far as the nodes that make it tell.
+/// Whether a value cannot leave a range by more than a step, judging by the nodes that produce it.
 fn stays_within(model: &Model, index: &Index, value: &str, (low, high): (f32, f32), depth: u32) -> bool {
     let graph = model.graph();
     let Some(node) = index.maker(value).map(|at| &graph.node[at]).filter(|_| depth > 0) else { return false };
@@ -67,7 +67,7 @@ fn stays_within(model: &Model, index: &Index, value: &str, (low, high): (f32, f3
         "DequantizeLinear" => {
             params(model, index, node).and_then(|p| p.range()).is_some_and(|(least, most)| fits(least, most))
         }
-        // Padding of averages brings in zeros.
+        // Padding brings zeros into the averages.
         "AveragePool" => low <= 0.0 && high >= 0.0 && node.input.first().is_some_and(from),
         "Resize" if node.text("mode") == "cubic" => false,
         "Concat" => node.input.iter().all(from),
@@ -96,13 +96,13 @@ fn clip_node(model: &Model, input: &str, output: &str, (low, high): (f32, f32)) 
     (node, vec![TensorProto::of_f32(&min, &[], &[low]), TensorProto::of_f32(&max, &[], &[high])])
 }
 
-/// Final `QuantizeLinear` nodes are dropped: the outputs stay floats, in the range that 8 bits could hold.
+/// Drops final `QuantizeLinear` nodes: the outputs stay floats, in the range that 8 bits could hold.
 pub(super) fn outputs(model: &mut Model, context: &Context) -> Result<usize> {
     let index = model.index();
     let quantises = |node: &NodeProto| {
         let (input, output) = (node.input(0)?, node.output(0)?);
         let last = node.op() == "QuantizeLinear" && index.is_output(output) && index.users(output).is_empty();
-        // A value that is an output itself, or an input, has no maker that could take the name over.
+        // A value that is an output itself, or an input, has no producer that could take over the name.
         let free = !index.is_output(input) && index.maker(input).is_some();
         let range = params(model, &index, node)?.range()?;
         let clip = (!stays_within(model, &index, input, range, 64)).then_some(range);
@@ -131,8 +131,8 @@ pub(super) fn outputs(model: &mut Model, context: &Context) -> Result<usize> {
     Ok(count)
 }
 
-/// `input (u8) → DequantizeLinear → QuantizeLinear (i8) → DequantizeLinear` loses its two middle nodes, also where
-/// transpositions stand between them.
+/// Removes the two middle nodes of `input (u8) → DequantizeLinear → QuantizeLinear (i8) → DequantizeLinear`, even if
+/// there are transposes between them.
 pub(super) fn inputs(model: &mut Model, _context: &Context) -> Result<usize> {
     let index = model.index();
     let graph = model.graph();
@@ -142,7 +142,7 @@ pub(super) fn inputs(model: &mut Model, _context: &Context) -> Result<usize> {
             continue;
         }
         let (Some(input), Some(output)) = (node.input(0), node.output(0)) else { continue };
-        // Up to the input, over transpositions and one DequantizeLinear.
+        // Back to the input, across transposes and one DequantizeLinear.
         let mut value = input;
         let mut dequantised = false;
         let from_input = loop {
@@ -174,17 +174,17 @@ pub(super) fn inputs(model: &mut Model, _context: &Context) -> Result<usize> {
     Ok(count)
 }
 
-/// Operators that only move numbers; all but `Concat` move their first input.
+/// Operators that only rearrange numbers; all but `Concat` rearrange their first input.
 const MOVES: [&str; 8] = ["Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Slice", "Gather", "Concat"];
 
-/// A `QuantizeLinear` before an operator that only moves numbers goes behind it, so that it meets its `DequantizeLinear`
-/// or the end of the graph, and can be taken out there.
+/// Moves a `QuantizeLinear` behind an operator that only rearranges numbers, so that it meets its `DequantizeLinear` or
+/// the end of the graph, and can be removed there.
 pub(super) fn sink(model: &mut Model, context: &Context) -> Result<usize> {
     if !context.float_activations {
         return Ok(0);
     }
     let mut count = 0;
-    // Each round moves one; a graph has fewer than its nodes squared.
+    // Each round moves one; there are fewer moves than the number of nodes squared.
     while let Some((at, quantize)) = next_move(model) {
         let name = model.fresh("moved");
         let graph = model.graph_mut();
@@ -211,7 +211,8 @@ pub(super) fn sink(model: &mut Model, context: &Context) -> Result<usize> {
     Ok(count)
 }
 
-/// The next operator that only moves numbers which were all quantised alike, and one of those `QuantizeLinear`.
+/// The next operator that only rearranges numbers, all quantised with the same parameters, and one of their
+/// `QuantizeLinear` nodes.
 fn next_move(model: &Model) -> Option<(usize, usize)> {
     let (graph, index) = (model.graph(), model.index());
     graph.node.iter().enumerate().find_map(|(at, node)| {
@@ -224,7 +225,7 @@ fn next_move(model: &Model) -> Option<(usize, usize)> {
         let of = |&maker: &usize| {
             let node = &graph.node[maker];
             let plain = node.op() == "QuantizeLinear" && node.output.len() == 1 && node.input(0).is_some();
-            // Scales by channel would have to be moved too.
+            // Per-channel scales would have to be rearranged too.
             params(model, &index, node).filter(|p| plain && p.scale.len() == 1)
         };
         let first = of(makers.first()?)?;
@@ -232,7 +233,7 @@ fn next_move(model: &Model) -> Option<(usize, usize)> {
     })
 }
 
-/// `DequantizeLinear` of a weight becomes a weight of floats.
+/// Turns each `DequantizeLinear` of a weight into a weight of floats.
 pub(super) fn weights(model: &mut Model, _context: &Context) -> Result<usize> {
     let index = model.index();
     let mut made = Vec::new();
@@ -261,7 +262,7 @@ pub(super) fn weights(model: &mut Model, _context: &Context) -> Result<usize> {
     Ok(count)
 }
 
-/// `(q - zero) * scale`, by tensor or by slice of an axis (ONNX Operators, `DequantizeLinear`).
+/// `(q - zero) * scale`, per tensor or per slice of an axis (ONNX Operators, `DequantizeLinear`).
 fn dequantized(tensor: &TensorProto, params: &Params, name: &str) -> Result<TensorProto> {
     let (shape, levels) = (tensor.shape(), tensor.ints()?);
     let axis = if params.axis < 0 { params.axis.saturating_add(shape.len() as i64) } else { params.axis };
@@ -280,9 +281,9 @@ fn dequantized(tensor: &TensorProto, params: &Params, name: &str) -> Result<Tens
     Ok(TensorProto::of_f32(name, &shape, &values))
 }
 
-/// `QuantizeLinear → DequantizeLinear` between float operators is taken out. What remains is the 8-bit range, as a
-/// `Clip`: it may stand for a ReLU or ReLU6 that a quantiser swallowed. Where the nodes before show that the range
-/// cannot be left, that goes too.
+/// Removes `QuantizeLinear → DequantizeLinear` between float operators. The 8-bit range remains as a `Clip`, because it
+/// may stand for a ReLU or ReLU6 that the quantiser absorbed. If the nodes before it show that values cannot leave the
+/// range, the `Clip` is removed too.
 pub(super) fn activations(model: &mut Model, context: &Context) -> Result<usize> {
     if !context.float_activations {
         return Ok(0);
@@ -311,7 +312,7 @@ pub(super) fn activations(model: &mut Model, context: &Context) -> Result<usize>
     Ok(count)
 }
 
-/// The next `QuantizeLinear` all of whose users are `DequantizeLinear` with the same numbers, and the range to clip to.
+/// The next `QuantizeLinear` whose users are all `DequantizeLinear` with the same parameters, and the range to clip to.
 #[expect(clippy::type_complexity, reason = "node, its users, and a range")]
 fn next_pair(model: &Model) -> Option<(usize, Vec<usize>, Option<(f32, f32)>)> {
     let (graph, index) = (model.graph(), model.index());
@@ -320,13 +321,13 @@ fn next_pair(model: &Model) -> Option<(usize, Vec<usize>, Option<(f32, f32)>)> {
         if node.op() != "QuantizeLinear" || index.is_output(output) {
             return None;
         }
-        // Scales by channel have no one range to clip to.
+        // Per-channel scales have no single range to clip to.
         let ours = params(model, &index, node).filter(|p| p.scale.len() == 1)?;
         let users = index.users(output).to_vec();
         let pair = |&user: &usize| {
             let node = &graph.node[user];
             let theirs = params(model, &index, node);
-            // A graph output must keep the name its maker would have to take over from several.
+            // A graph output must keep its name, and one producer cannot take over the names of several.
             let free = node.output(0).is_some_and(|o| !index.is_output(o));
             node.op() == "DequantizeLinear" && free && theirs.as_ref() == Some(&ours)
         };

@@ -1,5 +1,5 @@
-//! Changes to a graph that keep its answers and make it safe and fast for tract. They are made in memory when a model
-//! is loaded; the file is never touched. `ocelli models info --passes` lists what they did.
+//! Changes to a graph that preserve its answers and make it safe and fast for tract. They are made in memory when a
+//! model is loaded; the file is never modified. `ocelli models info --passes` lists what they did.
 
 #![expect(clippy::unnecessary_wraps, reason = "passes have one signature")]
 
@@ -21,13 +21,13 @@ pub struct Pass {
     pub name: &'static str,
     /// What it does, and why.
     pub what: &'static str,
-    /// How far answers may move.
+    /// How much answers may change.
     pub tolerance: &'static str,
     apply: fn(&mut Model, &Context) -> Result<usize>,
 }
 
 impl Pass {
-    /// Makes the change; says at how many places.
+    /// Makes the change; returns at how many places.
     ///
     /// # Errors
     /// [`crate::error::Error::Model`] if the graph is not what it claims to be.
@@ -40,27 +40,27 @@ impl Pass {
 pub const PASSES: &[Pass] = &[
     Pass {
         name: "heads",
-        what: "cut the graph at the values the card names: decoding and NMS inside the graph are left out",
+        what: "the graph is cut at the values the card names: decoding and NMS inside the graph are left out",
         tolerance: "exact",
         apply: tidy::heads,
     },
     Pass { name: "constants", what: "constant nodes become weights", tolerance: "exact", apply: tidy::constants },
-    Pass { name: "identity", what: "nodes that only hand on are dropped", tolerance: "exact", apply: tidy::identity },
+    Pass { name: "identity", what: "nodes that do nothing are dropped", tolerance: "exact", apply: tidy::identity },
     Pass {
         name: "sink_quantize",
-        what: "a rounding to 8 bits before numbers are only moved goes behind that, where it can be taken out",
+        what: "rounding to 8 bits is moved behind operators that only rearrange numbers, where it can be removed",
         tolerance: "exact",
         apply: dequantize::sink,
     },
     Pass {
         name: "output_quantize",
         what: "outputs stay floats: tract folds a softmax before a final QuantizeLinear into a wrong table",
-        tolerance: "half a quantisation step; the range of 8 bits is kept",
+        tolerance: "half a quantisation step; the 8-bit range is kept",
         apply: dequantize::outputs,
     },
     Pass {
         name: "input_requantize",
-        what: "u8 inputs are not made i8 first: tract refuses that",
+        what: "u8 inputs are not converted to i8 first: tract refuses that",
         tolerance: "exact",
         apply: dequantize::inputs,
     },
@@ -72,7 +72,7 @@ pub const PASSES: &[Pass] = &[
     },
     Pass {
         name: "activation_dequantize",
-        what: "activations are not rounded to 8 bits: tract computes them in floats anyway, and rounds at a cost",
+        what: "activations are not rounded to 8 bits: tract computes them in floats anyway, and rounding costs time",
         tolerance: "less quantisation noise; measured on golden pictures in docs/models.md",
         apply: dequantize::activations,
     },
@@ -85,7 +85,7 @@ pub const PASSES: &[Pass] = &[
     Pass {
         name: "centre_tap",
         what: "windows whose outer taps all lie outside the map keep only the inner ones",
-        tolerance: "exact but for the order of sums: 1e-5 of the largest value",
+        tolerance: "exact except for the order of summation: 1e-5 of the largest value",
         apply: atrous::centre_taps,
     },
     Pass {
@@ -96,18 +96,18 @@ pub const PASSES: &[Pass] = &[
     },
     Pass {
         name: "value_info",
-        what: "recorded shapes of inner values are dropped: they are stale where the input's size was changed",
+        what: "recorded shapes of inner values are dropped: they are stale if the input's size was changed",
         tolerance: "exact",
         apply: tidy::value_info,
     },
 ];
 
-/// Runs all passes; gives the name of each that changed something, and at how many places.
+/// Runs all passes; returns the name of each that changed something, and at how many places.
 ///
 /// # Errors
 /// As [`Pass::apply`].
 pub fn run(model: &mut Model, context: &Context) -> Result<Vec<(&'static str, usize)>> {
-    // Passes walk from node to node; a circle would have no end.
+    // Passes walk from node to node; a cycle would make them walk forever.
     model.index().order(model.graph())?;
     let mut done = Vec::new();
     for pass in PASSES {

@@ -1,4 +1,4 @@
-//! Passes that only take away.
+//! Passes that only remove things.
 
 use super::context::Context;
 use crate::error::{Error, Result};
@@ -6,7 +6,7 @@ use crate::onnx::graph::Model;
 use crate::onnx::pb::ValueInfoProto;
 use crate::yaml::nearest;
 
-/// The values that the card names become the graph's outputs.
+/// Makes the values that the card names the graph's outputs.
 pub(super) fn heads(model: &mut Model, context: &Context) -> Result<usize> {
     if context.heads.is_empty() {
         return Ok(0);
@@ -19,7 +19,7 @@ pub(super) fn heads(model: &mut Model, context: &Context) -> Result<usize> {
         if index.maker(name).is_none() {
             let all = graph.node.iter().flat_map(|n| n.output.iter().map(String::as_str));
             let hint = nearest(name, all).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
-            return Err(Error::Model(format!("the card names the output `{name}`, which no node makes{hint}")));
+            return Err(Error::Model(format!("the card names the output `{name}`, which no node produces{hint}")));
         }
         outputs.push(value.unwrap_or_else(|| ValueInfoProto { name: Some(name.clone()), ..Default::default() }));
     }
@@ -33,7 +33,7 @@ pub(super) fn heads(model: &mut Model, context: &Context) -> Result<usize> {
     Ok((before - model.graph().node.len()).max(1))
 }
 
-/// `Constant` nodes with a tensor become weights.
+/// Turns `Constant` nodes with a tensor into weights.
 pub(super) fn constants(model: &mut Model, _context: &Context) -> Result<usize> {
     let index = model.index();
     let graph = model.graph_mut();
@@ -54,7 +54,7 @@ pub(super) fn constants(model: &mut Model, _context: &Context) -> Result<usize> 
     Ok(count)
 }
 
-/// `Identity`, and `Dropout` (which does nothing once trained), are dropped.
+/// Drops `Identity`, and `Dropout` (which does nothing in inference).
 pub(super) fn identity(model: &mut Model, _context: &Context) -> Result<usize> {
     let index = model.index();
     let idle = |at: usize| {
@@ -70,7 +70,7 @@ pub(super) fn identity(model: &mut Model, _context: &Context) -> Result<usize> {
     Ok(count)
 }
 
-/// Shapes recorded for inner values are dropped.
+/// Drops the shapes recorded for inner values.
 pub(super) fn value_info(model: &mut Model, _context: &Context) -> Result<usize> {
     Ok(std::mem::take(&mut model.graph_mut().value_info).len())
 }
