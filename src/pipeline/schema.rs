@@ -74,7 +74,7 @@ pub fn schema() -> Value {
         "required": ["pipeline"],
         "additionalProperties": false,
     }));
-    root.map(Value::from).unwrap_or_default()
+    root.map(|root| tidy(&Value::from(root))).unwrap_or_default()
 }
 
 /// The manual of all parts, in Markdown: docs/yaml.md.
@@ -163,6 +163,20 @@ fn nested(out: &mut String, name: &str, field: &Value) {
     }
 }
 
+/// The same value with numbers as they are written in the code: a default of `0.3` in 32 bits is 0.30000001192092896 in 64.
+fn tidy(value: &Value) -> Value {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let wide = number.as_f64().unwrap_or_default();
+            let short = (wide as f32).to_string().parse().ok().filter(|_| f64::from(wide as f32) == wide);
+            short.unwrap_or(wide).into()
+        }
+        Value::Array(list) => list.iter().map(tidy).collect(),
+        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), tidy(value))).collect::<Map<_, _>>().into(),
+        other => other.clone(),
+    }
+}
+
 fn fields(schema: &Value, out: &mut String) {
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
     let required: Vec<&str> =
@@ -173,7 +187,7 @@ fn fields(schema: &Value, out: &mut String) {
         let default = match field.get("default") {
             _ if required.contains(&name.as_str()) => "needed".to_owned(),
             None | Some(Value::Null) => "–".to_owned(),
-            Some(value) => format!("`{value}`"),
+            Some(value) => format!("`{}`", tidy(value)),
         };
         let _ = writeln!(out, "| `{name}` | {} | {default} | {about} |", kind(field));
     }
