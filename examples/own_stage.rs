@@ -1,4 +1,4 @@
-//! A stage of one's own, with a word for the YAML: `largest` keeps the largest box of each frame.
+//! A custom stage with its own YAML word: `largest` keeps the largest box of each frame.
 //!
 //! `cargo run --release --example own_stage`
 
@@ -6,7 +6,7 @@ use ocelli::{Emitter, Env, Found, LineEnv, Packet, Part, Parts, Pipeline, Produc
 use serde::Deserialize;
 use std::sync::Arc;
 
-/// The settings, as they stand in the YAML.
+/// The settings, as written in the YAML.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Largest {
@@ -29,7 +29,7 @@ impl StageConfig for Largest {
     }
 }
 
-// This one has nothing to remember, so its settings do the work themselves.
+// This stage has no state, so its settings also do the work.
 impl Stage for Largest {
     fn process(&mut self, mut packet: Packet, out: &mut Emitter) -> Result<()> {
         if let Some(Found { items, by }) = packet.detections.take() {

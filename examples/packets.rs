@@ -7,9 +7,9 @@ use ocelli::{Env, Pipeline};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let file = std::env::args().nth(1).unwrap_or_else(|| "pipelines/quickstart.yaml".into());
     let mut pipeline = Pipeline::read(&file)?;
-    // The packets of the last line that gives some; up to eight wait for us.
+    // The packets of the last line that produces any; up to eight of them wait.
     let packets = pipeline.packets(8);
-    // Everything that is wrong is told here, before a device is opened.
+    // All faults are reported here, before a device is opened.
     let run = pipeline.check(&Env::for_file(&file, &[]))?.start()?;
     let (mut frames, mut objects) = (0, 0);
     for packet in packets {
@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         frames += 1;
         objects += found.len();
     }
-    // Why the run ended, if not because its source did.
+    // The fault that ended the run, if any.
     let outcome = run.wait();
     outcome.result?;
     eprintln!("{objects} objects in {frames} frames\n{}", outcome.board.table(outcome.elapsed));

@@ -1,5 +1,6 @@
-//! Ocelli turns a camera, a stream or a recording into answers on a small computer: what is where (boxes), which pixels
-//! (masks), why (activation maps), out to a file or a picture. A pipeline is one YAML text; every line of it is a thread.
+//! Ocelli runs computer vision on small computers. It reads a camera, a stream or a recording and finds objects
+//! (boxes), their pixels (masks) and the reasons for an answer (activation maps). It writes them to files, pictures and
+//! other outputs. A pipeline is a YAML text, and each of its lines runs in its own thread.
 //!
 //! Read a pipeline, check it, start it, and take its packets:
 //!
@@ -23,17 +24,17 @@
 //!     cars += found.iter().filter(|object| found.by.label(object.class) == Some("car")).count();
 //! }
 //! run.wait().result?;
-//! assert!(cars >= 20, "one in each frame");
+//! assert!(cars >= 20, "at least one per frame");
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! * [`Pipeline`] → [`Checked`] → [`Run`] → [`Outcome`]: from text to threads to the end.
+//! * [`Pipeline`] → [`Checked`] → [`Run`] → [`Outcome`]: the text, the checked graph, the running threads, the result.
 //! * [`Parts`] holds the words that a pipeline may use; [`Part::stage`] adds one of your own ([`Stage`], [`StageConfig`]).
-//! * [`Packet`] is what flows: a frame and all that was found in it so far.
+//! * [`Packet`] is what flows through a pipeline: a frame and everything found in it so far.
 //! * [`Detector`] finds objects in single pictures, without YAML.
 //!
-//! `examples/` has a program for each. Everything else is internal and may change at any time.
+//! See `examples/` for programs that use them. Everything else is internal and may change at any time.
 
 mod cli;
 mod error;
@@ -66,7 +67,7 @@ pub use types::{
 };
 pub use yaml::Faults;
 
-/// What the program, the tests, the benches and the fuzz targets of this package use. No promise is made for any of it.
+/// For the program, tests, benches and fuzz targets of this package only. Nothing in it is stable.
 #[doc(hidden)]
 pub mod internals {
     pub mod cli {

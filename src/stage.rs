@@ -1,7 +1,7 @@
-//! All that the author of a source, stage or sink must know.
+//! Everything that the author of a source, stage or sink needs to know.
 //!
-//! A part is one file: its settings (a struct that YAML fills and whose comments become the manual), its
-//! worker, and one line in the `registry!` of its folder's `mod.rs`.
+//! A part is one file with its settings (a struct that is filled from the YAML and whose comments become the manual)
+//! and its worker, plus one entry in the `registry!` of its folder's `mod.rs`.
 
 mod emitter;
 mod env;
@@ -22,31 +22,31 @@ use crate::infer::InputForm;
 use crate::types::{Packet, Products, Size};
 use std::path::PathBuf;
 
-/// Makes packets. Runs in a thread of its own.
+/// Produces packets. Runs in its own thread.
 pub trait Source: Send {
-    /// The next packet; `None` is the end. May wait, but sees within a second that `env.stop` is requested.
+    /// Returns the next packet, or `None` at the end. May wait, but must react to `env.stop` within a second.
     ///
     /// # Errors
-    /// Recorded: ends the run. Live: [`crate::error::Error::Data`] costs a frame and the source is asked again;
-    /// anything else ends the run, because what can be recovered from was recovered from inside.
+    /// Recorded: any error ends the run. Live: [`crate::error::Error::Data`] costs a frame, and the source is asked for
+    /// the next; any other error ends the run, because the source itself handles what it can recover from.
     fn next(&mut self) -> Result<Option<Packet>>;
 
-    /// Number of packets to come, if known; for progress bars.
+    /// Returns the number of packets to come, if known; for progress bars.
     fn count(&self) -> Option<u64> {
         None
     }
 }
 
-/// Works on packets, one at a time and in order. Runs in a thread of its own.
+/// Processes packets, one at a time and in order. Runs in its own thread.
 pub trait Stage: Send {
-    /// Takes a packet and emits it with what it adds; or none; or several, such as crops of it.
+    /// Takes a packet and emits it with the stage's results. May also emit none, or several, such as crops of it.
     ///
     /// # Errors
-    /// Recorded: ends the run. Live: logged and counted, and nothing that was emitted meanwhile goes on.
+    /// Recorded: an error ends the run. Live: it is logged and counted, and what this call emitted is discarded.
     fn process(&mut self, packet: Packet, out: &mut Emitter) -> Result<()>;
 
-    /// Called once after the last packet, and when the stage is replaced by another: emits what is still open. Not called
-    /// after a fault that ends the run.
+    /// Emits what the stage still holds. Called once after the last packet, or when the stage is replaced by another;
+    /// not called after a fault that ends the run.
     ///
     /// # Errors
     /// As for [`Stage::process`].
@@ -55,7 +55,7 @@ pub trait Stage: Send {
     }
 }
 
-/// Takes packets out of the program. Runs in a thread of its own.
+/// Consumes packets, usually to write or send them. Runs in its own thread.
 pub trait Sink: Send {
     /// Writes one packet.
     ///
@@ -63,12 +63,12 @@ pub trait Sink: Send {
     /// As for [`Stage::process`].
     fn write(&mut self, packet: &Packet) -> Result<()>;
 
-    /// Whether this packet is anything for the sink. One that is not does not use up its turn of `every:`.
+    /// Returns whether the sink uses this packet. Packets that it does not use are not counted by `every:`.
     fn wants(&self, _packet: &Packet) -> bool {
         true
     }
 
-    /// Called when no packet is waiting: what is in buffers should go out now.
+    /// Writes out what is buffered. Called when no packet is waiting.
     ///
     /// # Errors
     /// As for [`Stage::process`].
@@ -76,10 +76,10 @@ pub trait Sink: Send {
         Ok(())
     }
 
-    /// Called once after the last packet, also after a fault.
+    /// Finishes the output. Called once after the last packet, even after a fault.
     ///
     /// # Errors
-    /// Ends the run with its exit code.
+    /// An error ends the run with the exit code of that error.
     fn finish(&mut self) -> Result<()> {
         Ok(())
     }
@@ -87,38 +87,38 @@ pub trait Sink: Send {
 
 /// The settings of a source. `ocelli check` calls everything here except `open`.
 pub trait SourceConfig: Send + Sync {
-    /// Whether frames come at their own pace and are lost if not taken.
+    /// Returns whether frames arrive at their own pace and are lost if not taken.
     fn is_live(&self) -> bool;
-    /// Whether what fails on one of its frames costs the frame, not the run. So it is with live sources and with
+    /// Returns whether a failure costs only the frame, not the run. This is the case for live sources and for
     /// recordings of them.
     fn forgives(&self, _env: &Env) -> bool {
         self.is_live()
     }
-    /// What its packets carry beside the frame.
+    /// Returns what its packets carry besides the frame.
     fn gives(&self, _env: &Env) -> Products {
         Products::empty()
     }
-    /// Size of its frames, if that can be known without opening a device.
+    /// Returns the size of its frames, if it is known without opening a device.
     fn frame_size(&self, _env: &Env) -> Option<Size> {
         None
     }
-    /// The files it reads, if it reads some: no sink may write there.
+    /// Returns the files it reads, if any; no sink may write to them.
     fn reads(&self, _env: &Env) -> Vec<PathBuf> {
         Vec::new()
     }
-    /// Looks for faults that reading alone does not find: missing files and the like.
+    /// Checks for faults that cannot be found while the YAML is read, such as missing files.
     ///
     /// # Errors
     /// What is wrong, in one sentence.
     fn check(&self, _env: &Env) -> Result<()> {
         Ok(())
     }
-    /// How it is opened afresh, if it can be lost and come back; `faulty:` then breaks the link, not the source.
+    /// Returns how to open it again, if it can be lost and come back; `faulty:` then breaks the link, not the source.
     #[doc(hidden)]
     fn link(&self, _env: &Env) -> Option<Box<dyn Link>> {
         None
     }
-    /// How it is watched, if it can be lost.
+    /// Returns how it is watched, if it can be lost.
     #[doc(hidden)]
     fn care(&self) -> Care {
         Care::default()
@@ -132,15 +132,15 @@ pub trait SourceConfig: Send + Sync {
 
 /// The settings of a stage. `ocelli check` calls everything here except `build`.
 pub trait StageConfig: Send {
-    /// What it needs of a packet.
+    /// Returns what a packet must carry.
     fn needs(&self) -> Products;
-    /// What it needs at least one of, if anything.
+    /// Returns products of which a packet must carry at least one; empty if there is no such requirement.
     fn needs_any(&self) -> Products {
         Products::empty()
     }
-    /// What it adds.
+    /// Returns what it adds to a packet.
     fn gives(&self) -> Products;
-    /// The model input it makes, if it makes one: for finding a `resize` that does not fit its `detect`.
+    /// Returns the model input it makes, if any. Used to find a `resize` that does not fit its `detect`.
     ///
     /// # Errors
     /// If the model it is for cannot be found.
@@ -148,7 +148,7 @@ pub trait StageConfig: Send {
     fn makes_input(&self, _env: &Env) -> Result<Option<InputForm>> {
         Ok(None)
     }
-    /// The model it runs and the model input that takes, if it runs one.
+    /// Returns the model it runs and the input that this model takes, if it runs one.
     ///
     /// # Errors
     /// If its model cannot be found.
@@ -163,21 +163,21 @@ pub trait StageConfig: Send {
     fn check(&self, _env: &Env) -> Result<()> {
         Ok(())
     }
-    /// Sets how many threads work on one frame, where that can be set; answers never hang on it.
+    /// Sets how many threads work on one frame, if the stage supports it. Answers never depend on it.
     #[doc(hidden)]
     fn set_threads(&mut self, _threads: usize) {}
-    /// Makes the worker: loads models, takes buffers.
+    /// Creates the worker: loads models and allocates buffers.
     ///
     /// # Errors
-    /// What is wrong.
+    /// If the worker cannot be created, for example because the model cannot be loaded.
     fn build(&self, env: &LineEnv) -> Result<Box<dyn Stage>>;
 }
 
 /// The settings of a sink. `ocelli check` calls everything here except `open`.
 pub trait SinkConfig: Send {
-    /// What it needs of a packet.
+    /// Returns what a packet must carry.
     fn needs(&self) -> Products;
-    /// The one file it writes, if it writes one; `-` is standard output. No other line may use it.
+    /// Returns the file it writes, if it writes one; `-` is standard output. No other line may use the file.
     fn writes(&self) -> Option<PathBuf> {
         None
     }
@@ -188,8 +188,8 @@ pub trait SinkConfig: Send {
     fn check(&self, _env: &Env) -> Result<()> {
         Ok(())
     }
-    /// Opens what it writes to. Called after every stage was built and every source opened, so that a model that cannot
-    /// be loaded leaves no file touched.
+    /// Opens the output. Called after all stages were built and all sources were opened, so that no file is touched if
+    /// a model cannot be loaded.
     ///
     /// # Errors
     /// [`crate::error::Error::Io`] or [`crate::error::Error::Device`].

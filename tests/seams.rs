@@ -510,7 +510,7 @@ fn a_resize_for_another_model_is_refused_by_whatever_of_the_input_differs() {
     for (name, from, to) in differ {
         let said = check(name).unwrap_err();
         let expect = format!(
-            "`detect` model `scene` takes {}, but `resize` gives {}; write `resize: {{ for: scene }}`",
+            "`detect` model `scene` takes {}, but `resize` produces {}; write `resize: {{ for: scene }}`",
             words(from),
             words(to)
         );

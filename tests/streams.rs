@@ -203,11 +203,11 @@ fn rtsp_authenticates_and_a_wrong_password_is_told_without_showing_it() {
         let error = wrong.error(15);
         assert_eq!(error.exit_code(), 2, "{kind}: {error}");
         assert!(
-            error.to_string().contains("refuses `user` and `password`") && !error.to_string().contains("wr0ng"),
+            error.to_string().contains("rejects `user` and `password`") && !error.to_string().contains("wr0ng"),
             "{error}"
         );
         let none = play(&format!("rtsp: {{ url: 'rtsp://127.0.0.1:{port}/cam' }}")).error(15);
-        assert!(none.to_string().contains("wants `user` and `password`"), "{none}");
+        assert!(none.to_string().contains("needs `user` and `password`"), "{none}");
     }
 }
 
@@ -307,7 +307,7 @@ fn mjpeg_over_http_answers_challenges_and_explains_refusals() {
     });
     play(&format!("mjpeg_http: {{ url: 'http://127.0.0.1:{port}/video?x=1', user: me, password: s3cret }}")).next(10);
     let none = play(&format!("mjpeg_http: {{ url: 'http://127.0.0.1:{port}/video?x=1' }}")).error(10);
-    assert!(none.to_string().contains("wants `user` and `password`") && none.exit_code() == 2, "{none}");
+    assert!(none.to_string().contains("needs `user` and `password`") && none.exit_code() == 2, "{none}");
     let page = web(|_, _, stream| {
         stream.write_all(
             b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi",

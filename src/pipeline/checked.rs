@@ -1,4 +1,4 @@
-//! A pipeline that was checked: the only kind that runs.
+//! A pipeline that was checked. Only checked pipelines can run.
 
 use super::config::{Line, Pipeline};
 use super::graph::Graph;
@@ -6,7 +6,7 @@ use crate::stage::{Env, Tap};
 use crate::yaml::{Document, Faults};
 use std::sync::Arc;
 
-/// A pipeline whose lines fit each other, in the environment that it was checked in.
+/// A pipeline whose lines fit together, with the environment in which it was checked.
 pub struct Checked {
     pipeline: Pipeline,
     graph: Graph,
@@ -14,10 +14,10 @@ pub struct Checked {
 }
 
 impl Pipeline {
-    /// Checks whether the lines fit each other, without opening a device.
+    /// Checks whether the lines fit together, without opening a device.
     ///
     /// # Errors
-    /// All that is wrong, each with its place.
+    /// All faults, each with its place.
     pub fn check(self, env: &Env) -> Result<Checked, Faults> {
         match Graph::of(&self, env) {
             Ok(graph) => Ok(Checked { pipeline: self, graph, env: env.clone() }),
@@ -27,59 +27,59 @@ impl Pipeline {
 }
 
 impl Checked {
-    /// The lines, top to bottom.
+    /// The lines, from top to bottom.
     #[must_use]
     #[doc(hidden)]
     pub fn lines(&self) -> &[Line] {
         &self.pipeline.lines
     }
 
-    /// The file that it came from.
+    /// The file it was read from.
     #[must_use]
     #[doc(hidden)]
     pub const fn document(&self) -> &Document {
         &self.pipeline.document
     }
 
-    /// Who reads from whom; a node a line.
+    /// The graph, with one node per line.
     #[must_use]
     #[doc(hidden)]
     pub const fn graph(&self) -> &Graph {
         &self.graph
     }
 
-    /// What its parts may use.
+    /// The environment of its parts.
     #[must_use]
     #[doc(hidden)]
     pub const fn env(&self) -> &Env {
         &self.env
     }
 
-    /// What is not wrong but worth knowing.
+    /// Remarks that are worth knowing but are not faults.
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.graph.notes
     }
 
-    /// The graph as a table for people.
+    /// Returns the graph as a plain-text table.
     #[must_use]
     pub fn text(&self) -> String {
         self.graph.text(&self.pipeline)
     }
 
-    /// The graph in Graphviz's language.
+    /// Returns the graph in Graphviz's DOT language.
     #[must_use]
     pub fn dot(&self) -> String {
         self.graph.dot(&self.pipeline)
     }
 
-    /// The graph as an SVG picture.
+    /// Returns the graph as SVG.
     #[must_use]
     pub fn svg(&self) -> String {
         self.graph.svg(&self.pipeline)
     }
 
-    /// Lets somebody listen to its runs: a recorder.
+    /// Attaches a listener, such as a recorder, to its runs.
     #[must_use]
     #[doc(hidden)]
     pub fn heard_by(mut self, tap: Arc<dyn Tap>) -> Self {

@@ -1,4 +1,4 @@
-//! Reads the lines of a pipeline, each on its own, so that all faults are found at once.
+//! Reads the lines of a pipeline independently of each other, so that all faults are found at once.
 
 use super::parts::Parts;
 use super::settings::Settings;
@@ -13,10 +13,10 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WhenFull {
-    /// The line above waits. Nothing is lost. The default for recorded streams.
+    /// The line above waits, and nothing is lost. The default for recorded streams.
     #[default]
     Block,
-    /// The oldest waiting packet makes room, and is counted. The default for live streams.
+    /// The oldest waiting packet is dropped and counted. The default for live streams.
     DropOldest,
 }
 
@@ -24,10 +24,10 @@ pub enum WhenFull {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct QueueSetting {
-    /// Packets that may wait, 1–1024. Default: 2 for recorded streams, 1 for live ones.
+    /// How many packets may wait, 1–1024. Default: 2 for recorded streams, 1 for live ones.
     #[serde(default)]
     pub capacity: Option<usize>,
-    /// What happens when it is full.
+    /// What happens when the queue is full.
     #[serde(default)]
     pub when_full: Option<WhenFull>,
 }
@@ -35,13 +35,13 @@ pub struct QueueSetting {
 /// Which packets a line takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Every {
-    /// Each so manieth.
+    /// Every Nth packet.
     Packets(u64),
-    /// At most one in so much media time.
+    /// At most one packet per interval of media time.
     Time(Duration),
 }
 
-/// A line of a pipeline, read and sound in itself.
+/// A line of a pipeline that was read and is valid on its own.
 pub struct Line {
     /// Its name: `id:`, or the part's word.
     pub id: String,
@@ -49,22 +49,22 @@ pub struct Line {
     pub word: &'static str,
     /// What it does.
     pub settings: Settings,
-    /// The names after `from:`, with their places; empty if there is none.
+    /// The ids after `from:`, with their places; empty if there is no `from:`.
     pub from: Vec<(String, Place)>,
-    /// Its queue, as far as set.
+    /// The settings of its queue, if given.
     pub queue: Option<QueueSetting>,
     /// Which packets it takes.
     pub every: Option<Every>,
-    /// How old a packet of a live stream may be.
+    /// The maximum age of a packet of a live stream.
     pub deadline: Option<Duration>,
-    /// Where its word stands.
+    /// The place of its word.
     pub place: Place,
-    /// What came out of `${…}` on this line; kept out of messages.
+    /// The values of `${…}` on this line; kept out of messages.
     pub secrets: Vec<String>,
 }
 
 impl Line {
-    /// A line that stands in no file: the place is for messages.
+    /// Creates a line that is not in the file; `place` is for messages.
     #[must_use]
     pub fn new(id: &str, word: &'static str, settings: Settings, place: Place) -> Self {
         let (id, from, secrets) = (id.to_owned(), Vec::new(), Vec::new());
@@ -74,7 +74,7 @@ impl Line {
 
 /// All lines of a file.
 pub struct Pipeline {
-    /// The lines, top to bottom.
+    /// The lines, from top to bottom.
     #[doc(hidden)]
     pub lines: Vec<Line>,
     /// The file, for messages.
@@ -82,19 +82,19 @@ pub struct Pipeline {
     pub document: Document,
 }
 
-/// The words that every line accepts beside its part.
+/// The words that a line accepts besides its part.
 pub const COMMON: [&str; 6] = ["id", "from", "queue", "every", "deadline", "faulty"];
 
 impl Pipeline {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`crate::error::Error::Config`] with all faults that each line has in itself.
+    /// [`crate::error::Error::Config`] with all faults that can be found in each line on its own.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         Self::read_with(path, &Parts::builtin())
     }
 
-    /// Reads a file that may use these parts.
+    /// Reads a file that may use the given parts.
     ///
     /// # Errors
     /// As [`Pipeline::read`].
@@ -102,7 +102,7 @@ impl Pipeline {
         Self::of(Document::read(path.as_ref())?, parts)
     }
 
-    /// Reads a text; `${NAME}` is an environment variable. `name` stands in messages where a file's name would.
+    /// Reads a text; `${NAME}` is an environment variable. Messages show `name` in place of a file name.
     ///
     /// # Errors
     /// As [`Pipeline::read`].
@@ -124,7 +124,7 @@ impl Pipeline {
 
 fn read_lines(root: &Node, parts: &Parts, faults: &mut Vec<Fault>) -> Vec<Line> {
     let Value::Map(entries) = &root.value else {
-        let message = format!("found {}, expected `pipeline:` and under it a list of lines", root.describe());
+        let message = format!("found {}, expected `pipeline:` with a list of lines under it", root.describe());
         faults.push(Fault::new(
             Place { line: root.place.line.max(1), column: root.place.column.max(1), ..root.place },
             message,
@@ -164,14 +164,14 @@ fn read_lines(root: &Node, parts: &Parts, faults: &mut Vec<Fault>) -> Vec<Line> 
     if !found {
         faults.push(Fault::new(
             Place { line: 1, column: 1, width: 1 },
-            "`pipeline` is missing: a file begins with `pipeline:` and under it a list of lines",
+            "`pipeline` is missing: a file begins with `pipeline:` and has a list of lines under it",
         ));
     }
     name_lines(&mut lines, faults);
     lines
 }
 
-/// Lines without an `id` take their part's word; the second such line is `word-2`, and so on.
+/// Names the lines without an `id` after their part's word; the second such line is `word-2`, and so on.
 fn name_lines(lines: &mut [Line], faults: &mut Vec<Fault>) {
     let mut taken: Vec<String> = Vec::new();
     for line in lines.iter_mut() {
@@ -179,13 +179,13 @@ fn name_lines(lines: &mut [Line], faults: &mut Vec<Fault>) {
             line.id = default_id(line.word, &taken);
         }
         if taken.contains(&line.id) {
-            faults.push(Fault::new(line.place, format!("two lines are called `{}`; give one another `id`", line.id)));
+            faults.push(Fault::new(line.place, format!("two lines are called `{}`; change the `id` of one", line.id)));
         }
         taken.push(line.id.clone());
     }
 }
 
-/// The id of a line that has none of its own, below lines of these ids.
+/// Returns the id of a line without an `id:`, below lines with the ids `taken`.
 pub(super) fn default_id(word: &str, taken: &[String]) -> String {
     let same = |id: &&String| *id == word || id.strip_prefix(word).is_some_and(|rest| rest.starts_with('-'));
     match taken.iter().filter(same).count() {
@@ -237,7 +237,7 @@ fn read_line(index: usize, item: &Node, known: &Parts, faults: &mut Vec<Fault>) 
         }
         [first, second, ..] => {
             let message = if known.words().any(|name| name == second.0) {
-                format!("{at}: `{}` and `{}` on one line; begin a line of its own with `- `", first.0, second.0)
+                format!("{at}: `{}` and `{}` on one line; begin a new line with `- `", first.0, second.0)
             } else {
                 format!(
                     "{at}: unknown word `{}` beside `{}`; its settings belong inside: `{}: {{ {}: … }}`",
@@ -269,7 +269,7 @@ fn read_line(index: usize, item: &Node, known: &Parts, faults: &mut Vec<Fault>) 
         for (name, _) in useless.iter().filter(|(_, set)| *set) {
             faults.push(Fault::new(
                 place,
-                format!("{at}.{word}: a source reads from no other line, so `{name}` means nothing here; remove it"),
+                format!("{at}.{word}: a source does not read from a line, so `{name}` has no effect; remove it"),
             ));
         }
     }
@@ -279,7 +279,7 @@ fn read_line(index: usize, item: &Node, known: &Parts, faults: &mut Vec<Fault>) 
                 Settings::Source(Box::new(Faulty { inner: inner.into(), faults: wrong, as_live: false }))
             }
             other => {
-                let message = format!("{at}.{word}: `faulty` breaks sources only; put it on the line of a source");
+                let message = format!("{at}.{word}: `faulty` works only on sources; move it to the line of a source");
                 faults.push(Fault::new(place, message));
                 other
             }
@@ -342,7 +342,7 @@ fn read_id(value: &Node) -> Result<String, Fault> {
     let id: String = yaml::read(value)?;
     let fine = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
     if id.is_empty() || id.len() > 40 || !id.chars().all(fine) {
-        return Err(Fault::new(value.place, "an id has 1 to 40 letters, digits, `_`, `-` or `.`"));
+        return Err(Fault::new(value.place, "an id has 1 to 40 characters: letters, digits, `_`, `-` or `.`"));
     }
     Ok(id)
 }
@@ -368,10 +368,7 @@ fn read_every(value: &Node) -> Result<Every, Fault> {
         Value::Text(_) => read_duration(value).map(Every::Time),
         _ => Err(Fault::new(
             value.place,
-            format!(
-                "found {}, expected a whole number of packets, 1 or more, or a time such as `2s`",
-                value.describe()
-            ),
+            format!("found {}, expected a number of packets (1 or more) or a time such as `2s`", value.describe()),
         )),
     }
 }

@@ -1,4 +1,4 @@
-//! Objects in single pictures, without YAML and without threads.
+//! Finds objects in single pictures, without YAML and threads.
 
 use crate::error::{Error, Result};
 use crate::media::still;
@@ -8,7 +8,7 @@ use crate::types::{Detection, Found, Frame, Image, Packet};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Finds objects in single pictures: what the lines `resize`, `detect` and `nms` do.
+/// Finds objects in single pictures, as the lines `resize`, `detect` and `nms` do.
 ///
 /// ```
 /// use ocelli::{Detector, Env};
@@ -26,10 +26,11 @@ pub struct Detector {
 }
 
 impl Detector {
-    /// Loads a model: a folder with a `card.yaml` where `env` finds models. Answers below `min_score` (0–1) are left out.
+    /// Loads a model: a folder with a `card.yaml` that `env` can find. Objects with a score below `min_score` (0–1) are
+    /// left out.
     ///
     /// # Errors
-    /// [`Error::Config`] if there is no such model, [`Error::Model`] if it is no detector or cannot be loaded.
+    /// [`Error::Config`] if there is no such model, [`Error::Model`] if it is not a detector or cannot be loaded.
     pub fn load(model: &str, min_score: f32, env: &Env) -> Result<Self> {
         let lines: [(&str, Box<dyn StageConfig>); 3] = [
             ("resize", Box::new(Resize::for_model(model))),
@@ -43,7 +44,7 @@ impl Detector {
         Ok(Self { stages: lines.iter().map(build).collect::<Result<_>>()?, out: Emitter::default() })
     }
 
-    /// Finds objects in a picture; boxes are in its pixels, best first.
+    /// Finds objects in a picture, best first; boxes are in pixels of the picture.
     ///
     /// # Errors
     /// [`Error::Model`] if the model cannot be run.
@@ -52,12 +53,12 @@ impl Detector {
         for stage in &mut self.stages {
             stage.process(packet, &mut self.out)?;
             let given = self.out.drain().next();
-            packet = given.ok_or_else(|| Error::Internal("a stage gave nothing".into()))?;
+            packet = given.ok_or_else(|| Error::Internal("a stage produced no packet".into()))?;
         }
-        packet.detections.ok_or_else(|| Error::Internal("`detect` gave no detections".into()))
+        packet.detections.ok_or_else(|| Error::Internal("`detect` produced no detections".into()))
     }
 
-    /// As [`Detector::detect`], for a JPEG, PNG or BMP file.
+    /// Like [`Detector::detect`], but for a JPEG, PNG or BMP file.
     ///
     /// # Errors
     /// Also [`Error::Io`] and [`Error::Data`] if the file cannot be read.

@@ -1,4 +1,4 @@
-//! Which packets a line works on.
+//! Decides which packets a line processes.
 
 use super::config::{Every, Line};
 use super::options::Options;
@@ -7,7 +7,7 @@ use crate::types::Packet;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-/// `every:` and `deadline:`.
+/// Applies `every:` and `deadline:`.
 pub struct Gate {
     every: Option<Every>,
     deadline: Option<Duration>,
@@ -17,13 +17,13 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// The gate of a line.
+    /// Creates the gate of a line.
     pub fn new(line: &Line, live: bool, options: &Options) -> Self {
         let drops = options.drops.get(&line.id).cloned().unwrap_or_default();
         Self { every: line.every, deadline: line.deadline.filter(|_| live), drops, count: 0, next: Duration::ZERO }
     }
 
-    /// Whether the line works on a packet, or why not.
+    /// Returns `Ok` if the line processes a packet, otherwise why it does not.
     pub fn admit(&mut self, packet: &Packet, clock: &dyn Clock) -> Result<(), DropReason> {
         if self.deadline.is_some_and(|limit| clock.now().saturating_sub(packet.born) > limit) {
             return Err(DropReason::Deadline);
@@ -44,7 +44,7 @@ impl Gate {
                     return Err(DropReason::Every);
                 }
                 self.count += 1;
-                // On the grid of `step`, so that a late frame does not shift all that follow.
+                // On a grid of `step`, so that a late frame does not shift all later ones.
                 let turns = pts.as_nanos() / step.as_nanos().max(1) + 1;
                 self.next = Duration::from_nanos(u64::try_from(turns * step.as_nanos()).unwrap_or(u64::MAX));
                 Ok(())

@@ -1,4 +1,4 @@
-//! Who reads from whom, and whether each line gets what it needs.
+//! Finds out which line reads from which, and whether each line gets what it needs.
 
 use super::config::{Line, Pipeline, WhenFull};
 use super::settings::Settings;
@@ -12,28 +12,29 @@ use std::path::{Path, PathBuf};
 /// A line in the graph; same index as in [`Pipeline::lines`].
 #[derive(Clone, Debug, Default)]
 pub struct Node {
-    /// Lines it reads from.
+    /// The lines it reads from.
     pub inputs: Vec<usize>,
-    /// Lines that read from it.
+    /// The lines that read from it.
     pub readers: Vec<usize>,
     /// Whether a live source is somewhere above it.
     pub live: bool,
-    /// Whether what fails costs a frame, not the run.
+    /// Whether a failure costs only the frame, not the run.
     pub forgives: bool,
-    /// What its packets carry beside the frame.
+    /// What its packets carry besides the frame.
     pub carries: Products,
-    /// Packets that may wait in front of it.
+    /// The number of packets that may wait in front of it.
     pub capacity: usize,
-    /// What happens then.
+    /// What happens when the queue is full.
     pub when_full: WhenFull,
-    /// Size of the frames that reach it, if known.
+    /// The size of the frames that reach it, if known.
     pub frame: Option<Size>,
     /// The model input that reaches it, if known.
     pub input: Option<InputForm>,
 }
 
 impl Node {
-    /// Frames it may hold: what waits on each edge, one in its hands, and for a merge one of each stream.
+    /// The number of frames it may hold: those that wait on each edge, and the one being processed, or one of each
+    /// stream for a merge.
     fn frames_held(&self) -> usize {
         self.inputs.len() * self.capacity + self.inputs.len().max(1)
     }
@@ -42,9 +43,9 @@ impl Node {
 /// A checked pipeline.
 #[derive(Clone, Debug)]
 pub struct Graph {
-    /// One node a line.
+    /// One node per line.
     pub nodes: Vec<Node>,
-    /// What is no fault but worth knowing.
+    /// Remarks that are worth knowing but are not faults.
     pub notes: Vec<String>,
 }
 
@@ -52,7 +53,7 @@ impl Graph {
     /// Checks a pipeline without opening a device.
     ///
     /// # Errors
-    /// All faults.
+    /// All faults that were found.
     pub(super) fn of(pipeline: &Pipeline, env: &Env) -> Result<Self, Vec<Fault>> {
         let mut builder = Builder { pipeline, env, nodes: Vec::new(), faults: Vec::new(), notes: Vec::new() };
         for index in 0..pipeline.lines.len() {
@@ -73,14 +74,15 @@ impl Graph {
             if graph.merges_with_buffer(index) {
                 let id = &line.id;
                 graph.notes.push(format!(
-                    "`{id}`: keeps aside what one of its streams is ahead of the other; that is not in the bound"
+                    "`{id}`: buffers packets when one of its streams is ahead of another; the bound does not include them"
                 ));
             }
         }
         Ok(graph)
     }
 
-    /// Bytes that frames, model inputs and canvases may take in all queues and at work, if all sizes are known.
+    /// Returns the maximum number of bytes of the frames, model inputs, canvases and masks that are queued or being
+    /// processed, if all sizes are known.
     #[must_use]
     pub fn memory_bound_bytes(&self) -> Option<u64> {
         let mut sum = 0;
@@ -94,14 +96,14 @@ impl Graph {
         Some(sum)
     }
 
-    /// Frames that may be in all queues and at work.
+    /// Returns the maximum number of frames that are queued or being processed.
     #[must_use]
     pub fn frames_bound(&self) -> usize {
         self.nodes.iter().map(Node::frames_held).sum()
     }
 
-    /// Whether a line merges recorded streams that could stop each other: some line above has several
-    /// readers, so waiting for one of its streams may hold up the other. What runs ahead is then kept aside.
+    /// Returns whether a line merges recorded streams that could block each other: a line above it has several readers,
+    /// so waiting for one stream may hold up the other. The line then buffers the packets of the stream that is ahead.
     #[must_use]
     pub fn merges_with_buffer(&self, index: usize) -> bool {
         let node = &self.nodes[index];
@@ -127,7 +129,7 @@ impl Builder<'_> {
         self.faults.push(Fault::new(line.place, message));
     }
 
-    /// An error of a part's own check, at its line. What came out of `${…}` is not repeated.
+    /// Reports an error from a part's own check at its line, without the values of `${…}`.
     fn part_fault(&mut self, line: &Line, error: &Error) {
         let mut message = format!("`{}`: {error}", line.word);
         for secret in line.secrets.iter().filter(|secret| !secret.is_empty()) {
@@ -155,7 +157,7 @@ impl Builder<'_> {
         node.capacity = queue.and_then(|q| q.capacity).unwrap_or(if node.live { 1 } else { 2 });
         if line.deadline.is_some() && !node.live {
             self.notes
-                .push(format!("`{}`: `deadline` has no effect on a recorded stream, whose frames do not age", line.id));
+                .push(format!("`{}`: `deadline` has no effect on a recorded stream: its frames do not age", line.id));
         }
         if node.when_full == WhenFull::DropOldest && !node.live {
             self.notes.push(format!("`{}`: `drop_oldest` on a recorded stream: two runs may differ", line.id));
@@ -168,7 +170,7 @@ impl Builder<'_> {
         if !node.inputs.is_empty() {
             for (noun, giver) in needs.difference(node.carries).nouns_and_givers() {
                 let message = format!(
-                    "`{}` needs {noun}, which nothing above it gives; put a `{giver}` line above it",
+                    "`{}` needs {noun}, which no line above it produces; put a `{giver}` line above it",
                     line.word
                 );
                 self.fault(line, message);
@@ -180,7 +182,7 @@ impl Builder<'_> {
             {
                 let givers = stage.needs_any().nouns_and_givers().map(|(_, giver)| giver);
                 let message = format!(
-                    "`{}` has nothing to work with: nothing above it finds anything; put a line above it: {}",
+                    "`{}` has no results to work on: no line above it finds anything; put one of these above it: {}",
                     line.word,
                     crate::yaml::one_of(givers)
                 );
@@ -200,13 +202,13 @@ impl Builder<'_> {
                 }
                 match stage.takes_input(self.env) {
                     Ok(Some((model, wants))) => {
-                        // Each stream of a merge must fit.
+                        // Every stream of a merge must fit.
                         let above = node.inputs.iter().map(|&input| self.nodes[input].input);
                         let differs = above.flatten().map(|given| wants.differences(&given));
                         if let Some(differs) = differs.into_iter().find(|differs| !differs.is_empty()) {
                             let (wants, gives): (Vec<_>, Vec<_>) = differs.into_iter().unzip();
                             let message = format!(
-                                "`{}` model `{model}` takes {}, but `resize` gives {}; write `resize: {{ for: {model} }}`",
+                                "`{}` model `{model}` takes {}, but `resize` produces {}; write `resize: {{ for: {model} }}`",
                                 line.word,
                                 wants.join(", "),
                                 gives.join(", ")
@@ -232,7 +234,7 @@ impl Builder<'_> {
         }
     }
 
-    /// The lines a line reads from.
+    /// Returns the lines that a line reads from.
     fn inputs(&mut self, index: usize) -> Vec<usize> {
         let line = &self.pipeline.lines[index];
         let gives = |other: &Line| !matches!(other.settings, Settings::Sink(_));
@@ -254,11 +256,11 @@ impl Builder<'_> {
             let found = self.pipeline.lines.iter().position(|other| other.id == *id);
             let message = match found {
                 Some(at) if at == index => format!("`{id}` cannot read from itself"),
-                Some(at) if at > index => format!("`{id}` stands below; a line reads only from lines above it"),
+                Some(at) if at > index => format!("`{id}` is further down; a line reads only from lines above it"),
                 Some(at) if !gives(&self.pipeline.lines[at]) => {
-                    format!("`{id}` is a sink and gives nothing; read from what it reads")
+                    format!("`{id}` is a sink and produces no packets; read from the line that it reads from")
                 }
-                Some(at) if inputs.contains(&at) => format!("`{id}` stands twice after `from`"),
+                Some(at) if inputs.contains(&at) => format!("`{id}` appears twice after `from`"),
                 Some(at) => {
                     inputs.push(at);
                     continue;
@@ -276,7 +278,7 @@ impl Builder<'_> {
         inputs
     }
 
-    /// What a line gets from those it reads: of several only what all of them give.
+    /// Returns what a line gets from the lines it reads from; if there are several, only what all of them provide.
     fn inherit(&self, inputs: &[usize]) -> Node {
         let mut node =
             Node { carries: if inputs.is_empty() { Products::empty() } else { Products::all() }, ..Node::default() };
@@ -291,14 +293,14 @@ impl Builder<'_> {
         node
     }
 
-    /// No sink may write what a source reads or another sink writes.
+    /// Checks that no sink writes a file that a source reads or another sink writes.
     fn check_files(&mut self) {
         let whole = |path: PathBuf| path.canonicalize().or_else(|_| std::path::absolute(&path)).unwrap_or(path);
         let mut used: Vec<(PathBuf, &str)> = Vec::new();
         for line in &self.pipeline.lines {
             let paths = match &line.settings {
                 Settings::Source(source) => source.reads(self.env).into_iter().map(whole).collect(),
-                // Where it writes, not where its YAML says.
+                // The file it really writes, which may differ from the one in the YAML.
                 Settings::Sink(sink) => match (sink.writes(), &self.env.outputs) {
                     (Some(path), Outputs::Named) if path == Path::new("-") => vec![path],
                     (Some(path), outputs @ (Outputs::Named | Outputs::Folder(_))) => {
@@ -310,11 +312,11 @@ impl Builder<'_> {
             };
             for path in paths {
                 if matches!(line.settings, Settings::Sink(_)) {
-                    // The null device takes what anyone writes.
+                    // Any number of sinks may write to the null device.
                     let other = used.iter().find(|(known, _)| *known == path && path != Path::new("/dev/null"));
                     if let Some((_, other)) = other {
                         let message =
-                            format!("`{}` writes to the file that `{other}` uses too; give it another `path`", line.id);
+                            format!("`{}` writes to a file that `{other}` also uses; give it another `path`", line.id);
                         self.faults.push(Fault::new(line.place, message));
                     }
                 }
@@ -323,7 +325,7 @@ impl Builder<'_> {
         }
     }
 
-    /// A pipeline begins with a source and ends in sinks.
+    /// Checks that the pipeline begins with a source and ends in sinks.
     fn check_ends(&mut self) {
         let lines = &self.pipeline.lines;
         let Some(last) = lines.last() else { return };

@@ -1,4 +1,4 @@
-//! From YAML to running threads: text → checked graph → run.
+//! Turns YAML into running threads: text → checked graph → run.
 
 mod checked;
 mod config;

@@ -1,4 +1,4 @@
-//! The packets of a pipeline for the program that runs it.
+//! Delivers the packets of a pipeline to the program that runs it.
 
 use super::config::{Line, Pipeline, default_id};
 use super::settings::Settings;
@@ -6,7 +6,8 @@ use crate::sinks::Deliver;
 use crate::types::Packet;
 use crossbeam_channel::{Receiver, bounded};
 
-/// The packets that the last line of a pipeline gives, in order; ends when the run does. Dropping it ends the run.
+/// The packets of the last line of a pipeline that produces any, in order. Ends when the run ends. Dropping it ends the
+/// run.
 #[derive(Debug)]
 pub struct Packets(Receiver<Packet>);
 
@@ -19,8 +20,8 @@ impl Iterator for Packets {
 }
 
 impl Pipeline {
-    /// Adds a sink that hands over the packets of the last line that gives some; up to `capacity` of them wait. While they
-    /// are not taken a recorded pipeline waits, and a live one keeps the newest.
+    /// Adds a sink that delivers the packets of the last line that produces any. Up to `capacity` packets wait. If they
+    /// are not taken, a recorded pipeline waits, and a live one keeps the newest.
     pub fn packets(&mut self, capacity: usize) -> Packets {
         let (sender, receiver) = bounded(capacity.max(1));
         let ids: Vec<String> = self.lines.iter().map(|line| line.id.clone()).collect();

@@ -7,7 +7,7 @@ use crate::stage::{Part, SinkConfig, SourceConfig, StageConfig};
 use crate::stages::STAGES;
 use crate::yaml::{Fault, Node, Place, nearest, one_of};
 
-/// The sources, stages and sinks that a pipeline may name: those of this build, and those of one's own program.
+/// The sources, stages and sinks that a pipeline may use: those of this build and those that your program adds.
 #[derive(Clone)]
 pub struct Parts {
     sources: Vec<Part<dyn SourceConfig>>,
@@ -17,11 +17,11 @@ pub struct Parts {
 
 /// A part of any kind, for [`Parts::with`].
 pub enum AnyPart {
-    /// Makes packets.
+    /// Produces packets.
     Source(Part<dyn SourceConfig>),
-    /// Works on packets.
+    /// Processes packets.
     Stage(Part<dyn StageConfig>),
-    /// Takes packets out.
+    /// Consumes packets.
     Sink(Part<dyn SinkConfig>),
 }
 
@@ -50,13 +50,13 @@ impl Default for Parts {
 }
 
 impl Parts {
-    /// All parts of this build.
+    /// Returns all parts of this build.
     #[must_use]
     pub fn builtin() -> Self {
         Self { sources: SOURCES.to_vec(), stages: STAGES.to_vec(), sinks: SINKS.to_vec() }
     }
 
-    /// These and one more. A part whose word is known already takes its place.
+    /// Adds a part. It replaces an existing part with the same word.
     #[must_use]
     pub fn with(mut self, part: impl Into<AnyPart>) -> Self {
         let part = part.into();
@@ -76,15 +76,15 @@ impl Parts {
         self
     }
 
-    /// All words that may begin a line.
+    /// Returns the words of all parts.
     pub fn words(&self) -> impl Iterator<Item = &'static str> + Clone + '_ {
         let sources = self.sources.iter().map(|part| part.name);
         sources.chain(self.stages.iter().map(|part| part.name)).chain(self.sinks.iter().map(|part| part.name))
     }
 
-    /// Reads the settings of a line. `place` is that of the word.
+    /// Reads the settings of a line. `place` is the place of the word.
     pub(super) fn read(&self, word: &str, place: Place, value: &Node) -> Result<(&'static str, Settings), Fault> {
-        // A fault of the whole map (a missing field) is shown at the part's word.
+        // A fault of the whole map, such as a missing field, is shown at the part's word.
         let shown = |fault: Fault| if fault.place == value.place { Fault { place, ..fault } } else { fault };
         if let Some(part) = self.sources.iter().find(|part| part.name == word) {
             return Ok((part.name, Settings::Source((part.read)(value).map_err(shown)?)));
@@ -100,7 +100,7 @@ impl Parts {
             return Err(Fault::new(place, message));
         }
         let hint = nearest(word, self.words())
-            .map_or_else(|| format!("there are {}", one_of(self.words())), |near| format!("did you mean `{near}`?"));
+            .map_or_else(|| format!("expected {}", one_of(self.words())), |near| format!("did you mean `{near}`?"));
         Err(Fault::new(place, format!("unknown source, stage or sink `{word}`; {hint}")))
     }
 }

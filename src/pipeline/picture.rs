@@ -1,4 +1,4 @@
-//! The graph for people: as text, for Graphviz, and as SVG.
+//! Shows the graph as text, for Graphviz, and as SVG.
 
 use super::config::{Pipeline, WhenFull};
 use super::graph::Graph;
@@ -6,7 +6,7 @@ use super::settings::Settings;
 use std::fmt::Write as _;
 
 impl Graph {
-    /// A table: each line, what it reads, its queue, what its packets carry, and the memory bound.
+    /// Returns a table of the lines: what each reads, its queue, and what its packets carry; then the memory bound.
     #[must_use]
     pub fn text(&self, pipeline: &Pipeline) -> String {
         let mut out = String::new();
@@ -35,10 +35,10 @@ impl Graph {
         }
         let frames = self.frames_bound();
         let memory = self.memory_bound_bytes().map_or_else(
-            || "their size is known only once the source is open".to_owned(),
+            || "their size is not known until the source is open".to_owned(),
             |bytes| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20)),
         );
-        let _ = writeln!(out, "  at most {frames} frames in queues and at work: {memory}");
+        let _ = writeln!(out, "  at most {frames} frames queued or being processed: {memory}");
         for note in &self.notes {
             let _ = writeln!(out, "  note: {note}");
         }
@@ -57,7 +57,7 @@ impl Graph {
         if words.is_empty() { frame } else { format!("{frame}, {words}") }
     }
 
-    /// The graph in Graphviz's language.
+    /// Returns the graph in Graphviz's DOT language.
     #[must_use]
     pub fn dot(&self, pipeline: &Pipeline) -> String {
         let mut out = String::from("digraph pipeline {\n  rankdir=LR;\n  node [shape=box, fontname=\"sans-serif\"];\n");
@@ -76,7 +76,7 @@ impl Graph {
         out
     }
 
-    /// The graph as a picture: columns by distance from the source.
+    /// Returns the graph as SVG, in columns by distance from the source.
     #[must_use]
     pub fn svg(&self, pipeline: &Pipeline) -> String {
         let (wide, high, gap_x, gap_y) = (150_usize, 44_usize, 60_usize, 26_usize);

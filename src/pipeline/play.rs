@@ -1,4 +1,4 @@
-//! A pipeline that is played again: other sources, other settings, other sinks.
+//! Plays a pipeline with other sources, settings and sinks.
 
 use super::checked::Checked;
 use super::config::Pipeline;
@@ -16,11 +16,11 @@ use std::path::{Path, PathBuf};
 pub struct Play {
     /// The pipeline.
     pub checked: Checked,
-    /// How it is run.
+    /// The options of the run.
     pub options: Options,
-    /// What is worth knowing.
+    /// Remarks that are worth knowing.
     pub notes: Vec<String>,
-    /// Sinks that were left out.
+    /// The ids of the sinks that were removed.
     pub left_out: Vec<String>,
 }
 
@@ -28,15 +28,15 @@ pub struct Play {
 pub struct Plan<'a> {
     /// The pipeline's file.
     pub file: &'a Path,
-    /// Folders of models.
+    /// The folders of the models.
     pub models: &'a [PathBuf],
-    /// Settings that differ.
+    /// Settings to change.
     pub settings: Vec<(Setting, Node)>,
-    /// What takes the sources' places.
+    /// What replaces the sources.
     pub playback: Playback,
-    /// What is left of the sinks.
+    /// Which sinks are kept.
     pub sinks: Sinks,
-    /// Where they write.
+    /// Where the sinks write.
     pub outputs: Outputs,
 }
 
@@ -44,7 +44,7 @@ impl Play {
     /// Reads, changes and checks a pipeline.
     ///
     /// # Errors
-    /// What does not fit.
+    /// If the pipeline has faults, or the plan does not fit it.
     pub fn prepare(plan: Plan<'_>) -> Result<Self> {
         let mut env = Env::for_file(plan.file, plan.models);
         env.outputs = plan.outputs;
@@ -63,7 +63,7 @@ impl Play {
         let checked = pipeline.check(&env).map_err(|faults| with(faults.into()))?;
         if let Some(live) = checked.graph().nodes.iter().position(|node| node.live) {
             let message = format!(
-                "`{}` is live: it never ends, and shows other frames each time; give --from FOLDER-OR-CLIP (`from:` in a test)",
+                "`{}` is live: it never ends and delivers different frames each time; give --from FOLDER-OR-CLIP (`from:` in a test)",
                 checked.lines()[live].id
             );
             return Err(Error::Config(message).at(plan.file.display()));
@@ -71,18 +71,18 @@ impl Play {
         Ok(Self { checked, options, notes, left_out })
     }
 
-    /// Starts it: models are loaded, and the first frames come.
+    /// Starts it: loads the models, opens sources and sinks, and starts the threads.
     ///
     /// # Errors
-    /// What kept it from starting.
+    /// Why it could not start.
     pub fn start(&self) -> Result<Run> {
         self.checked.start_with(&self.options)
     }
 
-    /// Runs it to its end.
+    /// Runs it to the end.
     ///
     /// # Errors
-    /// What kept it from starting; what ended it is in the outcome.
+    /// Why it could not start. What ended a started run is in the outcome.
     pub fn run(&self) -> Result<Outcome> {
         Ok(self.start()?.wait())
     }

@@ -1,4 +1,4 @@
-//! A pipeline on what was recorded: the same YAML, only sources and clock replaced.
+//! Plays a pipeline on recordings: the same YAML, with only sources and clock replaced.
 
 use super::config::{Line, Pipeline, WhenFull};
 use super::options::Options;
@@ -14,47 +14,47 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What takes a source's place.
+/// The replacement of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// Id of the source; `None` for the only one, or for all that a flight knows.
+    /// The id of the source; `None` for the only one, or for all that the flight contains.
     pub source: Option<String>,
     /// A flight's folder, or a video.
     pub path: PathBuf,
-    /// Id that the source had when the flight was recorded, if it was another.
+    /// The id that the source had when the flight was recorded, if it was different.
     pub recorded: Option<String>,
 }
 
 /// How a pipeline is played.
 #[derive(Clone, Default)]
 pub struct Playback {
-    /// What takes the sources' places.
+    /// The replacements of the sources.
     pub from: Vec<Origin>,
-    /// The flight's run; the last if not given.
+    /// The run of the flight; the last one if not given.
     pub run: Option<u64>,
-    /// Stop after so many frames of each source.
+    /// The number of frames of each source after which to stop.
     pub frames: Option<u64>,
-    /// Each line leaves out what it left out when it was recorded.
+    /// Whether each line drops the frames that it dropped when the flight was recorded.
     pub drops: bool,
-    /// What goes wrong on the way: with a source, or with the only one.
+    /// Faults to inject: into the source with the given id, or into the only source.
     pub faults: Vec<(Option<String>, Faults)>,
-    /// Threads that work on one frame in each line with a model.
+    /// The number of threads that work on one frame in each line with a model.
     pub threads: Option<usize>,
 }
 
-/// What is left of the sinks.
+/// Which sinks are kept.
 pub enum Sinks {
     /// All of them.
     All,
-    /// One that writes rows: of this id, or the first `jsonl`; one is added where there is none.
+    /// Only one that writes rows: the `jsonl` line with this id, or the first one; added if there is none.
     Rows(Option<String>),
-    /// This one, reading what that one reads.
+    /// Only the given sink, in place of the one that writes rows.
     Instead(Box<dyn SinkConfig>),
 }
 
 impl Playback {
-    /// Puts recordings in the places of sources. Queues then wait, whatever the YAML says, and time is the frames'.
-    /// Returns what to run with, and what is worth knowing.
+    /// Replaces sources with recordings. Full queues then block, whatever the YAML says, and the clock follows the
+    /// frames. Returns the options of the run, and remarks that are worth knowing.
     ///
     /// # Errors
     /// [`Error::Config`] if the recordings do not fit the pipeline, [`Error::Data`] if they cannot be read.
@@ -89,7 +89,7 @@ impl Playback {
         let sources: Vec<usize> = indices(pipeline, |part| matches!(part, Settings::Source(_)));
         let ids: Vec<String> = sources.iter().map(|&at| pipeline.lines[at].id.clone()).collect();
         if ids.is_empty() {
-            // The check of the graph says what is missing.
+            // The check of the graph reports this.
             return Ok(());
         }
         let mut replaced: Vec<usize> = Vec::new();
@@ -110,7 +110,7 @@ impl Playback {
                 }
             };
             if targets.is_empty() {
-                let message = format!("{}: say for which source: --from {}={0}", path.display(), ids[0]);
+                let message = format!("{}: name the source that it replaces: --from {}={0}", path.display(), ids[0]);
                 return Err(Error::Config(message));
             }
             let mut names = HashMap::new();
@@ -128,7 +128,7 @@ impl Playback {
                 }
             } else if self.drops || self.run.is_some() {
                 let what = if self.drops { "drops" } else { "runs" };
-                return Err(Error::Config(format!("{}: a video knows of no {what}", path.display())));
+                return Err(Error::Config(format!("{}: a video contains no {what}", path.display())));
             }
         }
         let mut known = HashSet::new();
@@ -138,7 +138,7 @@ impl Playback {
             let live = matches!(&line.settings, Settings::Source(source) if source.is_live());
             if live {
                 return Err(Error::Config(format!(
-                    "`{}` is live and nothing takes its place; add --from {}=FOLDER-OR-CLIP",
+                    "`{}` is live and nothing replaces it; add --from {}=FOLDER-OR-CLIP",
                     line.id, line.id
                 )));
             }
@@ -146,7 +146,7 @@ impl Playback {
         Ok(())
     }
 
-    /// What takes a source's place, and the id it had when it was recorded.
+    /// Returns the replacement of a source, and the id that the source had when it was recorded.
     fn source(
         &self,
         path: &Path,
@@ -160,7 +160,7 @@ impl Playback {
             return Ok((Box::new(video), id.to_owned()));
         };
         let ids: Vec<&str> = flight.begin.sources.iter().map(|source| source.id.as_str()).collect();
-        // The only source of a flight plays the only one of the pipeline, whatever they are called.
+        // The only source of a flight fits any id.
         let source = match (&origin.recorded, ids.as_slice()) {
             (Some(recorded), _) if ids.contains(&recorded.as_str()) => recorded.clone(),
             (None, _) if ids.contains(&id) => id.to_owned(),
@@ -168,7 +168,7 @@ impl Playback {
             (wanted, _) => {
                 let wanted = wanted.as_deref().unwrap_or(id);
                 return Err(Error::Config(format!(
-                    "{}: no source `{wanted}` in it, but {}; say which: --from {id}={0}#SOURCE",
+                    "{}: contains no source `{wanted}`, only {}; choose one: --from {id}={0}#SOURCE",
                     path.display(),
                     one_of(ids)
                 )));
@@ -187,7 +187,7 @@ impl Playback {
                 None if ids.len() == 1 => 0,
                 None => {
                     return Err(Error::Config(format!(
-                        "say which source breaks: {}",
+                        "say which source gets the faults: {}",
                         one_of(ids.iter().map(String::as_str))
                     )));
                 }
@@ -204,7 +204,7 @@ impl Playback {
 }
 
 impl Sinks {
-    /// Takes sinks away; returns the ids of those taken.
+    /// Removes sinks and returns their ids.
     ///
     /// # Errors
     /// [`Error::Config`] if there is no such sink.
@@ -222,7 +222,7 @@ impl Sinks {
         if let (Some(id), None) = (&wanted, found) {
             let known: Vec<&str> =
                 pipeline.lines.iter().filter(|line| rows(line)).map(|line| line.id.as_str()).collect();
-            return Err(Error::Config(format!("no `jsonl` line is called `{id}`; there is {}", one_of(known))));
+            return Err(Error::Config(format!("no `jsonl` line is called `{id}`; expected {}", one_of(known))));
         }
         let kept = found.map(|at| pipeline.lines[at].id.clone());
         let keeps = |line: &Line| !matches!(line.settings, Settings::Sink(_)) || Some(&line.id) == kept.as_ref();
@@ -253,7 +253,7 @@ fn position(ids: &[String], id: &str) -> Result<usize> {
     ids.iter().position(|known| known == id).ok_or_else(|| {
         let hint = nearest(id, ids.iter().map(String::as_str));
         let hint = hint.map_or_else(
-            || format!("there is {}", one_of(ids.iter().map(String::as_str))),
+            || format!("expected {}", one_of(ids.iter().map(String::as_str))),
             |near| format!("did you mean `{near}`?"),
         );
         Error::Config(format!("the pipeline has no source `{id}`; {hint}"))
@@ -264,7 +264,7 @@ fn knows(begin: &Begin, id: &str) -> bool {
     begin.sources.iter().any(|source| source.id == id)
 }
 
-/// What is not as it was when the flight was recorded.
+/// Adds notes about what has changed since the flight was recorded.
 fn compare(begin: &Begin, pipeline: &Pipeline, env: &Env, notes: &mut Vec<String>) {
     for line in &pipeline.lines {
         let Settings::Stage(stage) = &line.settings else { continue };
@@ -272,19 +272,19 @@ fn compare(begin: &Begin, pipeline: &Pipeline, env: &Env, notes: &mut Vec<String
         let Ok(card) = env.models.card(&name) else { continue };
         let then = begin.models.iter().find(|(known, _)| *known == name);
         if then.is_some_and(|(_, hash)| *hash != card.fields.model.sha256) {
-            notes.push(format!("model `{name}` is not the file that it was when this was recorded"));
+            notes.push(format!("model `{name}` has changed since this was recorded"));
         }
     }
     let cpu = crate::host::cpu_class();
     if begin.cpu != cpu {
         notes.push(format!(
-            "recorded on a processor of another kind ({}, here {cpu}): scores may differ in the last digits",
+            "recorded on another kind of processor ({}, here {cpu}): scores may differ in the last digits",
             begin.cpu
         ));
     }
 }
 
-/// What lines left out, under the ids that the sources have now.
+/// Reads which frames each line dropped, by the current ids of the sources.
 fn drops(
     flight: &Flight,
     names: &HashMap<String, String>,
@@ -304,11 +304,11 @@ fn drops(
         }
     }
     for id in found.keys().filter(|id| !pipeline.lines.iter().any(|line| line.id == **id)) {
-        notes.push(format!("`{id}` left out frames when this was recorded, and is not in this pipeline"));
+        notes.push(format!("`{id}` dropped frames when this was recorded, but is not in this pipeline"));
     }
     if unknown > 0 {
         notes.push(format!(
-            "{unknown} frames that lines left out are not noted in the recording: rows may be more than then"
+            "the recording does not say which {unknown} frames were dropped: there may be more rows than in the live run"
         ));
     }
     Ok(())

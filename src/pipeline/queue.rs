@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, Ordering::Relaxed};
 use std::time::Instant;
 
-/// Where a line's packets go: one edge a reader.
+/// Where a line's packets go: one edge per reader.
 pub struct Outbox {
     edges: Vec<Edge>,
 }
@@ -18,25 +18,25 @@ pub struct Outbox {
 pub struct Edge {
     sender: Sender<Waiting>,
     counters: Arc<EdgeCounters>,
-    /// A second receiving end, with which the sender takes the oldest packet out of a full queue.
+    /// A second receiving end, used by the sender to take the oldest packet out of a full queue.
     steal: Receiver<Waiting>,
-    /// Set when the reader is gone: the second receiving end keeps the channel open.
+    /// Set when the reader is gone; needed because the second receiving end keeps the channel open.
     gone: Arc<AtomicBool>,
     /// The line at the receiving end.
     reader: LineEnv,
 }
 
-/// A packet in a queue, and since when.
+/// A packet in a queue, and when it was put there.
 pub type Waiting = (Packet, Instant);
 
 impl Outbox {
-    /// An outbox for these edges.
+    /// Creates an outbox for the given edges.
     #[must_use]
     pub const fn new(edges: Vec<Edge>) -> Self {
         Self { edges }
     }
 
-    /// Gives a packet to every reader; returns whether any reader is left.
+    /// Sends a packet to every reader. Returns `false` if all readers are gone.
     pub fn send(&mut self, packet: Packet) -> bool {
         let had_readers = !self.edges.is_empty();
         let mut packet = Some(packet);
@@ -58,7 +58,7 @@ impl Outbox {
 }
 
 impl Edge {
-    /// Returns whether the reader still lives.
+    /// Sends a packet. Returns whether the reader is still there.
     fn send(&self, packet: Packet) -> bool {
         let mut packet = (packet, Instant::now());
         self.counters.sent.fetch_add(1, Relaxed);
@@ -83,7 +83,7 @@ impl Edge {
         }
     }
 
-    /// Waits for room, looking now and then whether the reader died meanwhile.
+    /// Waits for room, and checks now and then whether the reader is still there.
     fn send_or_wait(&self, mut packet: Waiting) -> bool {
         const LOOK: std::time::Duration = std::time::Duration::from_millis(50);
         loop {
@@ -99,7 +99,7 @@ impl Edge {
     }
 }
 
-/// One edge: its sending end, and the receiving end for the reader's [`Inbox`].
+/// Creates an edge: its sending end, and the receiving end for the reader's [`Inbox`].
 #[must_use]
 pub fn edge(counters: &Arc<EdgeCounters>, gone: &Arc<AtomicBool>, reader: &LineEnv) -> (Edge, Arrival) {
     let (sender, receiver) = bounded(counters.capacity);
@@ -114,15 +114,15 @@ pub struct Arrival {
     counters: Arc<EdgeCounters>,
 }
 
-/// How several streams become one.
+/// How several streams are merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Merge {
-    /// As they arrive (live).
+    /// In order of arrival (live).
     Arrival,
     /// By media time, then by the order after `from:`. Each stream waits for the others.
     Time,
-    /// By media time, where some line above has several readers: what runs ahead is kept here meanwhile,
-    /// because left in a full queue it could stop that line and with it the stream waited for.
+    /// By media time, if a line above has several readers. The packets of a stream that is ahead are buffered here: in
+    /// a full queue they could block that line, and with it the stream that is waited for.
     TimeBuffered,
 }
 
@@ -141,26 +141,26 @@ struct Input {
 }
 
 impl Inbox {
-    /// An inbox over the receiving ends of a line's edges.
+    /// Creates an inbox from the receiving ends of a line's edges.
     #[must_use]
     pub fn new(arrivals: Vec<Arrival>, merge: Merge, gone: Arc<AtomicBool>, counters: Arc<LineCounters>) -> Self {
         let input = |arrival| Input { arrival, ahead: VecDeque::new(), open: true };
         Self { inputs: arrivals.into_iter().map(input).collect(), merge, gone, counters }
     }
 
-    /// Takes a packet out of its queue, and notes how long it waited there.
+    /// Counts a packet that was taken out of its queue, and records how long it waited there.
     fn taken(&self, at: usize, (packet, since): Waiting) -> Packet {
         self.counters.wait(since.elapsed());
         self.inputs[at].arrival.counters.taken.fetch_add(1, Relaxed);
         packet
     }
 
-    /// Whether no packet is waiting right now.
+    /// Returns whether no packet is waiting right now.
     pub fn is_empty(&self) -> bool {
         self.inputs.iter().all(|input| input.arrival.receiver.is_empty() && input.ahead.is_empty())
     }
 
-    /// The next packet; `None` when every stream has ended.
+    /// Returns the next packet; `None` when all streams have ended.
     pub fn next(&mut self) -> Option<Packet> {
         if let [only] = self.inputs.as_slice() {
             return only.arrival.receiver.recv().ok().map(|waiting| self.taken(0, waiting));
@@ -194,7 +194,7 @@ impl Inbox {
         None
     }
 
-    /// Waits for a packet of any open stream and keeps it; `None` if a stream ended instead.
+    /// Waits for a packet of any open stream and stores it; `None` if a stream ended instead.
     fn receive_any(&mut self) -> Option<usize> {
         let mut select = Select::new();
         let open: Vec<usize> = (0..self.inputs.len()).filter(|&at| self.inputs[at].open).collect();
@@ -207,7 +207,7 @@ impl Inbox {
         self.received(at, received).then_some(at)
     }
 
-    /// Keeps a packet of a stream; `false` if the stream ended instead.
+    /// Stores a packet of a stream; `false` if the stream ended instead.
     fn received(&mut self, at: usize, received: Result<Waiting, RecvError>) -> bool {
         let packet = received.map(|waiting| self.taken(at, waiting));
         let input = &mut self.inputs[at];

@@ -1,4 +1,4 @@
-//! Runs a checked pipeline: a thread a line, a queue an edge.
+//! Runs a checked pipeline: one thread per line, one queue per edge.
 
 use super::checked::Checked;
 use super::config::{Line, WhenFull};
@@ -20,9 +20,9 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// A pipeline at work. Dropping it asks every line to stop and waits for their threads.
+/// A running pipeline. Dropping it asks all lines to stop and waits for their threads.
 pub struct Run {
-    /// Lines, edges, counters and states, while it runs and after.
+    /// Lines, edges, counters and states, during the run and after it.
     pub board: Board,
     threads: Vec<JoinHandle<()>>,
     fault: Arc<FirstFault>,
@@ -39,18 +39,18 @@ pub struct Outcome {
     pub board: Board,
     /// How long it ran.
     pub elapsed: Duration,
-    /// The first fault that ended it, if one did.
+    /// The fault that ended it, if any.
     pub result: Result<()>,
 }
 
-/// What is known of a line that runs: for replacing it.
+/// What is needed to replace a line while it runs.
 struct Running {
     env: LineEnv,
     slot: Arc<Slot>,
     contract: Contract,
 }
 
-/// What the neighbours of a line rely on.
+/// What the other lines rely on.
 #[derive(PartialEq)]
 struct Contract {
     role: Role,
@@ -95,27 +95,27 @@ const fn role(settings: &Settings) -> Role {
 }
 
 impl Checked {
-    /// Starts it: models are loaded, sources and then sinks are opened, and every line gets its thread.
+    /// Starts it: loads the models, opens the sources and then the sinks, and starts a thread per line.
     ///
     /// # Errors
-    /// What kept it from starting.
+    /// Why it could not start.
     pub fn start(&self) -> Result<Run> {
         self.start_with(&Options::default())
     }
 
-    /// As [`Checked::start`], with options.
+    /// Like [`Checked::start`], but with options.
     ///
     /// # Errors
-    /// What kept it from starting.
+    /// Why it could not start.
     #[doc(hidden)]
     pub fn start_with(&self, options: &Options) -> Result<Run> {
         Run::start(self, options)
     }
 
-    /// Runs it to its end.
+    /// Runs it to the end.
     ///
     /// # Errors
-    /// What kept it from starting; what ended it is in the outcome.
+    /// Why it could not start. What ended a started run is in the outcome.
     pub fn run(&self) -> Result<Outcome> {
         Ok(self.start()?.wait())
     }
@@ -166,34 +166,35 @@ impl Run {
         Ok(run)
     }
 
-    /// Its own stop: asking it ends this run and no other.
+    /// Returns the run's own stop, which ends only this run.
     #[must_use]
     pub const fn stop(&self) -> &Stop {
         &self.stop
     }
 
-    /// Whether every line has ended.
+    /// Returns whether all lines have ended.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.threads.iter().all(JoinHandle::is_finished)
     }
 
-    /// Replaces a line while it runs: the new part takes over between two packets, after the old one has given or written
-    /// what was still open. No packet is lost or overtakes another.
+    /// Replaces a line while it runs. The new part takes over between two packets, after the old one has emitted or
+    /// written what it still held. No packet is lost, and the order stays the same.
     ///
     /// # Errors
-    /// [`Error::Config`] if there is no such line, or if what its neighbours rely on would change: needs, gives, the model
-    /// input it makes or takes, the file it writes. What kept the new part from being built; the old one then goes on.
+    /// [`Error::Config`] if there is no such line, or if something that other lines rely on would change: what it needs
+    /// or gives, the model input it makes or takes, the file it writes. Any error from building the new part; the old
+    /// one then stays.
     #[doc(hidden)]
     pub fn replace(&self, line: &str, settings: &Settings) -> Result<()> {
         let Some(running) = self.lines.iter().find(|running| &**running.env.id() == line) else {
             let known = self.lines.iter().map(|running| &**running.env.id());
-            return Err(Error::Config(format!("no line is called `{line}`; there is {}", crate::yaml::one_of(known))));
+            return Err(Error::Config(format!("no line is called `{line}`; expected {}", crate::yaml::one_of(known))));
         };
         let env = &running.env;
         let contract = Contract::of(settings, env)?;
         if contract != running.contract {
-            let message = "needs, gives, the model input or the file would change; start the run anew for that";
+            let message = "what it needs or gives, its model input or its file would change; restart the run instead";
             return Err(Error::Config(format!("`{line}` cannot be replaced while it runs: {message}")));
         }
         let job = match settings {
@@ -216,7 +217,7 @@ impl Run {
         Ok(())
     }
 
-    /// Waits for the end.
+    /// Waits for the run to end.
     #[must_use]
     pub fn wait(mut self) -> Outcome {
         self.join();
@@ -229,7 +230,7 @@ impl Run {
 
     fn join(&mut self) {
         for thread in self.threads.drain(..) {
-            // A panic was caught and reported inside; nothing is left to learn here.
+            // Panics are caught and reported inside the thread.
             let _ = thread.join();
         }
     }
@@ -242,7 +243,7 @@ impl Drop for Run {
     }
 }
 
-/// The board of a run that is about to begin.
+/// Creates the board of a run that is about to start.
 fn board(checked: &Checked) -> Board {
     let counters = |line: &Line| Arc::new(LineCounters::new(&line.id, line.word, role(&line.settings)));
     let nodes = checked.graph().nodes.iter().enumerate();
@@ -253,7 +254,7 @@ fn board(checked: &Checked) -> Board {
     Board { lines: checked.lines().iter().map(counters).collect(), edges: edges.collect() }
 }
 
-/// The queues between the lines.
+/// Creates the queues between the lines.
 fn connect(graph: &Graph, board: &Board, envs: &[LineEnv]) -> (Vec<Inbox>, Vec<Outbox>) {
     let gone: Vec<Arc<AtomicBool>> = envs.iter().map(|_| Arc::default()).collect();
     let mut outgoing: Vec<Vec<Edge>> = envs.iter().map(|_| Vec::new()).collect();
@@ -282,8 +283,8 @@ fn merge_rule(graph: &Graph, index: usize) -> Merge {
     }
 }
 
-/// Builds the stages, then opens the sources, then the sinks: nothing is lost while a model loads, and no file is touched
-/// before everything else is there.
+/// Builds the stages, then opens the sources, then the sinks: no frame is lost while a model loads, and no file is
+/// touched until everything else is ready.
 fn build(lines: &[Line], envs: &[LineEnv]) -> Result<Vec<Job>> {
     let mut jobs: Vec<Option<Job>> = lines.iter().map(|_| None).collect();
     for turn in [Role::Stage, Role::Source, Role::Sink] {

@@ -1,28 +1,28 @@
-//! Changes of single settings: `detect.min_score=0.4`, and rows of them for sweeps.
+//! Changes of single settings: `detect.min_score=0.4`, and series of values for sweeps.
 
 use super::config::{COMMON, default_id};
 use crate::error::{Error, Result};
 use crate::yaml::{self, Document, Node, Value, nearest, one_of};
 
-/// A setting of a line, and the values it is to have, one after the other.
+/// A setting of a line, and the values it takes, one after the other.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setting {
     /// The line's id, or its word.
     pub line: String,
-    /// The setting's name; several for one inside another.
+    /// The setting's name; several names if it is nested.
     pub path: Vec<String>,
-    /// The values; one of them if it is not a sweep.
+    /// The values; only one if it is not a sweep.
     pub values: Vec<Node>,
 }
 
-/// No sweep has more values of one setting.
+/// The maximum number of values of one setting.
 const MOST: usize = 1000;
 
 impl Setting {
-    /// Reads `LINE.SETTING=VALUE`, `=A,B,C`, `=FROM..TO:STEP` (both ends included).
+    /// Parses `LINE.SETTING=VALUE`, `=A,B,C` or `=FROM..TO:STEP` (both ends included).
     ///
     /// # Errors
-    /// What is wrong, in one sentence.
+    /// A sentence that says what is wrong.
     pub fn parse(text: &str) -> Result<Self, String> {
         let shape =
             || format!("`{text}`: write LINE.SETTING=VALUE, such as detect.min_score=0.4 or nms.iou=0.3..0.7:0.1");
@@ -42,13 +42,13 @@ impl Setting {
         Ok(Self { line, path, values })
     }
 
-    /// `detect.min_score`.
+    /// Returns the full name, such as `detect.min_score`.
     #[must_use]
     pub fn name(&self) -> String {
         format!("{}.{}", self.line, self.path.join("."))
     }
 
-    /// Changes a document, before its lines are read.
+    /// Changes a document before its lines are read.
     ///
     /// # Errors
     /// [`Error::Config`] if there is no such line.
@@ -58,7 +58,7 @@ impl Setting {
         let Some(at) = names.iter().position(|name| *name == self.line) else {
             let known = names.iter().map(String::as_str);
             let hint = nearest(&self.line, known.clone())
-                .map_or_else(|| format!("there is {}", one_of(known)), |near| format!("did you mean `{near}`?"));
+                .map_or_else(|| format!("expected {}", one_of(known)), |near| format!("did you mean `{near}`?"));
             return Err(Error::Config(format!("{}: no line is called `{}`; {hint}", document.file, self.line)));
         };
         let line = &mut *lines[at];
@@ -106,7 +106,7 @@ fn lines(root: &mut Node) -> Vec<&mut Node> {
     }
 }
 
-/// The ids of lines, as the pipeline itself gives them.
+/// Returns the ids of the lines, including the default ids that the pipeline assigns.
 fn names(lines: &[&mut Node]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for line in lines {
@@ -116,7 +116,7 @@ fn names(lines: &[&mut Node]) -> Vec<String> {
     names
 }
 
-/// The line's `id`, if it has one, and its word.
+/// Returns the line's `id`, which may be empty, and its word.
 fn name_of(line: &Node) -> (String, String) {
     let Value::Map(entries) = &line.value else { return (String::new(), line.text().unwrap_or_default().to_owned()) };
     let id = entries.iter().find(|(key, _)| key.text() == Some("id")).and_then(|(_, id)| id.text());
@@ -128,20 +128,20 @@ fn parse(text: &str) -> Result<Node, String> {
     yaml::parse(text).map_err(|fault| format!("`{text}`: {}", fault.message))
 }
 
-/// `0.3..0.7:0.05`; `None` if the text is no range of numbers.
+/// Parses a range such as `0.3..0.7:0.05`; `None` if the text is not a range of numbers.
 fn range(text: &str) -> Result<Option<Vec<Node>>, String> {
     let parts = text.split_once("..").map(|(from, rest)| (from, rest.split_once(':').unwrap_or((rest, ""))));
     let Some((from, (to, step))) = parts else { return Ok(None) };
     let number = |text: &str| text.trim().parse::<f64>().ok().filter(|v| v.is_finite());
     let (Some(start), Some(end)) = (number(from), number(to)) else { return Ok(None) };
-    let step_size = number(step).ok_or_else(|| format!("`{text}`: how far apart? write {from}..{to}:STEP"))?;
+    let step_size = number(step).ok_or_else(|| format!("`{text}`: the step is missing; write {from}..{to}:STEP"))?;
     let count = (end - start) / step_size;
     if !(0.0..MOST as f64).contains(&count) {
-        return Err(format!("`{text}`: the step must lead from one end to the other in less than {MOST} values"));
+        return Err(format!("`{text}`: the step must lead from the start to the end in fewer than {MOST} steps"));
     }
     let texts = [from, to, step].map(str::trim);
     let whole = texts.iter().all(|text| text.parse::<i64>().is_ok());
-    // As a person would write it: 0.35, not 0.35000000000000003.
+    // Rounded as a person would write it: 0.35, not 0.35000000000000003.
     let decimals = |text: &str| text.split_once('.').map_or(0, |(_, digits)| digits.len());
     let plain = texts.iter().all(|text| !text.contains(['e', 'E']));
     let digits = plain.then(|| decimals(texts[0]).max(decimals(texts[2])));
@@ -153,11 +153,11 @@ fn range(text: &str) -> Result<Option<Vec<Node>>, String> {
             None => Value::Float(value),
         }
     };
-    // Both ends are meant, whatever the rounding of the step.
+    // Both ends are included, even if rounding makes the count slightly too small.
     Ok(Some((0..=(count + 1e-9) as usize).map(|index| Node { value: value(index), ..Node::null() }).collect()))
 }
 
-/// A value for people.
+/// Formats a value for people.
 #[must_use]
 pub fn shown(node: &Node) -> String {
     match &node.value {

@@ -1,13 +1,13 @@
-//! What a line does.
+//! The settings of a line.
 
 use crate::stage::{SinkConfig, SourceConfig, StageConfig};
 
-/// What a line does: the settings of its part.
+/// The settings of a line's part.
 pub enum Settings {
-    /// Makes packets.
+    /// Produces packets.
     Source(Box<dyn SourceConfig>),
-    /// Works on packets.
+    /// Processes packets.
     Stage(Box<dyn StageConfig>),
-    /// Takes packets out.
+    /// Consumes packets.
     Sink(Box<dyn SinkConfig>),
 }

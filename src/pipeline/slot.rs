@@ -1,20 +1,20 @@
-//! Where a line that runs finds what takes its place.
+//! Hands a replacement part to a line while it runs.
 
 use crate::stage::{Sink, Source, Stage};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// A line's work, ready to begin.
+/// A line's part, ready to run.
 pub enum Job {
-    /// Makes packets.
+    /// Produces packets.
     Source(Box<dyn Source>),
-    /// Works on packets.
+    /// Processes packets.
     Stage(Box<dyn Stage>),
-    /// Takes packets out.
+    /// Consumes packets.
     Sink(Box<dyn Sink>),
 }
 
-/// Holds what takes the place of a line's part until its thread looks, between two packets.
+/// Holds the replacement of a line's part until the line's thread takes it, between two packets.
 #[derive(Default)]
 pub struct Slot {
     full: AtomicBool,
@@ -22,14 +22,14 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// Puts a part in; one that waits there still, and never worked, gives way.
+    /// Stores a part. A part that is still waiting there is discarded.
     pub fn put(&self, job: Job) {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         *next = Some(job);
         self.full.store(true, Ordering::Release);
     }
 
-    /// Takes out what waits. Costs one load where nothing does.
+    /// Takes the part that is waiting, if any. Costs only one atomic load if there is none.
     pub fn take(&self) -> Option<Job> {
         if !self.full.load(Ordering::Acquire) {
             return None;

@@ -1,4 +1,4 @@
-//! A line's thread.
+//! The thread of a line.
 
 use super::gate::Gate;
 use super::options::{Delay, Pace};
@@ -12,15 +12,15 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The first fault of a run; later ones are consequences.
+/// The first fault of a run; later faults are its consequences.
 #[derive(Default)]
 pub struct FirstFault(Mutex<Option<Error>>);
 
 impl FirstFault {
-    /// Notes a fault, and asks everything to stop.
+    /// Stores a fault and asks all lines to stop.
     pub fn report(&self, error: Error, stop: &Stop) {
         let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // A reader that went away must not hide a real fault that follows.
+        // A reader of the output that went away must not hide a later real fault.
         if first.as_ref().is_none_or(|known| matches!(known, Error::ReaderGone)) {
             *first = Some(error);
         }
@@ -33,18 +33,18 @@ impl FirstFault {
     }
 }
 
-/// What each thread has.
+/// The state of a line's thread.
 pub struct Worker {
     pub(super) env: LineEnv,
     pub(super) live: bool,
-    /// Whether what fails costs a frame, not the run.
+    /// Whether a failure costs only the frame, not the run.
     pub(super) forgives: bool,
     pub(super) fault: Arc<FirstFault>,
     pub(super) slot: Arc<Slot>,
     pub(super) delay: Delay,
     pub(super) pace: Option<Pace>,
     pub(super) frames: Option<u64>,
-    /// The `pts` that the pace begins with: that of the first frame of all sources.
+    /// The `pts` at which the pace starts: that of the first frame of any source.
     pub(super) first_pts: Arc<OnceLock<Duration>>,
     pub(super) virtual_clock: Option<Arc<ManualClock>>,
     pub(super) limiter: Limiter,
@@ -57,7 +57,7 @@ fn micros(time: Duration) -> u64 {
 }
 
 impl Worker {
-    /// Works until the stream ends, and reports what ends it otherwise.
+    /// Runs until the stream ends, and reports the fault if one ends it.
     pub fn run(mut self, job: Job, inbox: Inbox, outbox: Outbox, gate: Gate) {
         let done = catch(|| match job {
             Job::Source(source) => {
@@ -78,7 +78,7 @@ impl Worker {
         self.env.counters().cpu_micros.store(micros, Relaxed);
     }
 
-    /// Does a piece of work, and notes what it cost.
+    /// Does some work and records its time and allocations.
     fn measured<T>(&mut self, work: impl FnOnce() -> T) -> T {
         self.delay.wait();
         let (start, before) = (Instant::now(), thread_allocations());
@@ -101,7 +101,7 @@ impl Worker {
                     self.failed(&error, None);
                     continue;
                 }
-                // What breaks while everything ends (a child that got the same signal) is no fault.
+                // A failure while the run is stopping is not a fault: a child process may have got the same signal.
                 Err(_) if self.env.stop.is_requested() => break,
                 Err(error) => return Err(error),
             };
@@ -124,7 +124,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Moves the clock of a replay, and waits until a frame is due.
+    /// Advances the clock of a replay, and waits until a frame is due.
     fn keep_pace(&self, packet: &Packet, began: Instant, count: u64) {
         let pts = packet.frame.pts;
         if let Some(clock) = &self.virtual_clock {
@@ -171,13 +171,13 @@ impl Worker {
         self.last_words(&mut *stage, &mut out, &mut outbox).map(|_| ())
     }
 
-    /// Lets a stage emit what is still open. `false` if nobody reads any more.
+    /// Lets a stage emit what it still holds. Returns `false` if no reader is left.
     fn last_words(&mut self, stage: &mut dyn Stage, out: &mut Emitter, outbox: &mut Outbox) -> Result<bool> {
         let done = stage.finish(out);
         self.pass_on(done, 0, out, outbox)
     }
 
-    /// Sends what was emitted, if the work succeeded. `false` if nobody reads any more.
+    /// Sends what was emitted, if the work succeeded. Returns `false` if no reader is left.
     fn pass_on(&mut self, done: Result<()>, seq: u64, out: &mut Emitter, outbox: &mut Outbox) -> Result<bool> {
         if self.settle(done, seq)?.is_none() {
             out.clear();
@@ -191,7 +191,7 @@ impl Worker {
         Ok(true)
     }
 
-    /// Writes until the stream ends, then finishes: also after a fault, so that files are closed in order.
+    /// Writes until the stream ends, then finishes the sink, even after a fault, so that files are closed properly.
     fn sink_loop(&mut self, mut sink: Box<dyn Sink>, inbox: Inbox, gate: Gate) -> Result<()> {
         let written = self.write_all(&mut sink, inbox, gate);
         let finished = sink.finish();
@@ -228,12 +228,13 @@ impl Worker {
         }
     }
 
-    /// As [`Worker::settle`], for what is not about one packet: that it succeeds does not mean that packets do.
+    /// Like [`Worker::settle`], for work that is not about one packet: its success does not mean that packets succeed.
     fn note(&mut self, done: Result<()>, seq: u64) -> Result<()> {
         if done.is_err() { self.settle(done, seq).map(|_| ()) } else { Ok(()) }
     }
 
-    /// Live: a failed packet is logged, counted and left out. Recorded: it ends the run.
+    /// Handles the result of a packet. Live: a failed packet is logged, counted and dropped. Recorded: a failed packet
+    /// ends the run.
     fn settle<T>(&mut self, done: Result<T>, seq: u64) -> Result<Option<T>> {
         match done {
             Ok(value) => {

@@ -1,4 +1,4 @@
-//! Hands packets to whoever runs a pipeline from a program. Not a word of the YAML.
+//! Passes packets to the program that runs a pipeline. Not available in YAML.
 
 use crate::error::Result;
 use crate::stage::{LineEnv, Sink, SinkConfig};
@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// What is done with each packet.
 pub type Take = Box<dyn FnMut(&Packet) -> Result<()> + Send>;
 
-/// Gives each packet to a function, in order, in the thread of its line.
+/// Passes each packet to a function, in order, on the thread of its line.
 pub struct Collect(Arc<Mutex<Take>>);
 
 impl Collect {
-    /// Gives packets to `take`.
+    /// Creates a sink that passes packets to `take`.
     #[must_use]
     pub fn new(take: impl FnMut(&Packet) -> Result<()> + Send + 'static) -> Self {
         Self(Arc::new(Mutex::new(Box::new(take))))

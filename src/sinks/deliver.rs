@@ -1,4 +1,4 @@
-//! Hands packets to the program that runs a pipeline, through a channel. Not a word of the YAML.
+//! Sends packets through a channel to the program that runs a pipeline. Not available in YAML.
 
 use crate::error::{Error, Result};
 use crate::stage::{LineEnv, Sink, SinkConfig};
@@ -6,11 +6,12 @@ use crate::types::{Packet, Products};
 use crossbeam_channel::{SendTimeoutError, Sender};
 use std::time::Duration;
 
-/// Gives each packet to a channel and waits while it is full. A receiver that was dropped ends the run in order.
+/// Sends each packet to a channel and waits while it is full. If the receiver was dropped, the run ends without an
+/// error.
 pub struct Deliver(Sender<Packet>);
 
 impl Deliver {
-    /// Gives packets to `sender`.
+    /// Creates a sink that sends packets to `sender`.
     #[must_use]
     pub const fn new(sender: Sender<Packet>) -> Self {
         Self(sender)
@@ -40,7 +41,7 @@ impl Sink for Delivering {
             match self.sender.send_timeout(packet, LOOK) {
                 Ok(()) => return Ok(()),
                 Err(SendTimeoutError::Disconnected(_)) => return Err(Error::ReaderGone),
-                // Whoever drops the run holds the receiver and reads no more: waiting for them would last for ever.
+                // Whoever drops the run holds the receiver and no longer reads from it: waiting would last forever.
                 Err(SendTimeoutError::Timeout(_)) if self.env.stop.is_requested() => return Err(Error::ReaderGone),
                 Err(SendTimeoutError::Timeout(back)) => packet = back,
             }

@@ -1,4 +1,4 @@
-//! One line of JSON a frame.
+//! Rows of JSON, one per frame.
 
 use super::output::make_parent;
 use crate::error::{Error, Result};
@@ -12,20 +12,21 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Writes one line of JSON a frame. Keys come in a fixed order and numbers in a fixed form, so that two runs
-/// over one recording give the same bytes; docs/jsonl.md describes every key.
+/// Writes one row of JSON per frame. The order of keys and the format of numbers are fixed, so that two runs over one
+/// recording write the same bytes; docs/jsonl.md describes every key.
 ///
 /// `- jsonl` (to standard output) or `- jsonl: { path: found.jsonl }`
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Jsonl {
-    /// The file, or `-` for standard output.
+    /// The file to write, or `-` for standard output.
     #[serde(default = "default_path")]
     pub path: String,
-    /// Also write frames in which nothing was found.
+    /// Also write rows for frames in which nothing was found.
     #[serde(default = "yes")]
     pub empty: bool,
-    /// Also write what is really there, where the source knows: a `scene`, a recording of one, a `video` with `truth`.
+    /// Also write what is really there, if the source knows it: a `scene`, a recording of one, or a `video` with
+    /// `truth`.
     #[serde(default)]
     pub truth: bool,
 }
@@ -62,7 +63,7 @@ impl SinkConfig for Jsonl {
     }
 }
 
-/// A place that others write to, too.
+/// A writer that is shared with others.
 struct Shared(Arc<Mutex<dyn Write + Send>>);
 
 impl Shared {
@@ -91,7 +92,7 @@ impl Sink for Writing {
     fn write(&mut self, packet: &Packet) -> Result<()> {
         self.line.clear();
         row(&mut self.line, packet, self.settings.truth)
-            .map_err(|_| Error::Data(format!("frame {}: its time lies after the year 9999", packet.frame.seq)))?;
+            .map_err(|_| Error::Data(format!("frame {}: its time is after the year 9999", packet.frame.seq)))?;
         let io = |e| Error::io(&self.settings.path, e);
         self.out.write_all(self.line.as_bytes()).map_err(io)
     }
@@ -109,10 +110,10 @@ impl Sink for Writing {
     }
 }
 
-/// Writes the line of a packet, `\n` included; docs/jsonl.md describes it.
+/// Writes the row of a packet, including `\n`; docs/jsonl.md describes it.
 ///
 /// # Errors
-/// If the frame's time of day lies after the year 9999.
+/// Returns an error if the frame's time of day is after the year 9999.
 pub fn row(out: &mut String, packet: &Packet, truth: bool) -> std::fmt::Result {
     let frame = &packet.frame;
     out.write_str("{\"source\":")?;

@@ -1,4 +1,4 @@
-//! Where answers go: one sink a file.
+//! Where answers go: one sink per file.
 
 mod collect;
 mod deliver;

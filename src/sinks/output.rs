@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use std::path::Path;
 
-/// Makes the folder of a file to be written.
+/// Creates the folder of a file to be written.
 pub fn make_parent(path: &Path) -> Result<()> {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => {
@@ -13,7 +13,7 @@ pub fn make_parent(path: &Path) -> Result<()> {
     }
 }
 
-/// Writes a whole file so that a reader sees the old one or the new one, never half of it.
+/// Writes a whole file so that readers see either the old one or the new one, never half of it.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(".part");

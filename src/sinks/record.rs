@@ -10,19 +10,19 @@ use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Writes a video: of the annotated pictures if there are any, else of the frames. The ending of the path
-/// says how: `.mp4` is H.264 (a build with `openh264`), `.avi` is MJPEG.
+/// Writes a video: of the annotated pictures if there are any, otherwise of the frames. The extension of the path sets
+/// the format: `.mp4` is H.264 (needs a build with `openh264`), `.avi` is MJPEG.
 ///
 /// `- record: { path: out/door.mp4 }`
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
-    /// The file, ending in `.mp4` or `.avi`.
+    /// The file to write, ending in `.mp4` or `.avi`.
     pub path: String,
-    /// H.264: quantisation, 10 (large and clean) to 51 (small and coarse).
+    /// H.264: the quantisation parameter, from 10 (large file, high quality) to 51 (small file, low quality).
     #[serde(default = "default_qp")]
     pub qp: u8,
-    /// MJPEG: quality, 1–100.
+    /// MJPEG: the JPEG quality, 1–100.
     #[serde(default = "default_quality")]
     pub quality: u8,
 }
@@ -90,12 +90,12 @@ struct Recording {
     settings: Record,
     path: PathBuf,
     format: Format,
-    /// The first picture waits until the second tells how long it is shown.
+    /// The first picture; it is held until the second one determines its duration.
     first: Option<(Duration, Image)>,
     writer: Option<Writer>,
 }
 
-/// An encoder with its file.
+/// An encoder and its file.
 enum Writer {
     Avi {
         file: AviWriter,
@@ -121,7 +121,7 @@ impl Recording {
         Err(Error::Internal("an .mp4 without openh264".into()))
     }
 
-    /// Begins with the first picture; `gap` is the time to the second.
+    /// Starts the file with the first picture; `gap` is the time to the second one.
     fn begin(&mut self, gap: Option<Duration>) -> Result<()> {
         let Some((pts, image)) = self.first.take() else { return Ok(()) };
         let fps = gap.filter(|gap| !gap.is_zero()).map_or(10.0, |gap| 1.0 / gap.as_secs_f64()).clamp(0.1, 240.0);
@@ -133,7 +133,7 @@ impl Recording {
 }
 
 impl Writer {
-    #[cfg_attr(not(feature = "openh264"), expect(unused_variables, reason = "AVI has one rate for all"))]
+    #[cfg_attr(not(feature = "openh264"), expect(unused_variables, reason = "an AVI has a single frame rate"))]
     fn push(&mut self, image: &Image, pts: Duration) -> Result<()> {
         match self {
             Self::Avi { file, size, quality, bytes, .. } => {
@@ -152,7 +152,7 @@ impl Writer {
 
 fn changed(from: Size, to: Size) -> Error {
     Error::Data(format!(
-        "frames changed from {from} to {to}; a video file has one size; `snapshot` takes pictures of many"
+        "frames changed from {from} to {to}; a video file has one size; `snapshot` can write pictures of any size"
     ))
 }
 
@@ -199,14 +199,14 @@ mod mp4 {
     use std::time::Duration;
     use yuv::{BufferStoreMut, YuvConversionMode, YuvPlanarImageMut, YuvRange, YuvStandardMatrix};
 
-    /// openh264's own limit: 36,864 blocks of 16x16.
+    /// The limit of openh264: 36,864 blocks of 16x16.
     const MAX_PIXELS: usize = 36_864 * 256;
 
     /// H.264 by openh264 in fragmented MP4.
     pub struct Mp4 {
         encoder: Encoder,
         file: Fmp4Writer<BufWriter<File>>,
-        /// Size of the frames; what is encoded is cut to even sides.
+        /// The size of the frames; the encoded picture is cropped to even sides.
         size: Size,
         planes: Vec<u8>,
         bits: Vec<u8>,

@@ -8,23 +8,24 @@ use crate::types::{Image, Packet, PixelFormat, Products};
 use serde::Deserialize;
 use std::path::Path;
 
-/// Writes pictures: the annotated one if there is one, else the frame, or what `of` says. With `every: 10s` on the line one in
-/// ten seconds. A path without `{seq}` or `{name}` always holds the newest picture.
+/// Writes pictures: the annotated one if there is one, otherwise the frame, or what `of` selects. With `every: 10s` on
+/// the line, it writes one picture every ten seconds. A path without `{seq}` or `{name}` always holds the newest
+/// picture.
 ///
 /// `- snapshot: { path: "out/{source}-{seq}.jpg" }`
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Snapshot {
-    /// The file, ending in `.jpg` or `.png`. `{source}`, `{seq}`, `{pts_ms}` and `{name}` (of the picture
-    /// read, without its extension) are put in.
+    /// The file to write, ending in `.jpg` or `.png`. `{source}`, `{seq}`, `{pts_ms}` and `{name}` (the name of the
+    /// picture that was read, without its extension) are filled in.
     pub path: String,
-    /// Only frames in which something was found.
+    /// Write only frames in which something was found.
     #[serde(default)]
     pub found: bool,
-    /// Quality of a JPEG, 1–100.
+    /// JPEG quality, 1–100.
     #[serde(default = "default_quality")]
     pub quality: u8,
-    /// What is written.
+    /// What to write.
     #[serde(default)]
     pub of: Of,
 }
@@ -33,12 +34,12 @@ pub struct Snapshot {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Of {
-    /// The annotated picture if there is one, else the frame.
+    /// The annotated picture if there is one, otherwise the frame.
     #[default]
     Canvas,
-    /// The frame as it came.
+    /// The frame as it came from the source.
     Frame,
-    /// The class map of `segment` as grey levels: the class numbers. Only as PNG.
+    /// The class map of `segment` in grey levels that are the class numbers. PNG only.
     Mask,
 }
 
@@ -60,7 +61,7 @@ impl SinkConfig for Snapshot {
         }
         if self.of == Of::Mask && extension != "png" {
             return Err(Error::Config(format!(
-                "`path` is {:?}; class numbers would not survive a JPEG: write .png",
+                "`path` is {:?}; a JPEG would not keep the class numbers; write a .png",
                 self.path
             )));
         }
@@ -73,7 +74,7 @@ impl SinkConfig for Snapshot {
             if !known.contains(&name) {
                 let known = crate::yaml::one_of(known);
                 return Err(Error::Config(format!(
-                    "`path`: unknown field `{{{name}}}`; there are {known}, each in braces"
+                    "`path`: unknown field `{{{name}}}`; the known fields are {known}, each in braces"
                 )));
             }
         }

@@ -1,4 +1,4 @@
-//! `faulty:` beside any source: what goes wrong with cameras, at will.
+//! `faulty:` beside any source: makes things go wrong as they do with cameras, on demand.
 
 use super::span::Span;
 use crate::error::{Error, Result};
@@ -12,39 +12,40 @@ use std::time::Duration;
 
 /// What goes wrong with a source, and when: `- { camera: {}, faulty: { unplug: [100], corrupt: 0.01 } }`.
 ///
-/// Each fault happens at given frames (`[100, 250]`, counted from 0 over all losses) or by chance (`0.01` of the
-/// frames, the same ones for the same `seed`). On a recording the faults are part of the stream: an unplugged one ends the run.
+/// Each fault happens at given frames (`[100, 250]`, counted from 0 across all losses) or by chance (`0.01` of the
+/// frames, the same ones for the same `seed`). For a recording, the faults are part of the stream: `unplug` ends the
+/// run.
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Faults {
-    /// Another seed is another run of bad luck.
+    /// Seed of all chances; another seed selects other frames.
     #[serde(default)]
     pub seed: u64,
-    /// The frame never comes.
+    /// The frame never arrives.
     #[serde(default)]
     pub drop: When,
     /// A band of the picture is damaged.
     #[serde(default)]
     pub corrupt: When,
-    /// The frame comes late, by `slow_by`.
+    /// The frame arrives late, by `slow_by`.
     #[serde(default)]
     pub slow: When,
     /// How late a slow frame is.
     #[serde(default = "half_second")]
     pub slow_by: Span,
-    /// Nothing comes for `freeze_for`, as if the driver hung.
+    /// Nothing arrives for `freeze_for`, as if the driver hung.
     #[serde(default)]
     pub freeze: When,
-    /// How long it is frozen.
+    /// How long the source is frozen.
     #[serde(default = "minute")]
     pub freeze_for: Span,
-    /// The source is gone, and for `unplug_for` cannot be opened.
+    /// The source disappears, and cannot be opened for `unplug_for`.
     #[serde(default)]
     pub unplug: When,
-    /// How long it is gone.
+    /// How long the source is gone.
     #[serde(default = "second")]
     pub unplug_for: Span,
-    /// The source's own time jumps ahead by `jump_by`, for good.
+    /// The source's own time jumps ahead by `jump_by` and stays ahead.
     #[serde(default)]
     pub time_jump: When,
     /// How far it jumps.
@@ -65,7 +66,7 @@ const fn hour() -> Span {
     Span(Duration::from_hours(1))
 }
 
-/// At which frames a fault happens.
+/// The frames at which a fault happens.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum When {
     /// Never.
@@ -73,7 +74,7 @@ pub enum When {
     Never,
     /// At these frames.
     At(Vec<u64>),
-    /// At so large a part of all frames, 0–1.
+    /// At this fraction of all frames, 0–1.
     Chance(f64),
 }
 
@@ -83,7 +84,7 @@ impl<'de> Deserialize<'de> for When {
         impl<'de> serde::de::Visitor<'de> for Visitor {
             type Value = When;
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("frame numbers such as `[100, 250]`, or a part of all frames such as `0.01`")
+                f.write_str("frame numbers such as `[100, 250]`, or a fraction of all frames such as `0.01`")
             }
             fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<When, A::Error> {
                 let mut frames = Vec::new();
@@ -96,7 +97,7 @@ impl<'de> Deserialize<'de> for When {
                 if (0.0..=1.0).contains(&part) {
                     return Ok(When::Chance(part));
                 }
-                Err(E::custom(format!("{part} is no part of all frames; it lies between 0 and 1")))
+                Err(E::custom(format!("{part} is not a fraction of all frames; it must lie between 0 and 1")))
             }
             fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<When, E> {
                 self.visit_f64(number as f64)
@@ -119,7 +120,7 @@ impl schemars::JsonSchema for When {
     }
 }
 
-/// A number that looks random and depends on nothing but its input (splitmix64).
+/// A number that looks random and depends only on its input (splitmix64).
 const fn scatter(seed: u64) -> u64 {
     let mut z = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -128,7 +129,7 @@ const fn scatter(seed: u64) -> u64 {
 }
 
 impl Faults {
-    /// Whether the `kind`th fault happens at a frame.
+    /// Returns whether fault number `kind` happens at a frame.
     fn happens(&self, when: &When, kind: u64, frame: u64) -> bool {
         match when {
             When::Never => false,
@@ -140,7 +141,7 @@ impl Faults {
         }
     }
 
-    /// A frame for which a fault was meant, and which is not among so many.
+    /// Returns the last frame that has a fault by number, if it is not among the first `count` frames.
     #[must_use]
     pub fn after(&self, count: u64) -> Option<u64> {
         let all = [&self.drop, &self.corrupt, &self.slow, &self.freeze, &self.unplug, &self.time_jump];
@@ -159,13 +160,14 @@ impl Faults {
     }
 }
 
-/// A source with faults; `faulty:` on its line makes it.
+/// A source with faults, created by `faulty:` on its line.
 pub struct Faulty {
     /// The source as the YAML describes it.
     pub inner: Arc<dyn SourceConfig>,
     /// What goes wrong.
     pub faults: Faults,
-    /// A recording that plays a live source: while it is unplugged or frozen, its frames are lost, and it comes back.
+    /// A recording that behaves like a live source: while it is unplugged or frozen, its frames are lost; then it comes
+    /// back.
     pub as_live: bool,
 }
 
@@ -223,7 +225,7 @@ impl SourceConfig for Faulty {
     }
 }
 
-/// A source that does not know how to be lost, as if it did: opened afresh, it begins anew.
+/// Makes a source that cannot be lost behave as if it could: opened again, it starts from the beginning.
 struct SourceLink {
     config: Arc<dyn SourceConfig>,
     env: Env,
@@ -246,7 +248,7 @@ impl Feed for SourceFeed {
     }
 }
 
-/// What outlives a loss.
+/// State that survives a loss.
 #[derive(Default)]
 struct Luck {
     count: u64,
@@ -336,7 +338,7 @@ struct FaultyRecording {
     as_live: bool,
     /// Media time before which frames are lost.
     gone_until: Option<Duration>,
-    /// Whether it was told of faults that never came.
+    /// Whether faults that never happened were reported.
     told: bool,
 }
 
@@ -345,7 +347,7 @@ impl Source for FaultyRecording {
         loop {
             let Some(mut packet) = self.inner.next()? else {
                 if let Some(late) = self.faults.after(self.count).filter(|_| !std::mem::replace(&mut self.told, true)) {
-                    tracing::warn!("`faulty` of frame {late} never came: there were {} frames", self.count);
+                    tracing::warn!("`faulty`: frame {late} never came; there were {} frames", self.count);
                 }
                 return Ok(None);
             };
@@ -366,7 +368,7 @@ impl Source for FaultyRecording {
                 for (_, time) in outages.iter().filter(|(happens, _)| *happens && !was_gone) {
                     self.gone_until = self.gone_until.max(Some(pts + time.0));
                 }
-                // An unplugged camera loses this frame, too; a slow or frozen one gives it late.
+                // An unplugged camera loses this frame, too; a slow or frozen one delivers it late.
                 if was_gone || outages[0].0 {
                     continue;
                 }

@@ -1,4 +1,4 @@
-//! Pictures in files, one after the other.
+//! Pictures in files, one after another.
 
 use super::start::Start;
 use crate::error::{Error, Result};
@@ -12,8 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Pictures of a folder, or those a pattern matches, in natural order (`2.jpg` before `10.jpg`): JPEG, PNG,
-/// BMP.
+/// Pictures in a folder, or those that match a pattern, in natural order (`2.jpg` before `10.jpg`): JPEG, PNG, BMP.
 ///
 /// `- images: { path: "shots/*.jpg" }`
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
@@ -21,7 +20,7 @@ use std::time::Duration;
 pub struct Images {
     /// A folder, a file, or a pattern with `*`, `?` and `**`.
     pub path: String,
-    /// Pictures a second of media time.
+    /// Pictures per second of media time.
     #[serde(default = "default_fps")]
     pub fps: f64,
     /// When the first picture was taken; 1970 if not given.
@@ -50,7 +49,7 @@ impl Images {
             if matched.is_empty() { matches(&env.base_dir.join(&self.path).to_string_lossy())? } else { matched }
         };
         if files.is_empty() {
-            return Err(Error::Data(format!("{}: no picture there (JPEG, PNG or BMP)", self.path)));
+            return Err(Error::Data(format!("{}: no pictures found (JPEG, PNG or BMP)", self.path)));
         }
         files.sort_by(|a, b| natural(&a.to_string_lossy(), &b.to_string_lossy()));
         Ok(files)
@@ -67,7 +66,7 @@ fn is_picture(path: &Path) -> bool {
     matches!(extension.as_str(), "jpg" | "jpeg" | "png" | "bmp")
 }
 
-/// Compares texts with the numbers in them taken as numbers.
+/// Compares texts; digits in them are compared as numbers.
 fn natural(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a, b);
     loop {

@@ -1,4 +1,4 @@
-//! MJPEG over HTTP, as most IP cameras, ESP32 cameras and mjpg-streamer give it.
+//! MJPEG over HTTP, as most IP cameras, ESP32 cameras and mjpg-streamer send it.
 
 use super::span::Span;
 use crate::error::{Error, Result};
@@ -11,23 +11,23 @@ use std::io::Read;
 use std::time::Duration;
 use ureq::http::Uri;
 
-/// JPEG pictures in a multipart answer over HTTP or HTTPS; basic and digest authentication.
+/// JPEG pictures in a multipart response over HTTP or HTTPS, with basic or digest authentication.
 ///
 /// `- mjpeg_http: { url: "http://camera/video.mjpg", user: admin, password: "${CAMERA_PASSWORD}" }`
 ///
-/// Boundaries and lengths are not believed: a picture ends where the JPEG ends, and is there at once.
+/// Boundaries and lengths are not trusted: a picture ends where its JPEG data ends, and is available at once.
 #[derive(Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MjpegHttp {
-    /// The stream's address.
+    /// The address of the stream.
     pub url: String,
     /// User name.
     #[serde(default)]
     pub user: Option<String>,
-    /// Password; better `${NAME}` or `${file:PATH}` than the word itself.
+    /// Password; `${NAME}` or `${file:PATH}` is safer than the password itself.
     #[serde(default)]
     pub password: Option<String>,
-    /// What happens when it is lost.
+    /// What happens when the stream is lost.
     #[serde(default)]
     pub on_lost: OnLost,
     /// Time without a picture that counts as a loss; if not given, 2 s or 10 frame intervals.
@@ -35,7 +35,7 @@ pub struct MjpegHttp {
     pub stall_after: Option<Span>,
 }
 
-/// How long the camera may take for an answer.
+/// How long the camera may take to answer.
 const ANSWER: Duration = Duration::from_secs(5);
 
 impl SourceConfig for MjpegHttp {
@@ -49,7 +49,7 @@ impl SourceConfig for MjpegHttp {
             return Ok(());
         }
         let shown = redact_addresses(&self.url);
-        Err(Error::Config(format!("`url: {shown}` is no address; write http://camera/video.mjpg")))
+        Err(Error::Config(format!("`url: {shown}` is not an address; write http://camera/video.mjpg")))
     }
 
     fn link(&self, env: &Env) -> Option<Box<dyn Link>> {
@@ -84,18 +84,18 @@ impl HttpLink {
         request.call().map_err(|e| Error::Device(format!("{}: {}", self.shown(), self.secrets.redact(&e.to_string()))))
     }
 
-    /// The answer to the server's challenge.
+    /// Answers the server's challenge.
     fn answer(&self, response: &ureq::http::Response<ureq::Body>) -> Result<String> {
         let shown = self.shown();
         let Some(user) = &self.settings.user else {
-            return Err(Error::Config(format!("{shown}: wants `user` and `password`")));
+            return Err(Error::Config(format!("{shown}: needs `user` and `password`")));
         };
         let challenges = response.headers().get_all("www-authenticate").iter();
         let mut client = challenges
             .filter_map(|value| http_auth::PasswordClient::try_from(value.to_str().ok()?).ok())
             .max_by_key(|client| matches!(client, http_auth::PasswordClient::Digest(_)))
             .ok_or_else(|| {
-                Error::Config(format!("{shown}: wants an authentication that is neither basic nor digest"))
+                Error::Config(format!("{shown}: requires an authentication that is neither basic nor digest"))
             })?;
         let uri = self.settings.url.parse::<Uri>().ok();
         let path = uri.as_ref().and_then(|uri| Some(uri.path_and_query()?.as_str())).unwrap_or("/");
@@ -107,7 +107,7 @@ impl HttpLink {
 
 impl Link for HttpLink {
     fn connect(&self, watch: &Watch) -> Result<Box<dyn Feed>> {
-        // A thread that was given up ends with this, too.
+        // A thread that was abandoned ends with this, too.
         let silence = self.settings.stall_after.map_or(ANSWER, |span| span.0.max(ANSWER));
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .timeout_connect(Some(ANSWER))
@@ -125,13 +125,13 @@ impl Link for HttpLink {
         let (status, shown) = (response.status().as_u16(), self.shown());
         match status {
             200 => {}
-            401 | 403 => return Err(Error::Config(format!("{shown}: refuses `user` and `password`"))),
-            other => return Err(Error::Device(format!("{shown}: answers {other}"))),
+            401 | 403 => return Err(Error::Config(format!("{shown}: rejects `user` and `password`"))),
+            other => return Err(Error::Device(format!("{shown}: HTTP status {other}"))),
         }
         let kind = response.headers().get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
         if kind.starts_with("text/") || kind.starts_with("image/") {
             return Err(Error::Config(format!(
-                "{shown}: is `{kind}`, not a stream; find the address of the MJPEG stream in the camera's manual"
+                "{shown}: sends `{kind}`, not a stream; find the address of the MJPEG stream in the camera's manual"
             )));
         }
         let body: Box<dyn Read> = Box::new(response.into_body().into_with_config().limit(u64::MAX).reader());

@@ -1,4 +1,4 @@
-//! Where frames come from: one source a file.
+//! Where frames come from: one source per file.
 
 #[cfg(feature = "camera")]
 pub mod camera;
@@ -42,7 +42,7 @@ registry! {
     scene => scene::Scene,
 }
 
-/// Words of parts that this build leaves out, and the feature that brings each.
+/// Words of parts that this build leaves out, and the feature that enables each.
 pub const LEFT_OUT: &[(&str, &str)] = &[
     #[cfg(not(feature = "camera"))]
     ("camera", "camera"),

@@ -1,4 +1,4 @@
-//! What `ocelli record` wrote, played again.
+//! Plays what `ocelli record` wrote.
 
 use crate::error::{Error, Result};
 use crate::media::flight::{Flight, SourceEntry, SourceFrames, TruthEntry};
@@ -8,25 +8,25 @@ use serde::Deserialize;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
-/// The frames of a source as `ocelli record` kept them: the same pixels, numbers and times. `ocelli replay` puts it in
-/// the place of the source that was recorded.
+/// The frames of a source as `ocelli record` stored them: the same pixels, numbers and times. `ocelli replay` uses it
+/// in place of the source that was recorded.
 ///
 /// `- recording: { path: flights, source: door }`
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Recording {
-    /// The folder; a relative path starts here or in the pipeline's folder.
+    /// The folder; a relative path starts in the current folder if it exists there, otherwise in the pipeline's folder.
     pub path: String,
-    /// Id of the source that was recorded; may be left out if there was only one.
+    /// Id of the source that was recorded; may be omitted if there was only one.
     #[serde(default)]
     pub source: Option<String>,
-    /// Number of the run; the last one if not given.
+    /// Number of the run; if not given, the last one.
     #[serde(default)]
     pub run: Option<u64>,
-    /// Stop after so many frames.
+    /// Stop after this many frames.
     #[serde(default)]
     pub frames: Option<u64>,
-    /// What the folder holds: looked at once.
+    /// What the folder holds; read only once.
     #[serde(skip)]
     known: OnceLock<Known>,
 }
@@ -39,7 +39,7 @@ struct Known {
 }
 
 impl Recording {
-    /// A source of a flight.
+    /// Creates a source that plays one source of a flight.
     #[must_use]
     pub const fn new(path: String, source: String, run: Option<u64>) -> Self {
         Self { path, source: Some(source), run, frames: None, known: OnceLock::new() }
@@ -59,7 +59,7 @@ impl Recording {
         let Some(source) = source.cloned() else {
             let known = crate::yaml::one_of(sources.iter().map(|source| source.id.as_str()));
             let wanted = self.source.as_ref();
-            let wanted = wanted.map_or("a `source` must be named".to_owned(), |id| format!("no source `{id}`"));
+            let wanted = wanted.map_or("`source` is needed".to_owned(), |id| format!("no source `{id}`"));
             return Err(Error::Config(format!("{}: {wanted}; there is {known}", path.display())));
         };
         let mut image = Image::default();
@@ -122,7 +122,7 @@ struct Playing {
 }
 
 impl Playing {
-    /// Who knew the truth; one maker for all frames with the same labels.
+    /// The maker of the truth; frames with the same labels share one maker.
     fn maker(&mut self, truth: &TruthEntry) -> &Arc<Maker> {
         if *self.by.labels != *truth.labels {
             self.by = Maker::new("truth", truth.labels.clone());
@@ -162,13 +162,15 @@ impl Source for Playing {
             let left_out = self.reader.left_out();
             if !std::mem::replace(&mut self.told, true) {
                 if left_out > 0 {
-                    tracing::warn!(line = &*self.id, "{left_out} frames whose key picture is not there were left out");
+                    tracing::warn!(
+                        line = &*self.id,
+                        "{left_out} frames were dropped because their key picture is missing"
+                    );
                 }
                 if self.count == 0 {
                     let runs: Vec<String> = self.runs.iter().map(u64::to_string).collect();
-                    let message =
-                        format!("run {} holds no picture of it; there are runs {}", self.run, runs.join(", "));
-                    // Not of the kind that costs a frame and goes on.
+                    let message = format!("run {} has no pictures of it; there are runs {}", self.run, runs.join(", "));
+                    // Not an error that costs one frame and lets the run continue.
                     return Err(Error::Config(message).at(&self.shown));
                 }
             }

@@ -1,4 +1,4 @@
-//! Streams of IP cameras by RTSP, through `retina`.
+//! Streams of IP cameras over RTSP, through `retina`.
 
 use super::span::Span;
 use crate::error::{Error, Result};
@@ -19,24 +19,24 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use url::Url;
 
-/// The H.264 stream of an IP camera by RTSP over TCP; basic and digest authentication. It is watched, and opened again
-/// when it was lost; `pts` goes on through all losses.
+/// The H.264 stream of an IP camera by RTSP over TCP, with basic or digest authentication. The stream is watched, and
+/// opened again after a loss; `pts` continues through all losses.
 ///
 /// `- rtsp: { url: "rtsp://camera/stream1", user: admin, password: "${CAMERA_PASSWORD}" }`
 ///
-/// Cameras that send H.265 are read by `ffmpeg`.
+/// For cameras that send H.265, use `ffmpeg`.
 #[derive(Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rtsp {
-    /// The stream's address; it may hold user and password too.
+    /// The address of the stream; it may contain user and password, too.
     pub url: String,
     /// User name.
     #[serde(default)]
     pub user: Option<String>,
-    /// Password; better `${NAME}` or `${file:PATH}` than the word itself.
+    /// Password; `${NAME}` or `${file:PATH}` is safer than the password itself.
     #[serde(default)]
     pub password: Option<String>,
-    /// What happens when it is lost.
+    /// What happens when the stream is lost.
     #[serde(default)]
     pub on_lost: OnLost,
     /// Time without a picture that counts as a loss; if not given, 2 s or 10 frame intervals.
@@ -46,17 +46,17 @@ pub struct Rtsp {
 
 /// How long the camera may take for each answer.
 const ANSWER: Duration = Duration::from_secs(5);
-/// How often the reading thread looks whether anyone still waits.
+/// How often the reading thread checks whether anyone is still waiting.
 const LOOK: Duration = Duration::from_millis(100);
-/// How long a farewell may take.
+/// How long closing the session may take.
 const FAREWELL: Duration = Duration::from_millis(500);
 
 impl Rtsp {
-    /// The address without user and password, and those.
+    /// Returns the address without user and password, and separately these two.
     fn target(&self) -> Result<(Url, Option<Credentials>)> {
         let shown = redact_addresses(&self.url);
         let bad = |e: &dyn std::fmt::Display| {
-            Error::Config(format!("`url: {shown}` is no address ({e}); write rtsp://camera/stream"))
+            Error::Config(format!("`url: {shown}` is not an address ({e}); write rtsp://camera/stream"))
         };
         let mut url = Url::parse(&self.url).map_err(|e| bad(&e))?;
         if url.scheme() != "rtsp" || url.host_str().is_none() {
@@ -82,7 +82,7 @@ impl SourceConfig for Rtsp {
 
     fn link(&self, env: &Env) -> Option<Box<dyn Link>> {
         let (url, credentials) = self.target().ok()?;
-        // Also what stands in the YAML as it is.
+        // Also a password that is written in the YAML itself.
         let mut secrets = vec![];
         secrets.extend(credentials.as_ref().map(|c| c.password.clone()));
         Some(Box::new(RtspLink { url, credentials, secrets: env.secrets.with(secrets) }))
@@ -105,12 +105,12 @@ struct RtspLink {
 
 impl RtspLink {
     fn failed(&self, what: &str, error: &retina::Error) -> Error {
-        // The first line says it; what follows is for the makers of servers.
+        // The first line gives the reason; the rest is meant for developers of servers.
         let said = error.to_string();
         let said = self.secrets.redact(said.lines().next().unwrap_or_default());
         match (error.status_code(), &self.credentials) {
-            (Some(401 | 403), None) => Error::Config(format!("{}: wants `user` and `password`", self.url)),
-            (Some(401 | 403), Some(_)) => Error::Config(format!("{}: refuses `user` and `password`", self.url)),
+            (Some(401 | 403), None) => Error::Config(format!("{}: needs `user` and `password`", self.url)),
+            (Some(401 | 403), Some(_)) => Error::Config(format!("{}: rejects `user` and `password`", self.url)),
             (Some(404), _) => Error::Device(format!("{}: has no such stream", self.url)),
             _ => Error::Device(format!("{}: {what}: {said}", self.url)),
         }
@@ -175,7 +175,7 @@ struct Playing {
     secrets: Secrets,
     watch: Watch,
     decoder: LiveDecoder,
-    /// Nothing was read yet.
+    /// Nothing has been read yet.
     fresh: bool,
 }
 
@@ -204,7 +204,7 @@ impl Feed for Playing {
                 // Nothing yet, or nothing for us.
                 Err(_) | Ok(Some(Ok(_))) => continue,
             };
-            // Times before the first picture's are negative for streams with B-frames.
+            // Times before that of the first picture are negative for streams with B-frames.
             let ticks = i128::from(frame.timestamp().elapsed()) * 1_000_000_000;
             let nanos = ticks / i128::from(frame.timestamp().clock_rate().get()) + 3_600_000_000_000;
             let time = Duration::from_nanos(u64::try_from(nanos).unwrap_or(0));
@@ -229,7 +229,7 @@ impl Feed for Playing {
 
 impl Drop for Playing {
     fn drop(&mut self) {
-        // The server is told, if it still listens.
+        // Tells the server, if it still listens.
         let (stream, group) = (self.stream.take(), Arc::clone(&self.group));
         self.runtime.block_on(async move {
             drop(stream);

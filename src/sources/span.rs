@@ -1,9 +1,9 @@
-//! Times in settings.
+//! Durations in settings.
 
 use serde::{Deserialize, Deserializer};
 use std::time::Duration;
 
-/// A time such as `500ms`, `2s` or `1h`; never zero.
+/// A duration such as `500ms`, `2s` or `1h`; never zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span(pub Duration);
 
@@ -12,7 +12,7 @@ impl<'de> Deserialize<'de> for Span {
         let text = String::deserialize(deserializer)?;
         let parsed = humantime::parse_duration(&text).ok();
         let sane = parsed.filter(|time| !time.is_zero() && *time < Duration::from_hours(24 * 365));
-        let message = || serde::de::Error::custom(format!("{text:?} is no time; write it as 500ms, 2s or 1h"));
+        let message = || serde::de::Error::custom(format!("{text:?} is not a duration; write it as 500ms, 2s or 1h"));
         sane.map(Self).ok_or_else(message)
     }
 }

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Deserializer};
 use std::time::{Duration, SystemTime};
 
-/// A moment as `2026-11-23T08:30:00Z`. A recorded source's first frame has this `wall` time;
-/// without it 1970-01-01, so that two runs give the same bytes.
+/// A moment such as `2026-11-23T08:30:00Z`: the `wall` time of a recorded source's first frame. If it is not given,
+/// 1970-01-01 is used, so that two runs write the same bytes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Start(pub SystemTime);
 
@@ -17,12 +17,12 @@ impl Default for Start {
 impl<'de> Deserialize<'de> for Start {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        // Far enough for any recording, and every time after it can still be written.
+        // Late enough for any recording, and every time after it can still be written.
         let year_5000 = SystemTime::UNIX_EPOCH + Duration::from_hours(26_560_440);
         let parsed = humantime::parse_rfc3339_weak(&text).ok().filter(|time| *time < year_5000);
-        parsed
-            .map(Self)
-            .ok_or_else(|| serde::de::Error::custom(format!("{text:?} is no time; write it as 2026-11-23T08:30:00Z")))
+        parsed.map(Self).ok_or_else(|| {
+            serde::de::Error::custom(format!("{text:?} is not a time; write it as 2026-11-23T08:30:00Z"))
+        })
     }
 }
 

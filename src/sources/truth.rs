@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Rows as `jsonl: { truth: true }` writes them: by frame number what is there.
+/// Rows as `jsonl: { truth: true }` writes them: what is there, by frame number.
 pub struct Truth {
     frames: HashMap<u64, Arc<Vec<Detection>>>,
     by: Arc<Maker>,
@@ -32,13 +32,13 @@ impl Truth {
     /// Reads a file of rows.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Data`] with the line.
+    /// Returns [`Error::Io`], or [`Error::Data`] with the number of the row.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
         let (mut frames, mut labels) = (HashMap::new(), Vec::new());
         for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let row: Row = serde_json::from_str(line).map_err(|e| {
-                let message = format!("{}:{}: no row with a `seq` and a `truth`: {e}", path.display(), index + 1);
+                let message = format!("{}:{}: not a row with a `seq` and a `truth`: {e}", path.display(), index + 1);
                 Error::Data(message)
             })?;
             let mut objects = Vec::with_capacity(row.truth.len());
@@ -58,7 +58,7 @@ impl Truth {
         Ok(Self { frames, by: Maker::new("truth", labels) })
     }
 
-    /// Adds to a packet what is there; nothing where the file has no row for its frame.
+    /// Adds to a packet what is there; nothing if the file has no row for its frame.
     pub fn add(&self, packet: &mut Packet) {
         if let Some(objects) = self.frames.get(&packet.frame.seq) {
             packet.truth = Some(Found::new(Arc::clone(objects), &self.by));

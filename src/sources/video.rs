@@ -18,15 +18,15 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Video {
-    /// The file; a relative path starts here or in the pipeline's folder.
+    /// The file; a relative path starts in the current folder if it exists there, otherwise in the pipeline's folder.
     pub path: String,
-    /// Stop after so many frames.
+    /// Stop after this many frames.
     #[serde(default)]
     pub frames: Option<u64>,
-    /// A file of rows with what is really there, as `jsonl: { truth: true }` writes it.
+    /// A file with rows of what is really there, as `jsonl: { truth: true }` writes them.
     #[serde(default)]
     pub truth: Option<String>,
-    /// When the recording began, as `2026-11-23T08:30:00Z`; 1970 if not given.
+    /// When the recording began, such as `2026-11-23T08:30:00Z`; 1970 if not given.
     #[serde(default)]
     pub start: Start,
 }
@@ -85,7 +85,7 @@ impl Source for Playing {
         let picture = self.reader.next_picture().map_err(|e| at(e, &self.shown, self.seq))?;
         let Some(picture) = picture else {
             if self.seq == 0 {
-                return Err(Error::Data(format!("{}: no picture in it", self.shown)));
+                return Err(Error::Data(format!("{}: contains no pictures", self.shown)));
             }
             return Ok(None);
         };

@@ -1,8 +1,8 @@
-//! Where a stage puts what it gives.
+//! Collects the packets that a stage emits.
 
 use crate::types::Packet;
 
-/// Takes the packets of one call of a stage, in order. They go on once the call has succeeded.
+/// Collects the packets of one call of a stage, in order. They are passed on once the call has succeeded.
 #[derive(Debug, Default)]
 pub struct Emitter {
     packets: Vec<Packet>,
@@ -14,12 +14,12 @@ impl Emitter {
         self.packets.push(packet);
     }
 
-    /// Takes out what was emitted, keeping the buffer.
+    /// Removes and returns the emitted packets, but keeps the buffer.
     pub fn drain(&mut self) -> impl Iterator<Item = Packet> + '_ {
         self.packets.drain(..)
     }
 
-    /// Forgets what was emitted, keeping the buffer.
+    /// Discards the emitted packets, but keeps the buffer.
     pub fn clear(&mut self) {
         self.packets.clear();
     }

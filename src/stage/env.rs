@@ -1,4 +1,4 @@
-//! What parts may use of the world, and what a line has of its own.
+//! The environment of parts, and what each line has of its own.
 
 use super::Tap;
 use crate::host::{Board, Clock, DropReason, Health, LineCounters, Role, Secrets, Stop, SystemClock};
@@ -8,47 +8,47 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-/// What parts may use of the world.
+/// The environment that parts use.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Env {
-    /// Folder of the pipeline's file; relative input paths start there or here.
+    /// The folder of the pipeline's file. Relative input paths start there or in the working folder.
     pub base_dir: PathBuf,
     /// Where models are found.
     #[doc(hidden)]
     pub models: ModelStore,
-    /// Time.
+    /// The clock.
     #[doc(hidden)]
     pub clock: Arc<dyn Clock>,
-    /// The wish to stop.
+    /// The request to stop.
     pub stop: Stop,
-    /// What must not be shown.
+    /// Values that must not be shown.
     #[doc(hidden)]
     pub secrets: Secrets,
-    /// Whoever records the run.
+    /// The listener that records the run, if any.
     #[doc(hidden)]
     pub tap: Option<Arc<dyn Tap>>,
     /// Where sinks write.
     #[doc(hidden)]
     pub outputs: Outputs,
-    /// What the run is doing; empty until it has begun.
+    /// The state of the run; empty until it has started.
     pub board: Board,
 }
 
 /// Where sinks write.
 #[derive(Clone, Default)]
 pub enum Outputs {
-    /// Where the YAML says.
+    /// To the paths in the YAML.
     #[default]
     Named,
-    /// Below this folder, whatever the YAML says: a replay must not write over what the live run wrote.
+    /// Below this folder, whatever the YAML says, so that a replay does not overwrite the files of the live run.
     Folder(PathBuf),
-    /// Rows of `jsonl` go here; nothing else writes.
+    /// The rows of `jsonl` go here; no other sink writes.
     Rows(Arc<Mutex<dyn std::io::Write + Send>>),
 }
 
 impl Outputs {
-    /// Where a sink whose YAML says `path` writes.
+    /// Returns where a sink writes if its path in the YAML is `path`.
     #[must_use]
     pub fn path(&self, path: &str) -> PathBuf {
         match self {
@@ -63,8 +63,8 @@ impl Outputs {
 }
 
 impl Env {
-    /// What the parts of a pipeline in `base_dir` may use: models of the folders given, then those in `models` beside
-    /// the pipeline or in the working folder; the machine's clock.
+    /// Creates the environment for a pipeline in `base_dir`. Models are looked up in the given folders, then in
+    /// `models` next to the pipeline or in the working folder. The clock is the system clock.
     #[must_use]
     pub fn new(base_dir: impl AsRef<Path>, models: &[PathBuf]) -> Self {
         let base_dir = base_dir.as_ref();
@@ -80,15 +80,15 @@ impl Env {
         }
     }
 
-    /// As [`Env::new`], for the pipeline in a file.
+    /// Like [`Env::new`], but for a pipeline file.
     #[must_use]
     pub fn for_file(file: impl AsRef<Path>, models: &[PathBuf]) -> Self {
         let folder = file.as_ref().parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         Self::new(folder, models)
     }
 
-    /// A path of the YAML: absolute as it is; relative from the working folder if it exists there, else
-    /// from the pipeline's folder.
+    /// Resolves an input path of the YAML. An absolute path stays as it is. A relative one starts in the working folder
+    /// if it exists there, otherwise in the pipeline's folder.
     #[must_use]
     pub fn input_path(&self, path: &str) -> PathBuf {
         let plain = PathBuf::from(path);
@@ -97,8 +97,7 @@ impl Env {
     }
 }
 
-/// What a part has once its line is about to run: the world, and its line's id, health and counters. Cloning copies
-/// pointers.
+/// The environment of a part whose line is about to run, with the line's id, health and counters. Cloning is cheap.
 #[derive(Clone)]
 pub struct LineEnv {
     env: Arc<Env>,
@@ -114,14 +113,14 @@ impl Deref for LineEnv {
 }
 
 impl LineEnv {
-    /// The part of the world that belongs to one line.
+    /// Creates the environment of one line.
     #[must_use]
     #[doc(hidden)]
     pub const fn new(env: Arc<Env>, counters: Arc<LineCounters>) -> Self {
         Self { env, counters }
     }
 
-    /// For a part that is used outside any run: its counters are seen by nobody.
+    /// Creates the environment of a part that is used outside a run; its counters are not shown anywhere.
     #[must_use]
     pub fn alone(env: &Env, id: &str) -> Self {
         Self::new(Arc::new(env.clone()), Arc::new(LineCounters::new(id, "", Role::Source)))
@@ -133,7 +132,7 @@ impl LineEnv {
         &self.counters.id
     }
 
-    /// Whether the line works. The runner notes packets that fail; a part notes what else it knows.
+    /// Whether the line works. The runner records failed packets; a part records what else it knows.
     #[must_use]
     #[doc(hidden)]
     pub fn health(&self) -> &Health {
@@ -147,7 +146,7 @@ impl LineEnv {
         &self.counters
     }
 
-    /// Counts a packet that the line does not work on, and tells whoever records.
+    /// Counts a packet that the line does not process, and reports it to the recorder.
     #[doc(hidden)]
     pub fn count_drop(&self, packet: &Packet, reason: DropReason) {
         self.counters.count_drop(reason);

@@ -1,4 +1,4 @@
-//! How YAML words become parts.
+//! Maps YAML words to parts.
 
 use super::{SinkConfig, SourceConfig, StageConfig};
 use crate::yaml::{self, Fault, Node};
@@ -24,13 +24,13 @@ impl<C: ?Sized> Clone for Part<C> {
 
 impl<C: ?Sized> Copy for Part<C> {}
 
-/// The schema of settings that have none.
+/// The schema of settings without a schema of their own.
 fn anything(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::Schema::default()
 }
 
 impl Part<dyn SourceConfig> {
-    /// A word for a source of one's own.
+    /// Creates a word for your own source.
     #[must_use]
     pub fn source<S: SourceConfig + DeserializeOwned + 'static>(name: &'static str) -> Self {
         Self { name, read: |node| yaml::read::<S>(node).map(|part| Box::new(part) as _), schema: anything }
@@ -38,7 +38,7 @@ impl Part<dyn SourceConfig> {
 }
 
 impl Part<dyn StageConfig> {
-    /// A word for a stage of one's own.
+    /// Creates a word for your own stage.
     #[must_use]
     pub fn stage<S: StageConfig + DeserializeOwned + 'static>(name: &'static str) -> Self {
         Self { name, read: |node| yaml::read::<S>(node).map(|part| Box::new(part) as _), schema: anything }
@@ -46,7 +46,7 @@ impl Part<dyn StageConfig> {
 }
 
 impl Part<dyn SinkConfig> {
-    /// A word for a sink of one's own.
+    /// Creates a word for your own sink.
     #[must_use]
     pub fn sink<S: SinkConfig + DeserializeOwned + 'static>(name: &'static str) -> Self {
         Self { name, read: |node| yaml::read::<S>(node).map(|part| Box::new(part) as _), schema: anything }

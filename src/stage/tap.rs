@@ -1,23 +1,23 @@
-//! The contract of whoever listens to a run: a flight recorder.
+//! The trait of what listens to a run, such as the flight recorder.
 
 use crate::host::{DropReason, State};
 use crate::types::Packet;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Hears what a run sees. Never blocks a live run, and has no error to give: a recorder that fails must not end what it
-/// records.
+/// Receives what a run sees. Must never block a live run, and returns no errors: a recorder that fails must not end the
+/// run.
 pub trait Tap: Send + Sync {
     /// A frame left its source.
     fn frame(&self, packet: &Packet, live: bool);
 
-    /// An access unit of a source's H.264 stream came; in decoding order, also if nobody will see its picture.
+    /// An access unit of a source's H.264 stream arrived. Called in decoding order, even if its picture is never used.
     fn unit(&self, source: &Arc<str>, unit: &Unit<'_>);
 
     /// A live source entered a state.
     fn state(&self, source: &Arc<str>, state: State, reason: &str);
 
-    /// A line did not work on a frame.
+    /// A line did not process a frame.
     fn dropped(&self, line: &str, source: &Arc<str>, seq: u64, reason: DropReason);
 }
 
@@ -26,10 +26,10 @@ pub trait Tap: Send + Sync {
 pub struct Unit<'a> {
     /// The bytes, with start codes.
     pub data: &'a [u8],
-    /// The stream's time of its picture.
+    /// The stream's own time of its picture.
     pub time: Duration,
     /// Whether decoding can begin here.
     pub key: bool,
-    /// Whether something before it is missing, or it is the first of a connection.
+    /// Whether data before it is missing, or it is the first of a connection.
     pub lost: bool,
 }

@@ -8,23 +8,23 @@ use crate::types::{Detection, Heatmap, Image, Packet, Placement, Pool, Products,
 use serde::Deserialize;
 use std::fmt::Write as _;
 
-/// Draws what the lines above found on a copy of the frame, readable at any size: boxes with labels, scores and points,
-/// the colours of a segmentation, a heatmap, the answers of a classifier.
+/// Draws the answers of the lines above on a copy of the frame, readable at any size: boxes with labels, scores and
+/// points, the colours of a segmentation, a heatmap, the answers of a classifier.
 ///
 /// `- annotate` or `- annotate: { scores: false }`
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Annotate {
-    /// Write class names.
+    /// Show class names.
     #[serde(default = "yes")]
     pub labels: bool,
-    /// Write scores in per cent.
+    /// Show scores in per cent.
     #[serde(default = "yes")]
     pub scores: bool,
-    /// Also draw what is really there, thin and white, where the source knows.
+    /// Also draw what is really there, thin and white, if the source knows it.
     #[serde(default)]
     pub truth: bool,
-    /// How much of the picture the colours of a segmentation or a heatmap hide, 0–1.
+    /// Opacity of the colours of a segmentation or a heatmap, 0–1.
     #[serde(default = "half")]
     pub cover: f32,
 }
@@ -71,10 +71,10 @@ struct Drawing {
     spread: Spread,
 }
 
-/// Brings heatmaps to the size of the frame.
+/// Resizes heatmaps to the size of the frame.
 #[derive(Default)]
 struct Spread {
-    /// What the axes were made for: grid, input, way to the frame.
+    /// What the axes were computed for: grid, input, and the mapping from input to frame.
     of: Option<(Size, Size, Placement)>,
     down: Axis,
     across: Axis,
@@ -118,7 +118,7 @@ impl Stage for Drawing {
                 }
             }
             let found = packet.detections.as_ref().map_or(&[][..], |found| found.as_slice());
-            // The best are drawn last, so that nothing covers their labels.
+            // The best ones are drawn last, so that nothing covers their labels.
             for detection in found.iter().rev() {
                 text.clear();
                 if settings.labels {
@@ -160,7 +160,7 @@ fn percent(text: &mut String, score: f32) {
     let _ = write!(text, "{space}{:.0}%", score * 100.0);
 }
 
-/// A line of text in the left upper corner, one below the other.
+/// Draws a line of text in the upper left corner; `line` counts from the top.
 fn caption(canvas: &mut Image, line: i32, text: &str) {
     let font = Text::for_picture(canvas.size.height);
     let (width, height) = font.measure(text);

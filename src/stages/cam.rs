@@ -1,4 +1,4 @@
-//! Says what a frame shows, and where the classifier looked.
+//! Classifies a frame, and shows where the classifier looked.
 
 use super::checks::{check_score, check_threads, input_of, one};
 use crate::error::{Error, Result};
@@ -12,8 +12,8 @@ use crate::yaml::nearest;
 use serde::Deserialize;
 use std::sync::Arc;
 
-/// Says what is to be seen and where the classifier looked for it, in one run of the model: a class activation map.
-/// `annotate` shows it as colours.
+/// Classifies the frame and shows where the classifier looked, in one run of the model: a class activation map.
+/// `annotate` draws the map in colours.
 ///
 /// `- cam: { model: mobilenet_v2 }`
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
@@ -21,39 +21,39 @@ use std::sync::Arc;
 pub struct Cam {
     /// Name of the model: a folder with a `card.yaml`.
     pub model: String,
-    /// How the map is worked out.
+    /// How the map is computed.
     #[serde(default)]
     pub method: Method,
-    /// The label that is explained; the best answer of each frame if not given.
+    /// The label to explain; if not given, the best answer of each frame.
     #[serde(default)]
     pub class: Option<String>,
-    /// Name of the value of the graph that holds the features, if it cannot be found.
+    /// Name of the value in the graph that holds the features, if it cannot be found automatically.
     #[serde(default)]
     pub features: Option<String>,
-    /// At most so many answers for a frame.
+    /// Maximum number of answers per frame.
     #[serde(default = "default_top")]
     pub top: usize,
-    /// Least score (0–1) of an answer.
+    /// Minimum score (0–1) of an answer.
     #[serde(default)]
     pub min_score: f32,
-    /// Threads that work on one frame.
+    /// Number of threads that work on one frame.
     #[serde(default = "one")]
     pub threads: usize,
 }
 
-/// How a map is worked out.
+/// How a map is computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
-    /// `cam` where the graph ends in an average and one linear layer, else `eigen`.
+    /// `cam` if the graph ends in an average and one linear layer, otherwise `eigen`.
     #[default]
     Auto,
-    /// The features weighed by the last layer (Zhou et al. 2016): costs nothing beside the answer itself.
+    /// The features weighted by the last layer (Zhou et al. 2016): no cost beyond the answer itself.
     Cam,
-    /// The features weighed by what the class scores when only they are shown (Wang et al. 2020): one more run of
-    /// the model for each channel of the features; for looking into single pictures.
+    /// The features weighted by the score of the class when only they are shown (Wang et al. 2020): one more run of the
+    /// model for each channel of the features. Meant for inspecting single pictures.
     Score,
-    /// The features' first principal component (Muhammad and Yeasin 2020): the same for every class.
+    /// The first principal component of the features (Muhammad and Yeasin 2020): the same for every class.
     Eigen,
 }
 
@@ -61,7 +61,7 @@ const fn default_top() -> usize {
     5
 }
 
-/// What a graph offers for maps.
+/// What a graph provides for maps.
 struct Offer {
     head: Option<Head>,
     features: String,
@@ -88,7 +88,7 @@ impl Cam {
                 Error::Config(format!("no feature map was found in model `{}`; name it with `features:`", self.model))
             })?,
         };
-        // The weights of the head belong to its own features and to no others.
+        // The weights of the head belong to its own features only.
         let head = head.filter(|head| head.features == features);
         let method = match self.method {
             Method::Auto if head.is_some() => Method::Cam,
@@ -143,7 +143,7 @@ impl StageConfig for Cam {
 
     fn build(&self, env: &LineEnv) -> Result<Box<dyn Stage>> {
         let card = env.models.card(&self.model)?;
-        // The graph is looked through first, then run with its features as one more output.
+        // The graph is inspected first, then run with its features as one more output.
         let offer = self.offer(&card, &env.models.session(&card, &Extra::default(), 1)?)?;
         let extra = Extra { values: vec![offer.features.clone()] };
         Ok(Box::new(Explaining {
@@ -198,7 +198,7 @@ impl Stage for Explaining {
 }
 
 impl Explaining {
-    /// Reads the features as planes; gives the size of the map.
+    /// Reads the features as planes; returns the size of the map.
     fn read_features(&mut self) -> Result<Size> {
         let output = self.session.output_named(&self.offer.features)?;
         let shape = output.shape().to_vec();
@@ -208,7 +208,7 @@ impl Explaining {
             ([1, k, h, w], false) | ([1, h, w, k], true) if wanted.is_none_or(|wanted| wanted == *k) => (*k, *h, *w),
             _ => {
                 return Err(Error::Model(format!(
-                    "model `{}`: the features `{}` have shape {shape:?}, which is no map that its last layer reads the mean of; \
+                    "model `{}`: the features `{}` have shape {shape:?}, which is not a map that its last layer averages; \
                      use `method: eigen`",
                     self.session.name(),
                     self.offer.features

@@ -1,15 +1,15 @@
-//! What several stages ask of their settings and packets.
+//! Checks of settings and packets that several stages share.
 
 use crate::error::{Error, Result};
 use crate::types::{ModelInput, Packet};
 use std::sync::Arc;
 
-/// The model input of a packet; the check of the graph sees to it that there is one.
+/// Returns the model input of a packet; the check of the graph ensures that there is one.
 pub fn input_of(packet: &Packet) -> Result<&Arc<ModelInput>> {
     packet.input.as_ref().ok_or_else(|| Error::Internal("a packet without a model input".into()))
 }
 
-/// Refuses numbers of threads that make no sense.
+/// Rejects numbers of threads that make no sense.
 pub fn check_threads(threads: usize) -> Result<()> {
     if (1..=64).contains(&threads) {
         return Ok(());
@@ -17,7 +17,7 @@ pub fn check_threads(threads: usize) -> Result<()> {
     Err(Error::Config(format!("`threads` is {threads}; it must lie between 1 and 64")))
 }
 
-/// Refuses scores that are none.
+/// Rejects scores outside 0–1.
 pub fn check_score(name: &str, score: f32) -> Result<()> {
     if (0.0..=1.0).contains(&score) {
         return Ok(());
@@ -25,7 +25,7 @@ pub fn check_score(name: &str, score: f32) -> Result<()> {
     Err(Error::Config(format!("`{name}` is {score}; it must lie between 0 and 1")))
 }
 
-/// `threads` where the YAML says nothing.
+/// The default of `threads`.
 pub const fn one() -> usize {
     1
 }

@@ -1,4 +1,4 @@
-//! Says what a frame, or each box in it, shows.
+//! Classifies a frame, or each box in it.
 
 use super::checks::{check_score, check_threads, input_of, one};
 use crate::error::{Error, Result};
@@ -10,7 +10,7 @@ use crate::types::{Class, Detection, Found, Image, Kind, Maker, Packet, Pool, Pr
 use serde::Deserialize;
 use std::sync::Arc;
 
-/// Says what is to be seen: runs a classifier on the model input, or on each box of a detector above.
+/// Classifies: runs a classifier on the model input, or on each box of a detector above.
 ///
 /// `- classify: { model: mobilenet_v2, top: 3 }` or `- classify: { model: age, each: box }`
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
@@ -18,31 +18,31 @@ use std::sync::Arc;
 pub struct Classify {
     /// Name of the model: a folder with a `card.yaml`.
     pub model: String,
-    /// At most so many answers for a frame; a box gets its best only.
+    /// Maximum number of answers per frame; a box gets only its best one.
     #[serde(default = "default_top")]
     pub top: usize,
-    /// Least score (0–1) of an answer.
+    /// Minimum score (0–1) of an answer.
     #[serde(default)]
     pub min_score: f32,
-    /// What is classified: the whole frame (put `resize: { for: MODEL }` above) or each box.
+    /// What to classify: the whole frame (put `resize: { for: MODEL }` above) or each box.
     #[serde(default)]
     pub each: Each,
-    /// For `each: box`: how much is seen around the box, as a share of its sides.
+    /// For `each: box`: how much of the surroundings of a box to include, as a fraction of its sides.
     #[serde(default)]
     pub margin: f32,
-    /// Threads that work on one picture.
+    /// Number of threads that work on one picture.
     #[serde(default = "one")]
     pub threads: usize,
 }
 
-/// What is classified.
+/// What to classify.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Each {
     /// The whole frame.
     #[default]
     Frame,
-    /// What is in each box that was found.
+    /// The content of each box that was found.
     Box,
 }
 
@@ -75,7 +75,7 @@ impl StageConfig for Classify {
         check_threads(self.threads)?;
         if self.top == 0 || !(0.0..=4.0).contains(&self.margin) {
             return Err(Error::Config(format!(
-                "`top` is {}, `margin` is {}; `top` must be above 0, `margin` lie between 0 and 4",
+                "`top` is {}, `margin` is {}; `top` must be above 0, `margin` must lie between 0 and 4",
                 self.top, self.margin
             )));
         }

@@ -10,8 +10,8 @@ use crate::yaml::{nearest, one_of};
 use serde::Deserialize;
 use std::sync::Arc;
 
-/// Finds objects: runs a model on the model input and turns its tensors into boxes on the frame. Most models
-/// answer several times for one object; put `nms` below.
+/// Finds objects: runs a model on the model input and turns its tensors into boxes on the frame. Most models return
+/// several boxes per object; put `nms` below.
 ///
 /// `- detect: { model: ssd_mobilenet_v1, min_score: 0.4, classes: [person] }`
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
@@ -19,13 +19,13 @@ use std::sync::Arc;
 pub struct Detect {
     /// Name of the model: a folder with a `card.yaml`.
     pub model: String,
-    /// Least score (0–1) of an answer.
+    /// Minimum score (0–1) of an answer.
     #[serde(default = "default_min_score")]
     pub min_score: f32,
-    /// Labels to keep; all if not given.
+    /// Labels to keep; if not given, all.
     #[serde(default)]
     pub classes: Option<Vec<String>>,
-    /// Threads that work on one frame; docs/models.md tells what more than one gives.
+    /// Number of threads that work on one frame; docs/models.md shows what more than one gains.
     #[serde(default = "one")]
     pub threads: usize,
 }
@@ -35,7 +35,7 @@ const fn default_min_score() -> f32 {
 }
 
 impl Detect {
-    /// Finds all that a model knows, on one thread.
+    /// Creates a stage that finds everything that a model knows, on one thread.
     #[must_use]
     pub fn new(model: &str, min_score: f32) -> Self {
         Self { model: model.to_owned(), min_score, classes: None, threads: 1 }
@@ -114,7 +114,7 @@ impl Stage for Detecting {
         let found = self.found.fill(|found| {
             found.clear();
             self.detector.detect(&mut self.session, seen, self.min_score, found)?;
-            // A net that has gone astray gives boxes that no number describes.
+            // A broken network can return boxes with NaN or infinite numbers.
             found.retain(|detection| detection.bbox.is_finite());
             if let Some(kept) = &self.kept {
                 found.retain(|detection| kept.contains(&detection.class));

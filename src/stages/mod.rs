@@ -1,4 +1,4 @@
-//! What is done with packets: one stage a file.
+//! What is done with packets: one stage per file.
 
 mod annotate;
 mod cam;

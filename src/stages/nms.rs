@@ -1,4 +1,4 @@
-//! Thins overlapping detections (non-maximum suppression).
+//! Removes overlapping detections (non-maximum suppression).
 
 use crate::error::{Error, Result};
 use crate::ops::nms::{Decay, Nms as Worker, Scope};
@@ -6,8 +6,9 @@ use crate::stage::{Emitter, Env, LineEnv, Stage, StageConfig};
 use crate::types::{Detection, Found, Packet, Pool, Products};
 use serde::Deserialize;
 
-/// Keeps one box an object: of boxes that overlap, the one with the best score. With `soft`, those that overlap a
-/// better one are not dropped but lose score: for crowds, where people stand in front of each other.
+/// Keeps one box per object: of boxes that overlap, the one with the best score. With `soft`, boxes that overlap a
+/// better one are not dropped, but their scores are lowered: useful for crowds, where people stand in front of each
+/// other.
 ///
 /// `- nms: { iou: 0.5 }` or `- nms: { soft: gaussian, min_score: 0.3 }`
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
@@ -19,29 +20,29 @@ pub struct Nms {
     /// Whether boxes of different classes suppress each other too.
     #[serde(default)]
     pub across_classes: bool,
-    /// At most so many boxes stay.
+    /// Maximum number of boxes to keep.
     #[serde(default = "default_max")]
     pub max: usize,
-    /// Lower scores instead of dropping boxes; `iou` then counts for `linear` only.
+    /// Lower scores instead of dropping boxes; `iou` then applies to `linear` only.
     #[serde(default)]
     pub soft: Option<Soft>,
-    /// For `soft: gaussian` and `gaussian_half`: smaller is harder.
+    /// For `soft: gaussian` and `gaussian_half`: smaller values lower scores more.
     #[serde(default = "default_sigma")]
     pub sigma: f32,
-    /// For `soft`: boxes whose score falls below this go.
+    /// For `soft`: boxes whose score falls below this are dropped.
     #[serde(default = "default_min_score")]
     pub min_score: f32,
 }
 
-/// Formulas of soft NMS, `o` being the IoU with a better box (Bodla et al. 2017).
+/// Formulas of soft NMS; `o` is the IoU with a better box (Bodla et al. 2017).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Soft {
     /// `score * (1 - o)` above `iou`.
     Linear,
-    /// `score * exp(-o² / sigma)`: the paper's, and OpenCV's.
+    /// `score * exp(-o² / sigma)`, as in the paper and in OpenCV.
     Gaussian,
-    /// `score * exp(-o² / (2 sigma))`: TensorFlow's.
+    /// `score * exp(-o² / (2 sigma))`, as in TensorFlow.
     GaussianHalf,
 }
 
@@ -86,7 +87,7 @@ impl StageConfig for Nms {
     fn check(&self, _env: &Env) -> Result<()> {
         if self.soft.is_some() && (!(0.0..=1.0).contains(&self.min_score) || self.sigma.is_nan() || self.sigma <= 0.0) {
             return Err(Error::Config(format!(
-                "`min_score` is {}, `sigma` is {}; `min_score` must lie between 0 and 1, `sigma` be above 0",
+                "`min_score` is {}, `sigma` is {}; `min_score` must lie between 0 and 1, `sigma` must be above 0",
                 self.min_score, self.sigma
             )));
         }
@@ -94,7 +95,7 @@ impl StageConfig for Nms {
             return Ok(());
         }
         Err(Error::Config(format!(
-            "`iou` is {}, `max` is {}; `iou` must lie between 0 and 1, `max` be above 0",
+            "`iou` is {}, `max` is {}; `iou` must lie between 0 and 1, `max` must be above 0",
             self.iou, self.max
         )))
     }

@@ -1,4 +1,4 @@
-//! Makes a picture of a picture, or says how badly that went.
+//! Turns a picture into a picture, or measures how badly that went.
 
 use super::checks::{check_threads, input_of, one};
 use crate::error::Result;
@@ -9,8 +9,9 @@ use crate::types::{Found, Image, Maker, Packet, Pool, Products};
 use serde::Deserialize;
 use std::sync::Arc;
 
-/// Runs a model that makes pictures: the picture becomes what `record` and `snapshot` write. Where it is as large as
-/// the input, the mean squared difference goes to `jsonl` as `error`: high for what an autoencoder has never seen.
+/// Runs a model whose output is a picture; `record` and `snapshot` then write that picture. If it is as large as the
+/// input, the mean squared error goes to `jsonl` as `error`: it is high for pictures unlike those that an autoencoder
+/// was trained on.
 ///
 /// `- reconstruct: { model: fsrcnn_x2 }`
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
@@ -18,7 +19,7 @@ use std::sync::Arc;
 pub struct Reconstruct {
     /// Name of the model: a folder with a `card.yaml`.
     pub model: String,
-    /// Threads that work on one frame.
+    /// Number of threads that work on one frame.
     #[serde(default = "one")]
     pub threads: usize,
 }
@@ -80,7 +81,7 @@ impl Stage for Reconstructing {
         let reconstructor = &mut self.reconstructor;
         reconstructor.read(&self.session)?;
         self.session.input_values(self.input.scale.unwrap_or(1.0), self.input.zero_point, &mut self.seen)?;
-        // Plain 8-bit levels are not what the output is in.
+        // The values of the output are not plain 8-bit levels.
         let alike = self.input.dtype == Dtype::F32 || self.input.scale.is_some();
         packet.error = reconstructor.error(&self.seen).filter(|_| alike).map(|error| Found::new(error, &self.by));
         let picture = self.pictures.fill(|picture| {

@@ -1,4 +1,4 @@
-//! Brings frames to the size a model wants.
+//! Resizes frames to the size that a model expects.
 
 use crate::error::{Error, Result};
 use crate::infer::InputForm;
@@ -7,31 +7,31 @@ use crate::stage::{Emitter, Env, LineEnv, Stage, StageConfig};
 use crate::types::{ModelInput, Packet, Pool, Products, Size};
 use serde::Deserialize;
 
-/// Makes the model input: the frame at another size, with the way back for boxes. `for:` takes size, fit,
-/// filter and padding from a model's card; the others set them by hand.
+/// Makes the model input: the frame at another size, with the mapping back for boxes. `for:` takes size, fit, filter
+/// and padding from a model's card; the other settings set them by hand.
 ///
 /// `- resize: { for: ssd_mobilenet_v1 }` or `- resize: { size: [320, 320], fit: letterbox }`
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Resize {
-    /// Name of the model whose card says everything.
+    /// Name of the model whose card provides all settings.
     #[serde(default, rename = "for")]
     pub model: Option<String>,
     /// Width and height in pixels.
     #[serde(default)]
     pub size: Option<Size>,
-    /// How a frame of another shape is brought into the input.
+    /// How a frame with another aspect ratio is fitted into the input.
     #[serde(default)]
     pub fit: Option<Fit>,
-    /// How pixels are weighed; the names are those of the programs whose numbers they give.
+    /// How pixels are weighted; the filters are named after the programs whose numbers they reproduce.
     #[serde(default)]
     pub filter: Option<Filter>,
-    /// Level (0–255) of what a letterbox leaves empty.
+    /// Level (0–255) of the area that a letterbox leaves empty.
     #[serde(default)]
     pub pad: Option<u8>,
 }
 
-/// What the settings come to.
+/// What the settings resolve to.
 #[derive(Clone, Copy)]
 struct Target {
     size: Size,
@@ -41,7 +41,7 @@ struct Target {
 }
 
 impl Resize {
-    /// Makes the input of a model as its card says.
+    /// Creates the input of a model as its card specifies it.
     #[must_use]
     pub fn for_model(model: &str) -> Self {
         Self { model: Some(model.to_owned()), size: None, fit: None, filter: None, pad: None }

@@ -1,4 +1,4 @@
-//! Says of each pixel what it shows.
+//! Classifies each pixel.
 
 use super::checks::{check_threads, input_of, one};
 use crate::error::Result;
@@ -9,7 +9,8 @@ use crate::types::{Found, Maker, Mask, Packet, Pool, Products};
 use serde::Deserialize;
 use std::sync::Arc;
 
-/// Gives each pixel of the frame its class. `annotate` shows it as colours, `snapshot: { of: mask }` writes it.
+/// Assigns a class to each pixel of the frame. `annotate` draws the classes in colours, `snapshot: { of: mask }` writes
+/// them.
 ///
 /// `- segment: { model: deeplab_v3 }`
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
@@ -17,7 +18,7 @@ use std::sync::Arc;
 pub struct Segment {
     /// Name of the model: a folder with a `card.yaml`.
     pub model: String,
-    /// Threads that work on one frame.
+    /// Number of threads that work on one frame.
     #[serde(default = "one")]
     pub threads: usize,
 }

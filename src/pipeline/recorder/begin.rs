@@ -1,4 +1,4 @@
-//! What a flight begins with: all that is known of the run.
+//! Makes the first entry of a flight, which describes the run.
 
 use crate::error::Result;
 use crate::host::{cpu_class, redact_addresses};
@@ -9,7 +9,7 @@ use crate::types::Products;
 use crate::yaml::{Node, Value};
 use std::path::Path;
 
-/// Describes a run for those who will replay it.
+/// Describes a run, for its replay.
 pub(super) fn begin(checked: &Checked) -> Result<Begin> {
     let (env, document) = (checked.env(), checked.document());
     let mut sources = Vec::new();
@@ -47,8 +47,8 @@ pub(super) fn begin(checked: &Checked) -> Result<Begin> {
     })
 }
 
-/// The YAML as JSON, without what came out of `${…}`, passwords, and what addresses hold beside host and path. Made of
-/// the values, not of the text, where one value can be written in many ways.
+/// Returns the YAML as JSON, without the values of `${…}`, passwords, and everything but host and path of addresses.
+/// Works on the values, not on the text, because one value can be written in many ways.
 fn without_secrets(node: &Node, hide: bool) -> serde_json::Value {
     match &node.value {
         _ if node.secret || hide => "${…}".into(),

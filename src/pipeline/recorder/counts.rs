@@ -1,8 +1,8 @@
-//! What became of a recording.
+//! The counters of a recording.
 
 use std::sync::atomic::AtomicU64;
 
-/// Frames and bytes.
+/// Counts frames and bytes.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     pub(super) frames: AtomicU64,

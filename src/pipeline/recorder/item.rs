@@ -1,4 +1,4 @@
-//! What goes to the recorder's thread, and what is left out of it.
+//! What is sent to the recorder's thread, and what is missing from it.
 
 use crate::host::Limiter;
 use crate::media::flight::{Entry, FormEntry, FrameEntry, TruthEntry, UnitEntry, nanos};
@@ -7,16 +7,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-/// What an entry without pixels counts for, in bytes.
+/// The assumed size of an entry without pixels, in bytes.
 const SMALL: usize = 512;
 
-/// What a scene knew of a frame.
+/// The ground truth of a frame.
 pub(super) type Truth = Found<Arc<Vec<Detection>>>;
 
 pub(super) enum Item {
-    /// A frame whose pixels are to be coded.
+    /// A frame whose pixels must be encoded.
     Frame(Arc<Frame>, Option<Truth>),
-    /// A frame that came coded; the pixels need not wait.
+    /// A frame that arrived encoded; its pixels are not needed.
     Coded(FrameEntry, Vec<u8>),
     Unit(Arc<str>, UnitEntry, Vec<u8>),
     Plain(Entry),
@@ -46,20 +46,20 @@ impl Item {
     }
 }
 
-/// What is not in the recording and was not told of yet.
+/// What is missing from the recording and was not reported yet.
 #[derive(Default)]
 pub(super) struct Gaps {
-    /// By source: frames.
+    /// The number of missing frames, by source.
     pub(super) frames: BTreeMap<Arc<str>, u64>,
-    /// Sources whose next access unit follows a missing one.
+    /// The sources whose next access unit follows a missing one.
     pub(super) units: BTreeSet<Arc<str>>,
-    /// Notes of what lines left out.
+    /// The number of missing entries about dropped frames.
     drops: u64,
     pub(super) limiter: Limiter,
 }
 
 impl Gaps {
-    /// Counts what an item was.
+    /// Counts an item as missing.
     pub(super) fn add(&mut self, item: &Item) {
         match item {
             Item::Frame(frame, _) => *self.frames.entry(Arc::clone(&frame.source)).or_default() += 1,
@@ -70,7 +70,7 @@ impl Gaps {
         }
     }
 
-    /// The entries that tell of it.
+    /// Returns the entries that report what is missing.
     pub(super) fn entries(&self) -> Vec<Entry> {
         let frames = self.frames.iter();
         let mut all: Vec<Entry> = frames
@@ -82,7 +82,7 @@ impl Gaps {
         all
     }
 
-    /// The entries were passed on.
+    /// Called once the entries have been passed on.
     pub(super) fn forget_told(&mut self) {
         self.frames.clear();
         self.drops = 0;

@@ -1,4 +1,4 @@
-//! The flight recorder: writes what a run sees, beside the run, and never makes a live one wait.
+//! The flight recorder: records what a run sees, in its own thread, and never makes a live run wait.
 
 mod begin;
 mod counts;
@@ -30,14 +30,14 @@ pub struct RecordSettings {
     pub folder: PathBuf,
     /// How much is kept.
     pub keep: Keep,
-    /// Quality of JPEGs made of frames that did not come as JPEG or H.264; without it they are kept pixel by pixel.
+    /// The JPEG quality for frames that did not arrive as JPEG or H.264; without it they are stored without loss.
     pub jpeg: Option<u8>,
 }
 
-/// What of a run waits to be written, in bytes; with more of it, live frames are missed.
+/// The maximum number of bytes that wait to be written; beyond it, live frames are missed.
 const MOST_WAITING: usize = 64 << 20;
 
-/// Takes what a run sees to a thread that writes it.
+/// Passes what a run sees to a thread that writes it.
 pub struct Recorder {
     sender: Sender<(Item, Duration)>,
     waiting: Arc<AtomicUsize>,
@@ -50,10 +50,10 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Begins a recording of a run.
+    /// Starts to record a run.
     ///
     /// # Errors
-    /// As [`FlightWriter::create`].
+    /// Those of [`FlightWriter::create`], or [`Error::Io`] if the thread cannot be started.
     pub fn start(checked: &Checked, how: &RecordSettings) -> Result<Arc<Self>> {
         let env = checked.env();
         let writer = FlightWriter::create(&how.folder, begin(checked)?, how.keep)?;
@@ -73,7 +73,7 @@ impl Recorder {
             limiter: Limiter::default(),
         };
         let thread = std::thread::Builder::new().name("recorder".into()).spawn(move || work.run(&receiver));
-        let thread = thread.map_err(|e| Error::io("thread of the recorder", e))?;
+        let thread = thread.map_err(|e| Error::io("thread for the recorder", e))?;
         Ok(Arc::new(Self {
             sender,
             waiting,
@@ -90,13 +90,13 @@ impl Recorder {
         self.gaps.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether there is room. Something larger than all the room gets it alone.
+    /// Returns whether there is room. An item that is larger than the limit is accepted if nothing else waits.
     fn has_room(&self, bytes: usize) -> bool {
         let waiting = self.waiting.load(Relaxed);
         waiting == 0 || waiting + bytes <= MOST_WAITING
     }
 
-    /// Whether nobody writes any more: the thread is gone.
+    /// Returns whether the recorder's thread has ended.
     fn is_over(&self) -> bool {
         self.thread.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_none_or(JoinHandle::is_finished)
     }
@@ -114,7 +114,7 @@ impl Recorder {
         if missed > 0 {
             self.counts.missed.fetch_add(missed, Relaxed);
             if let Some(told) =
-                gaps.limiter.failed("the recorder is too slow: frames are missing in the recording", now)
+                gaps.limiter.failed("the recorder is too slow: frames are missing from the recording", now)
             {
                 tracing::warn!(missed, "{told}");
             }
@@ -122,7 +122,7 @@ impl Recorder {
         if let Item::Unit(source, unit, _) = &mut item {
             unit.lost |= gaps.units.remove(source);
         }
-        // Under the lock, so that what is told of stays in order.
+        // Under the lock, so that the entries stay in order.
         for entry in gaps.entries() {
             self.pass(Item::Plain(entry), now);
         }
@@ -138,12 +138,12 @@ impl Recorder {
         }
     }
 
-    /// Writes what waits and ends the recording. Returns a sentence about it.
+    /// Writes what is still waiting and ends the recording. Returns a summary in one sentence.
     pub fn finish(&self) -> String {
         self.send(Item::End);
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
-            return format!("recording run {} failed: a fault of ocelli; what was written before is whole", self.run);
+            return format!("recording run {} failed: a bug in ocelli; what was written before is intact", self.run);
         }
         let missed = self.counts.missed.load(Relaxed);
         let missed = if missed > 0 { format!(", {missed} missed") } else { String::new() };
@@ -155,7 +155,7 @@ impl Recorder {
 impl Tap for Recorder {
     fn frame(&self, packet: &Packet, live: bool) {
         let item = Item::of(packet);
-        // A recording waits for nobody, so it may wait for us.
+        // A recorded source loses nothing when it waits, so it may wait for the recorder.
         while !live && !self.has_room(item.bytes()) && !self.stop.is_requested() && !self.is_over() {
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -179,7 +179,7 @@ impl Tap for Recorder {
             DropReason::Queue => "queue",
             DropReason::Offline => "offline",
             DropReason::Deadline => "deadline",
-            // Found again by the same rule when it is replayed.
+            // A replay drops the frame again by the same rule.
             DropReason::Every | DropReason::Replayed => return,
         };
         let (line, source, reason) = (line.to_owned(), source.to_string(), reason.to_owned());
@@ -205,8 +205,8 @@ mod tests {
         Recorder::start(&pipeline.check(&env).unwrap_or_else(|e| panic!("{e}")), &how).unwrap()
     }
 
-    /// What a slow disk costs is told: frames as missed, and of units the next one says that something is missing, so
-    /// that a replay waits for a key picture. A missed frame alone costs no unit.
+    /// What is lost to a slow disk is recorded: frames as missed, and the unit after a lost one is marked, so that a
+    /// replay waits for a key picture. A missed frame alone does not mark a unit.
     #[test]
     fn what_does_not_fit_is_told_and_a_missing_unit_marks_the_next() {
         let _limit = crate::limit::within(60);
@@ -221,7 +221,7 @@ mod tests {
             let frame = Frame { source: Arc::clone(&source), seq, image, ..Frame::default() };
             recorder.frame(&Packet::new(Arc::new(frame)), true);
         };
-        // As if so much waited for the disk.
+        // As if this many bytes were waiting for the disk.
         let full = |full: bool| {
             let change = if full { AtomicUsize::fetch_add } else { AtomicUsize::fetch_sub };
             change(&recorder.waiting, MOST_WAITING, Relaxed);

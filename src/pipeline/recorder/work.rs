@@ -13,23 +13,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-/// How long a disk that failed is left alone.
+/// How long to wait after a failed write before the next one.
 const REST: Duration = Duration::from_secs(30);
 
-/// What the thread has.
+/// The state of the thread.
 pub(super) struct Work {
     pub(super) writer: FlightWriter,
     pub(super) jpeg: Option<u8>,
     pub(super) waiting: Arc<AtomicUsize>,
     pub(super) counts: Arc<Counts>,
-    /// Since when the disk fails.
+    /// When the last write failed, if the disk is failing.
     pub(super) broken: Option<Duration>,
-    /// What came while it did.
+    /// What could not be written.
     pub(super) gaps: Gaps,
-    /// Sources of H.264: what a disk that fails takes from them, the pictures after it need.
+    /// The sources of H.264: after a failed write, their next pictures lack what was lost.
     pub(super) streams: BTreeSet<Arc<str>>,
     pub(super) payload: Vec<u8>,
-    /// Of what fails again and again.
+    /// Limits the log of repeated failures.
     pub(super) limiter: Limiter,
 }
 
@@ -44,14 +44,14 @@ impl Work {
                 Ok(())
             } else {
                 let done = self.write(&mut item, at);
-                // Nothing waits: what is in the buffer should outlive us.
+                // If nothing is waiting, flush, so that the buffer's content survives a crash.
                 done.and_then(|()| if receiver.is_empty() { self.writer.flush(at) } else { Ok(()) })
             };
             self.waiting.fetch_sub(bytes, Relaxed);
             match done {
                 Err(error) => {
                     self.leave_out(&item);
-                    // Also what stood in the buffer is gone.
+                    // What was in the buffer is lost too.
                     self.gaps.units.extend(self.streams.iter().cloned());
                     if ended {
                         tracing::warn!("the recording stops, the run goes on: {error}");
@@ -63,7 +63,7 @@ impl Work {
                 }
                 Ok(()) if !rests && self.broken.take().is_some() => {
                     self.limiter.forget();
-                    tracing::info!("the recording goes on");
+                    tracing::info!("the recording continues");
                 }
                 Ok(()) => {}
             }
@@ -114,7 +114,7 @@ impl Work {
         Ok(())
     }
 
-    /// Puts the pixels into `payload`.
+    /// Encodes the pixels into `payload`.
     fn encode(&mut self, frame: &Frame) -> Result<FormEntry> {
         self.payload.clear();
         match self.jpeg {

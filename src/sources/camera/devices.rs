@@ -1,5 +1,5 @@
-//! Which cameras there are, under which names, and what they offer. By the `v4l` crate, on which nokhwa stands:
-//! nokhwa's own lists leave out stepwise sizes, paths and half of the rates.
+//! Which cameras there are, what their names are, and what they offer. Uses the `v4l` crate, on which nokhwa is built:
+//! nokhwa's own lists lack stepwise sizes, paths and half of the rates.
 
 use crate::error::{Error, Result};
 use crate::types::Size;
@@ -15,30 +15,30 @@ use v4l::video::Capture;
 pub struct Node {
     /// `/dev/video0`.
     pub path: PathBuf,
-    /// Names under `/dev/v4l` that stay when the number changes; by-id first.
+    /// Names under `/dev/v4l` that do not change with the number; by-id first.
     pub stable: Vec<PathBuf>,
-    /// What the maker calls it.
+    /// The maker's name for it.
     pub card: String,
-    /// The kernel's driver.
+    /// The name of the kernel's driver.
     pub driver: String,
     /// Where it is plugged in.
     pub bus: String,
-    /// What it offers; empty for nodes that give no pictures.
+    /// What it offers; empty for nodes that deliver no pictures.
     pub modes: Vec<Mode>,
-    /// Why it could not be asked.
+    /// Why it could not be queried.
     pub problem: Option<String>,
 }
 
-/// A format at a size.
+/// A format with a size.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mode {
-    /// The kernel's code of four letters.
+    /// The kernel's four-letter code.
     pub fourcc: [u8; 4],
     /// The size, or the smallest of a range.
     pub size: Size,
-    /// The largest and the step of a range of sizes.
+    /// The largest size and the step, for a range of sizes.
     pub range: Option<(Size, Size)>,
-    /// Frames a second, from high to low.
+    /// Frames per second, from high to low.
     pub rates: Vec<f64>,
 }
 
@@ -49,7 +49,7 @@ impl Mode {
         String::from_utf8_lossy(&self.fourcc).trim().to_owned()
     }
 
-    /// Whether a size can be had.
+    /// Returns whether a size is available.
     #[must_use]
     pub fn has(&self, size: Size) -> bool {
         let Some((most, step)) = self.range else { return size == self.size };
@@ -60,7 +60,7 @@ impl Mode {
             && fits(size.height, self.size.height, most.height, step.height)
     }
 
-    /// Bits a second on the wire at the highest rate. For MJPEG a guess: a tenth of the pixels' 24 bits.
+    /// Bits per second on the bus at the highest rate. For MJPEG, an estimate: a tenth of the pixels' 24 bits.
     #[must_use]
     pub fn bandwidth(&self) -> f64 {
         let bits = match &self.fourcc {
@@ -74,15 +74,15 @@ impl Mode {
     }
 }
 
-/// An error of a device, with the way out where there is one.
+/// An error of a device, with the fix if there is one.
 #[must_use]
 pub fn explain(path: &Path, what: &str, said: &str, code: Option<i32>) -> Error {
     let shown = path.display();
-    // nokhwa keeps errors of the system as text only.
+    // nokhwa keeps system errors only as text.
     let number = said.rsplit_once("os error ").and_then(|(_, rest)| rest.trim_end_matches(')').parse().ok());
     let hint = match code.or(number) {
-        Some(13) => "; not allowed: sudo usermod -aG video $USER, then log in again".to_owned(),
-        Some(16) => format!("; another program uses it: fuser -v {shown} tells which"),
+        Some(13) => "; permission denied: sudo usermod -aG video $USER, then log in again".to_owned(),
+        Some(16) => format!("; another program is using it: fuser -v {shown} shows which"),
         Some(19 | 2 | 6) => "; it was unplugged".to_owned(),
         Some(28) => "; the USB bus is full: ask for `formats: [mjpeg]`, a smaller `size` or a lower `fps`".to_owned(),
         _ => String::new(),
@@ -94,15 +94,15 @@ fn io_error(path: &Path, what: &str, e: &std::io::Error) -> Error {
     explain(path, what, &e.to_string(), e.raw_os_error())
 }
 
-/// Opens a device to ask it things.
+/// Opens a device to query it.
 ///
 /// # Errors
-/// [`Error::Device`] with the way out.
+/// Returns [`Error::Device`], which tells how to fix it.
 pub fn open(path: &Path) -> Result<v4l::Device> {
     v4l::Device::with_path(path).map_err(|e| io_error(path, "cannot be opened", &e))
 }
 
-/// All nodes, by number.
+/// All nodes, in the order of their numbers.
 #[must_use]
 pub fn list() -> Vec<Node> {
     let names = stable_names();
@@ -129,7 +129,7 @@ pub fn list() -> Vec<Node> {
     found.into_iter().map(|(_, node)| node).collect()
 }
 
-/// The links under `/dev/v4l`, by what they point to.
+/// The links under `/dev/v4l`, by their targets.
 fn stable_names() -> BTreeMap<PathBuf, Vec<PathBuf>> {
     let mut names: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
     for folder in ["/dev/v4l/by-id", "/dev/v4l/by-path"] {
@@ -145,7 +145,7 @@ fn stable_names() -> BTreeMap<PathBuf, Vec<PathBuf>> {
     names
 }
 
-/// What an open device offers.
+/// Returns what an open device offers.
 #[must_use]
 pub fn modes(device: &v4l::Device) -> Vec<Mode> {
     let mut all = Vec::new();
@@ -165,7 +165,7 @@ pub fn modes(device: &v4l::Device) -> Vec<Mode> {
     all
 }
 
-/// Frames a second that a device offers for a format and a size.
+/// Returns the frames per second that a device offers for a format and a size.
 #[must_use]
 pub fn rates(device: &v4l::Device, fourcc: v4l::FourCC, size: Size) -> Vec<f64> {
     let rate = |f: &v4l::Fraction| f64::from(f.denominator) / f64::from(f.numerator.max(1));
@@ -185,24 +185,24 @@ pub fn rates(device: &v4l::Device, fourcc: v4l::FourCC, size: Size) -> Vec<f64> 
     rates
 }
 
-/// The controls of a device: name as in the YAML, and its description.
+/// Returns the controls of a device: the name as in the YAML, and the description.
 ///
 /// # Errors
-/// [`Error::Device`].
+/// Returns [`Error::Device`] if the device does not list them.
 pub fn controls(device: &v4l::Device, path: &Path) -> Result<Vec<(String, Description)>> {
-    let all = device.query_controls().map_err(|e| io_error(path, "does not tell its controls", &e))?;
+    let all = device.query_controls().map_err(|e| io_error(path, "does not list its controls", &e))?;
     let settable =
         all.into_iter().filter(|c| !matches!(c.typ, v4l::control::Type::CtrlClass | v4l::control::Type::Button));
     Ok(settable.map(|control| (control_word(&control.name), control)).collect())
 }
 
-/// `White Balance, Automatic` is `white_balance_automatic`, as `v4l2-ctl` has it.
+/// `White Balance, Automatic` becomes `white_balance_automatic`, as in `v4l2-ctl`.
 fn control_word(name: &str) -> String {
     let plain: String = name.chars().map(|c| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { ' ' }).collect();
     plain.split_whitespace().collect::<Vec<_>>().join("_")
 }
 
-/// What values a control takes, for people.
+/// The values that a control accepts, in readable form.
 #[must_use]
 pub fn control_values(control: &Description) -> String {
     if let Some(items) = &control.items {
@@ -215,10 +215,10 @@ pub fn control_values(control: &Description) -> String {
     format!("{} to {}, {} if not set", control.minimum, control.maximum, control.default)
 }
 
-/// The node that a setting names, looked for afresh each time: numbers change when a camera comes back.
+/// Finds the node that a setting names. It is looked up each time: numbers change when a camera comes back.
 ///
 /// # Errors
-/// [`Error::Device`] if there is none.
+/// Returns [`Error::Device`] if there is none.
 pub fn resolve(device: &str) -> Result<PathBuf> {
     if device == "auto" {
         let nodes = list();
@@ -228,14 +228,14 @@ pub fn resolve(device: &str) -> Result<PathBuf> {
         }
         let problem = nodes.iter().find_map(|node| node.problem.clone());
         let hint =
-            "no camera found; `ocelli devices` shows what is there (a Raspberry Pi's CSI camera is read by `picam`)";
+            "no camera found; `ocelli devices` shows what is there (for a Raspberry Pi's CSI camera, use `picam`)";
         return Err(Error::Device(problem.unwrap_or_else(|| hint.into())));
     }
     let path = match device.parse::<usize>() {
         Ok(number) => PathBuf::from(format!("/dev/video{number}")),
         Err(_) => PathBuf::from(device),
     };
-    path.canonicalize().map_err(|e| io_error(&path, "is not there", &e))
+    path.canonicalize().map_err(|e| io_error(&path, "does not exist", &e))
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Cameras of Video4Linux, through nokhwa.
 //!
-//! nokhwa captures; what to ask of the camera is chosen here, because it fails on what other programs left set, on
-//! sizes that do not exist and on rates that are no whole numbers (`docs/decisions/0009-live-sources.md`).
+//! nokhwa captures. What to request from the camera is chosen here, because nokhwa fails on settings that other
+//! programs left behind, on sizes that do not exist and on rates that are not whole numbers
+//! (`docs/decisions/0009-live-sources.md`).
 
 pub mod devices;
 mod pixels;
@@ -22,32 +23,32 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use v4l::video::Capture;
 
-/// A camera on USB, or any other that Linux shows as `/dev/video…`. It is watched, and opened again when it was lost.
+/// A USB camera, or any other that Linux shows as `/dev/video…`. The camera is watched, and opened again after a loss.
 ///
 /// `- camera: { device: auto, size: [640, 480], fps: 30 }`
 ///
-/// `ocelli devices` shows which there are, what they offer and the names that stay when they are plugged in anew. A
-/// Raspberry Pi's CSI camera is read by `picam`.
+/// `ocelli devices` lists the cameras, what they offer, and the names that stay the same when they are plugged in
+/// again. For a Raspberry Pi's CSI camera, use `picam`.
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Camera {
-    /// `auto` (the first), a number, or a path such as `/dev/v4l/by-id/…`; looked for afresh at each try.
+    /// `auto` (the first camera), a number, or a path such as `/dev/v4l/by-id/…`; looked up again at each try.
     #[serde(default)]
     pub device: Device,
-    /// Width and height in pixels; if not given, 640x480 or what comes nearest.
+    /// Width and height in pixels; if not given, 640x480 or the nearest size.
     #[serde(default)]
     pub size: Option<Size>,
-    /// Frames a second; what the camera offers nearest to it is taken.
+    /// Frames per second; the nearest rate that the camera offers is used.
     #[serde(default = "default_fps")]
     pub fps: f64,
-    /// Layouts of pixels that may be used, the best first: `yuyv`, `nv12`, `mjpeg`, `rgb`, `bgr`.
+    /// Pixel layouts that may be used, the preferred one first: `yuyv`, `nv12`, `mjpeg`, `rgb`, `bgr`.
     #[serde(default = "all_formats")]
     pub formats: Vec<Pixel>,
-    /// The camera's own settings, in this order, by the names and values that `ocelli devices --controls` shows:
-    /// `{ power_line_frequency: 1, auto_exposure: 1, exposure_time_absolute: 157 }`.
+    /// The camera's own settings, applied in this order, with the names and values that `ocelli devices --controls`
+    /// shows: `{ power_line_frequency: 1, auto_exposure: 1, exposure_time_absolute: 157 }`.
     #[serde(default)]
     pub controls: Controls,
-    /// What happens when it is lost.
+    /// What happens when the camera is lost.
     #[serde(default)]
     pub on_lost: OnLost,
     /// Time without a picture that counts as a loss; if not given, 2 s or 10 frame intervals.
@@ -85,7 +86,9 @@ impl<'de> Deserialize<'de> for Device {
                 if text == "auto" || text.starts_with('/') || text.parse::<u32>().is_ok() {
                     return Ok(Device(text.into()));
                 }
-                Err(E::custom(format!("{text:?} is no device; write `auto`, a number, or a path such as /dev/video0")))
+                Err(E::custom(format!(
+                    "{text:?} is not a device; write `auto`, a number, or a path such as /dev/video0"
+                )))
             }
             fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Device, E> {
                 self.visit_str(&number.to_string())
@@ -174,7 +177,7 @@ impl SourceConfig for Camera {
     }
 }
 
-/// What will be asked of the camera.
+/// What will be requested from the camera.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Choice {
     pixel: Pixel,
@@ -183,8 +186,8 @@ struct Choice {
 }
 
 impl Camera {
-    /// The nearest rate wins, then the layout that stands first: so a webcam that sends 1280x720 as YUYV at 10 frames a
-    /// second only is asked for MJPEG.
+    /// The nearest rate wins, then the layout that comes first in `formats`. So a webcam that sends 1280x720 as YUYV at
+    /// only 10 frames per second is asked for MJPEG.
     fn choose(&self, modes: &[Mode], rates: impl Fn(&Mode, Size) -> Vec<f64>) -> Result<Choice, String> {
         let readable: Vec<&Mode> =
             modes.iter().filter(|m| Pixel::of(m.fourcc).is_some_and(|pixel| self.formats.contains(&pixel))).collect();
@@ -205,13 +208,16 @@ impl Camera {
         } else {
             let mut sizes: Vec<Size> = readable.iter().map(|mode| mode.size).collect();
             sizes.sort_by_key(|size| (size.pixels(), size.width));
-            return Err(format!("does not offer {wanted}, but {}", list(sizes.iter().map(Size::to_string).collect())));
+            return Err(format!(
+                "does not offer {wanted}; it offers {}",
+                list(sizes.iter().map(Size::to_string).collect())
+            ));
         };
         let mut best: Option<(f64, usize, Choice)> = None;
         for mode in readable.iter().filter(|mode| mode.has(size)) {
             let Some(pixel) = Pixel::of(mode.fourcc) else { continue };
             let order = self.formats.iter().position(|format| *format == pixel).unwrap_or(usize::MAX);
-            // nokhwa sets whole rates only.
+            // nokhwa can set only whole rates.
             for rate in rates(mode, size).into_iter().filter(|rate| rate.fract() == 0.0 && *rate >= 1.0) {
                 let apart = (rate - self.fps).abs();
                 if best.is_none_or(|(a, o, _)| (apart, order) < (a, o)) {
@@ -220,7 +226,7 @@ impl Camera {
             }
         }
         best.map(|(.., choice)| choice).ok_or_else(|| {
-            format!("offers {size} at no whole number of frames a second; read it by `ffmpeg: {{ url: /dev/video… }}`")
+            format!("offers {size} at no whole number of frames per second; use `ffmpeg: {{ url: /dev/video… }}`")
         })
     }
 
@@ -240,23 +246,26 @@ impl Camera {
             };
             device.set_control(v4l::Control { id: control.id, value: kind }).map_err(|e| {
                 let values = devices::control_values(control);
-                Error::Config(format!("{}: `{name}: {value}` is refused ({e}); it takes {values}", path.display()))
+                Error::Config(format!(
+                    "{}: `{name}: {value}` is rejected ({e}); allowed values: {values}",
+                    path.display()
+                ))
             })?;
         }
         Ok(())
     }
 
-    /// Chooses and sets a format, and leaves the device in a state that nokhwa can read.
+    /// Chooses and sets a format, and leaves the device in a state that nokhwa can handle.
     fn prepare(&self, path: &Path) -> Result<(Choice, usize)> {
         let device = devices::open(path)?;
         let modes = devices::modes(&device);
         if modes.is_empty() {
-            return Err(Error::Device(format!("{}: gives no pictures; is it the right one?", path.display())));
+            return Err(Error::Device(format!("{}: delivers no pictures; is it the right device?", path.display())));
         }
         let rates = |mode: &Mode, size: Size| devices::rates(&device, v4l::FourCC::new(&mode.fourcc), size);
         let choice = self.choose(&modes, rates).map_err(|e| Error::Config(format!("{}: {e}", path.display())))?;
         let refused = |e: std::io::Error| {
-            devices::explain(path, &format!("refuses {choice:?}"), &e.to_string(), e.raw_os_error())
+            devices::explain(path, &format!("rejects {choice:?}"), &e.to_string(), e.raw_os_error())
         };
         let fourcc = v4l::FourCC::new(&choice.pixel.fourcc());
         let wanted = v4l::Format::new(choice.size.width, choice.size.height, fourcc);
@@ -273,7 +282,7 @@ impl Camera {
             );
             return Err(Error::Device(message));
         }
-        // Some drivers have no rate to set; nokhwa finds out.
+        // Some drivers cannot set a rate; nokhwa will find out.
         let _ = Capture::set_params(&device, &v4l::video::capture::Parameters::with_fps(choice.rate as u32));
         self.set_controls(&device, path)?;
         Ok((choice, set.stride as usize))
@@ -284,7 +293,7 @@ impl Link for Camera {
     fn connect(&self, watch: &Watch) -> Result<Box<dyn Feed>> {
         let path = devices::resolve(&self.device.0)?;
         let number = path.to_str().and_then(|p| p.strip_prefix("/dev/video")?.parse().ok());
-        let number = number.ok_or_else(|| Error::Config(format!("{}: is no /dev/video…", path.display())))?;
+        let number = number.ok_or_else(|| Error::Config(format!("{}: is not a /dev/video…", path.display())))?;
         let (choice, stride) = self.prepare(&path)?;
         let resolution = Resolution::new(choice.size.width, choice.size.height);
         let format = CameraFormat::new(resolution, choice.pixel.nokhwa(), choice.rate as u32);
@@ -332,7 +341,7 @@ impl Feed for Streaming {
 
 impl Drop for Streaming {
     fn drop(&mut self) {
-        // The stream's own drop panics where the driver does not let it stop.
+        // The stream's own drop panics if the driver does not let it stop.
         let camera = self.camera.take();
         let _ = catch(|| drop(camera));
     }

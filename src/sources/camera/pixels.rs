@@ -1,4 +1,4 @@
-//! The layouts of pixels that cameras give, and their way to RGB.
+//! The pixel layouts that cameras send, and their conversion to RGB.
 
 use crate::error::{Error, Result};
 use crate::media::{jpeg, mjpeg};
@@ -11,11 +11,11 @@ use serde::Deserialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Pixel {
-    /// Y U Y V, 16 bits a pixel: the plain format of webcams.
+    /// Y U Y V, 16 bits per pixel: the uncompressed format of webcams.
     Yuyv,
-    /// A plane of brightness and one of colour, 12 bits a pixel.
+    /// One plane of brightness and one of colour, 12 bits per pixel.
     Nv12,
-    /// A JPEG a frame: takes a tenth of the bus, and time to decode.
+    /// One JPEG per frame: needs a tenth of the bus bandwidth, but time to decode.
     Mjpeg,
     /// Red, green, blue.
     Rgb,
@@ -24,10 +24,10 @@ pub enum Pixel {
 }
 
 impl Pixel {
-    /// All, the ones that cost least first.
+    /// All layouts, the cheapest first.
     pub const ALL: [Self; 5] = [Self::Yuyv, Self::Nv12, Self::Mjpeg, Self::Rgb, Self::Bgr];
 
-    /// The layout of a code of the kernel, if we can read it.
+    /// The layout for a code of the kernel, if it is supported.
     #[must_use]
     pub fn of(fourcc: [u8; 4]) -> Option<Self> {
         Self::ALL.into_iter().find(|pixel| pixel.fourcc() == fourcc)
@@ -45,7 +45,7 @@ impl Pixel {
         }
     }
 
-    /// nokhwa's name.
+    /// nokhwa's name for it.
     #[must_use]
     pub const fn nokhwa(self) -> FrameFormat {
         match self {
@@ -57,7 +57,7 @@ impl Pixel {
         }
     }
 
-    /// Bytes of a row without padding; 0 where there are no rows.
+    /// Bytes of a row without padding; 0 if there are no rows.
     const fn row_bytes(self, size: Size) -> usize {
         match self {
             Self::Yuyv => size.width.div_ceil(2) as usize * 4,
@@ -68,19 +68,19 @@ impl Pixel {
     }
 }
 
-/// Turns a camera's buffers into RGB; keeps what it needs from frame to frame.
+/// Converts a camera's buffers into RGB; keeps its working memory from frame to frame.
 #[derive(Debug)]
 pub struct Converter {
     pixel: Pixel,
     size: Size,
-    /// Bytes from row to row as the driver has them.
+    /// Bytes from the start of one row to the next, as set by the driver.
     stride: usize,
     rows: Vec<u8>,
     scratch: Vec<u8>,
 }
 
 impl Converter {
-    /// For frames of a layout, a size, and a distance of rows (0: no padding).
+    /// Creates a converter for frames of a layout, a size, and a row stride (0: no padding).
     #[must_use]
     pub fn new(pixel: Pixel, size: Size, stride: usize) -> Self {
         let stride = stride.max(pixel.row_bytes(size));
@@ -90,7 +90,7 @@ impl Converter {
     /// Converts a buffer, which may be longer than the frame.
     ///
     /// # Errors
-    /// [`Error::Data`] if it is shorter, or no JPEG where one is due.
+    /// Returns [`Error::Data`] if it is shorter, or if it is not a JPEG but should be one.
     pub fn to_rgb(&mut self, buffer: &[u8], image: &mut Image) -> Result<()> {
         let Self { pixel, size, stride, .. } = *self;
         if pixel == Pixel::Mjpeg {
@@ -125,7 +125,7 @@ impl Converter {
     }
 }
 
-/// Rows of both planes have an even number of bytes, also where the width is odd: the brightness is brought together.
+/// Rows of both planes have an even number of bytes, even if the width is odd: the brightness rows are packed first.
 fn nv12(packed: &[u8], size: Size, scratch: &mut Vec<u8>, image: &mut Image) -> Result<()> {
     let (width, row) = (size.width as usize, size.width.div_ceil(2) as usize * 2);
     if row == width {

@@ -1,4 +1,4 @@
-//! A child process that writes pictures to its standard output, and dies with whoever reads them.
+//! A child process that writes pictures to its standard output, and is killed when its reader goes away.
 
 use crate::error::{Error, Result};
 use crate::host::{Child, Secrets, Words};
@@ -16,30 +16,30 @@ use std::time::Duration;
 /// What the child writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// JPEG pictures one after the other.
+    /// JPEG pictures one after another.
     Mjpeg,
     /// YUV4MPEG2.
     Y4m,
-    /// I420 frames without anything between them.
+    /// I420 frames with nothing between them.
     Yuv420(Size),
-    /// RGB frames without anything between them.
+    /// RGB frames with nothing between them.
     Rgb(Size),
 }
 
-/// A command to run, each time afresh.
+/// A command to run; each attempt starts a new process.
 #[derive(Clone, Debug)]
 pub struct ChildLink {
-    /// Programs of the same kind, of which the first that is installed is run.
+    /// Equivalent programs; the first one that is installed is run.
     pub programs: Vec<String>,
-    /// What it is told.
+    /// Its arguments.
     pub args: Vec<String>,
     /// What it writes.
     pub output: Output,
-    /// Time between two pictures, if known.
+    /// The time between two pictures, if known.
     pub interval: Option<Duration>,
-    /// How to get the program.
+    /// How to install the program.
     pub install: String,
-    /// What must not be shown.
+    /// Secrets that must not be shown.
     pub secrets: Secrets,
 }
 
@@ -77,7 +77,7 @@ impl Link for ChildLink {
     }
 }
 
-/// Reads while anyone waits for it.
+/// Reads as long as anyone waits for the result.
 struct Patient {
     stdout: ChildStdout,
     watch: Watch,
@@ -106,7 +106,7 @@ enum Reader {
     Raw(Patient, Output, Size),
 }
 
-/// The header comes when the child is ready; it is read with the first picture.
+/// The header arrives when the child is ready; it is read with the first picture.
 enum Y4mInput {
     Unopened(Option<Patient>),
     Open(Y4mReader<BufReader<Patient>>),
@@ -123,7 +123,7 @@ struct ChildFeed {
 
 impl ChildFeed {
     fn picture(&mut self, shot: &mut Shot) -> Result<bool> {
-        // Neither Y4M nor raw frames can be found again once out of step: the child is started anew.
+        // A reader of Y4M or raw frames cannot find the next frame once it is out of step: the child is started again.
         let lost = |e: Error| if let Error::Data(message) = e { Error::Device(message) } else { e };
         match &mut self.reader {
             Reader::Mjpeg(reader) => {
@@ -166,7 +166,7 @@ impl ChildFeed {
         Ok(true)
     }
 
-    /// Why the child ended, in its own words.
+    /// Why the child ended, with its last messages.
     fn ended(&mut self, why: Option<Error>) -> Error {
         let watch = &self.watch;
         let status = self.child.wait_a_moment(|| watch.is_over());
@@ -186,7 +186,7 @@ impl Feed for ChildFeed {
         shot.media = None;
         match self.picture(shot) {
             Ok(true) => Ok(true),
-            // A child that ended in order is a lost camera too: ffmpeg ends so when a server closes.
+            // A child that exits without an error is a lost camera, too: ffmpeg does so when a server closes.
             Ok(false) => Err(self.ended(None)),
             Err(error @ Error::Data(_)) => Err(error),
             Err(error) => Err(self.ended(Some(error))),
@@ -198,6 +198,6 @@ impl Feed for ChildFeed {
     }
 
     fn about(&self) -> String {
-        format!("{} as process {}", self.child.name(), self.child.id())
+        format!("{}, process {}", self.child.name(), self.child.id())
     }
 }

@@ -1,4 +1,4 @@
-//! Any address and codec that an installed ffmpeg reads.
+//! Any address and codec that an installed ffmpeg can read.
 
 use super::child::{ChildLink, Output};
 use super::{Span, check_fps, interval};
@@ -7,27 +7,28 @@ use crate::stage::{Care, Env, LineEnv, Link, OnLost, Source, SourceConfig, live}
 use crate::types::Size;
 use serde::Deserialize;
 
-/// A live stream of any kind that `ffmpeg` reads: RTSP with H.265, RTMP, HLS, SRT, a V4L2 device with a codec of its own.
+/// Any live stream that `ffmpeg` can read: RTSP with H.265, RTMP, HLS, SRT, a V4L2 device with a codec of its own.
 ///
 /// `- ffmpeg: { url: "rtsp://user:${PASSWORD}@camera/stream" }`
 ///
-/// The password is visible to who may list processes; `rtsp` and `mjpeg_http` keep theirs to themselves. A recording
-/// is read by `video`.
+/// The password is visible to anyone who can list processes; `rtsp` and `mjpeg_http` do not expose theirs. For a
+/// recording, use `video`.
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ffmpeg {
-    /// What is read.
+    /// The address or device to read.
     pub url: String,
-    /// What `ffmpeg` is told before `-i`: `[-f, v4l2, -input_format, h264]`. For `rtsp://` it is told to use TCP.
+    /// Arguments for `ffmpeg` before `-i`: `[-f, v4l2, -input_format, h264]`. For `rtsp://`, TCP is selected
+    /// automatically.
     #[serde(default)]
     pub input: Vec<String>,
-    /// Frames a second, at most; all if not given.
+    /// Maximum frames per second; if not given, all frames.
     #[serde(default)]
     pub fps: Option<f64>,
-    /// Width and height to which it shrinks the pictures.
+    /// Width and height to which `ffmpeg` scales the pictures.
     #[serde(default)]
     pub size: Option<Size>,
-    /// What happens when it is lost.
+    /// What happens when the stream is lost.
     #[serde(default)]
     pub on_lost: OnLost,
     /// Time without a picture that counts as a loss; if not given, 2 s or 10 frame intervals.
@@ -47,7 +48,7 @@ impl Ffmpeg {
         args.extend(["-i".into(), self.url.clone(), "-map".into(), "0:v:0".into()]);
         let mut filters = Vec::new();
         if let Some(fps) = self.fps {
-            // Leaves frames out, and makes up none.
+            // Drops frames, but never adds any.
             filters.push(format!("select='isnan(prev_selected_t)+gte(t-prev_selected_t,{})'", 0.999 / fps));
         }
         if let Some(Size { width, height }) = self.size {
@@ -73,7 +74,7 @@ impl SourceConfig for Ffmpeg {
 
     fn check(&self, _env: &Env) -> Result<()> {
         if self.url.trim().is_empty() || self.url.starts_with('-') {
-            return Err(Error::Config("`url` is no address".into()));
+            return Err(Error::Config("`url` is not an address".into()));
         }
         check_fps(self.fps)
     }

@@ -1,4 +1,4 @@
-//! Cameras behind a program: whatever writes pictures to its standard output.
+//! Cameras behind a program: any program that writes pictures to its standard output.
 
 mod child;
 mod ffmpeg;
@@ -15,26 +15,26 @@ use child::{ChildLink, Output};
 use serde::Deserialize;
 use std::time::Duration;
 
-/// A program that writes pictures to its standard output. It is started again when it ends, hangs or writes garbage;
-/// what it says on standard error goes into the log; at the end it is killed with all it started.
+/// A program that writes pictures to its standard output. It is started again when it ends, hangs or writes garbage.
+/// What it writes to standard error goes into the log. At the end, it is killed with all processes that it started.
 ///
 /// `- exec: { command: [gst-launch-1.0, -q, v4l2src, "!", jpegenc, "!", fdsink], format: mjpeg }`
 ///
-/// `picam` and `ffmpeg` are ready-made ones.
+/// `picam` and `ffmpeg` are ready-made variants.
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Exec {
-    /// The program and what it is told; no shell reads it.
+    /// The program and its arguments; they do not pass through a shell.
     pub command: Vec<String>,
-    /// What it writes.
+    /// The format of its output.
     pub format: Format,
     /// Width and height of raw frames.
     #[serde(default)]
     pub size: Option<Size>,
-    /// Frames a second, if known; only for noticing that none come.
+    /// Frames per second, if known; used only to notice that no more frames arrive.
     #[serde(default)]
     pub fps: Option<f64>,
-    /// What happens when it ends.
+    /// What happens when the program ends.
     #[serde(default)]
     pub on_lost: OnLost,
     /// Time without a picture that counts as a loss; if not given, 2 s or 10 frame intervals.
@@ -42,21 +42,21 @@ pub struct Exec {
     pub stall_after: Option<Span>,
 }
 
-/// What a child writes.
+/// What a child process writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
-    /// JPEG pictures one after the other, with anything between them.
+    /// JPEG pictures one after another, with anything between them.
     Mjpeg,
-    /// YUV4MPEG2, which says its size.
+    /// YUV4MPEG2, which contains its size.
     Y4m,
-    /// Planes Y, U, V of `size`, nothing between the frames.
+    /// Planes Y, U and V of `size`, with nothing between the frames.
     Yuv420,
-    /// Red, green, blue of `size`, nothing between the frames.
+    /// Red, green and blue of `size`, with nothing between the frames.
     Rgb,
 }
 
-/// The time between two pictures at a rate.
+/// The time between two pictures at this rate.
 fn interval(fps: Option<f64>) -> Option<Duration> {
     fps.map(|fps| Duration::from_secs_f64(1.0 / fps))
 }
@@ -75,7 +75,7 @@ impl Exec {
             (Format::Y4m, _) => Ok(Output::Y4m),
             (Format::Yuv420, Some(size)) => Ok(Output::Yuv420(size)),
             (Format::Rgb, Some(size)) => Ok(Output::Rgb(size)),
-            (_, None) => Err(Error::Config("raw frames do not tell their size; add `size: [width, height]`".into())),
+            (_, None) => Err(Error::Config("raw frames do not contain their size; add `size: [width, height]`".into())),
         }
     }
 }
@@ -104,7 +104,7 @@ impl SourceConfig for Exec {
             args: args.to_vec(),
             output: self.output().ok()?,
             interval: interval(self.fps),
-            install: "install it or write its whole path".into(),
+            install: "install it, or give its full path".into(),
             secrets: env.secrets.clone(),
         }))
     }

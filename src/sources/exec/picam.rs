@@ -1,4 +1,4 @@
-//! The CSI cameras of a Raspberry Pi, through the program that comes with it.
+//! The CSI cameras of a Raspberry Pi, through the program that comes with its system.
 
 use super::child::{ChildLink, Output};
 use super::{Span, check_fps, interval};
@@ -7,28 +7,29 @@ use crate::stage::{Care, Env, LineEnv, Link, OnLost, Source, SourceConfig, live}
 use crate::types::Size;
 use serde::Deserialize;
 
-/// A Raspberry Pi's CSI camera (v1, v2, v3, HQ, global shutter), by `rpicam-vid` or, on older systems, `libcamera-vid`.
+/// A Raspberry Pi's CSI camera (v1, v2, v3, HQ, global shutter), through `rpicam-vid` or, on older systems,
+/// `libcamera-vid`.
 ///
 /// `- picam: { size: [640, 480], fps: 15 }`
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Picam {
-    /// Which camera, as `rpicam-hello --list-cameras` counts them.
+    /// The number of the camera, as `rpicam-hello --list-cameras` shows it.
     #[serde(default)]
     pub camera: u32,
     /// Width and height in pixels.
     #[serde(default = "default_size")]
     pub size: Size,
-    /// Frames a second.
+    /// Frames per second.
     #[serde(default = "default_fps")]
     pub fps: f64,
-    /// Plain frames instead of JPEG: no loss and no decoding, ten times the bytes through the pipe.
+    /// Raw frames instead of JPEG: no loss of quality and no decoding, but ten times the bytes through the pipe.
     #[serde(default)]
     pub raw: bool,
-    /// What else `rpicam-vid` is told: `[--hflip, --vflip, --shutter, "10000"]`.
+    /// More arguments for `rpicam-vid`: `[--hflip, --vflip, --shutter, "10000"]`.
     #[serde(default)]
     pub options: Vec<String>,
-    /// What happens when it is lost.
+    /// What happens when the camera is lost.
     #[serde(default)]
     pub on_lost: OnLost,
     /// Time without a picture that counts as a loss; if not given, 2 s or 10 frame intervals.
@@ -71,7 +72,7 @@ impl SourceConfig for Picam {
         check_fps(Some(self.fps))?;
         if self.raw && !(self.size.width.is_multiple_of(64) && self.size.height.is_multiple_of(2)) {
             return Err(Error::Config(format!(
-                "`raw` frames of {}: rows are padded unless the width is a multiple of 64; take such a size, or leave out `raw`",
+                "`raw` frames of {}: rows are padded unless the width is a multiple of 64; use such a size, or remove `raw`",
                 self.size
             )));
         }

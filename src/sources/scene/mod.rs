@@ -1,4 +1,4 @@
-//! A rendered street or table that knows what it shows.
+//! A rendered street or table that knows its contents.
 
 mod noise;
 mod render;
@@ -18,8 +18,8 @@ use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A rendered street or table: textured moving things, one behind the other, changing light, sensor noise.
-/// It knows what it shows, and gives the same bytes on every machine.
+/// A rendered street or table: textured moving objects that hide each other, changing light, sensor noise. It knows
+/// what it shows, and produces the same bytes on every machine.
 ///
 /// `- scene: { setting: street, seed: 7, frames: 300 }`
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
@@ -28,25 +28,25 @@ pub struct Scene {
     /// What is shown.
     #[serde(default)]
     pub setting: Setting,
-    /// Another seed is another world.
+    /// Another seed gives another world.
     #[serde(default = "default_seed")]
     pub seed: u32,
     /// Width and height in pixels.
     #[serde(default = "default_size")]
     pub size: Size,
-    /// Frames a second.
+    /// Frames per second.
     #[serde(default = "default_fps")]
     pub fps: f64,
     /// Number of frames; endless if not given.
     #[serde(default)]
     pub frames: Option<u64>,
-    /// Number of things, at most 60.
+    /// Number of objects, at most 60.
     #[serde(default = "default_objects")]
     pub objects: u32,
-    /// Sensor noise in levels of 255.
+    /// Sensor noise, in levels of 255.
     #[serde(default = "default_noise")]
     pub noise: f32,
-    /// Behave as a camera: frames come at their own pace and are lost if nobody takes them.
+    /// Behave like a camera: frames come at their own pace, and are lost if nobody takes them.
     #[serde(default)]
     pub live: bool,
     /// When the scene began; 1970 if not given.
@@ -91,7 +91,8 @@ impl SourceConfig for Scene {
         let pace = self.fps.is_finite() && (0.01..=1000.0).contains(&self.fps);
         if !pace || self.objects > 60 || !(0.0..=64.0).contains(&self.noise) {
             return Err(Error::Config(
-                "`fps` must lie between 0.01 and 1000, `objects` be at most 60, `noise` between 0 and 64".into(),
+                "`fps` must lie between 0.01 and 1000, `objects` must be at most 60, `noise` must lie between 0 and 64"
+                    .into(),
             ));
         }
         if self.size.pixels() > 4096 * 4096 || self.size.width < 16 || self.size.height < 16 {
@@ -133,7 +134,7 @@ struct Rendering {
 }
 
 impl Rendering {
-    /// A live scene waits until its next frame is due, and looks at `stop` meanwhile.
+    /// A live scene waits until its next frame is due, and checks `stop` while it waits.
     fn wait_until(&mut self, pts: Duration) {
         let due = *self.began.get_or_insert_with(|| self.clock.now()) + pts;
         while !self.stop.is_requested() {

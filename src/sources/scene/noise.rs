@@ -1,6 +1,6 @@
 //! Numbers that look random and are the same on every machine: integer hashes, no libm.
 
-/// A well mixed 32-bit hash of three numbers (the finaliser of `MurmurHash3`, applied in turn).
+/// A well-mixed 32-bit hash of three numbers (the finaliser of `MurmurHash3`, applied repeatedly).
 pub const fn hash(a: u32, b: u32, c: u32) -> u32 {
     mix(a ^ mix(b ^ mix(c ^ 0x9E37_79B9)))
 }
@@ -29,14 +29,14 @@ pub fn value_noise(x: f32, y: f32, seed: u32) -> f32 {
     top + (bottom - top) * fy
 }
 
-/// A wave of period 1 that runs straight from -1 to 1 and back.
+/// A triangle wave of period 1 between -1 and 1.
 pub fn triangle(t: f32) -> f32 {
     let phase = t - t.floor();
     4.0 * (phase - 0.5).abs() - 1.0
 }
 
-/// A point on the unit circle for a turn of 0 to 1, without `sin`: four quarter arcs, each by the
-/// rational form `((1-t²)/(1+t²), 2t/(1+t²))`. Close to an even turn, and the same everywhere.
+/// A point on the unit circle for a turn from 0 to 1, without `sin`: four quarter arcs, each in the rational form
+/// `((1-t²)/(1+t²), 2t/(1+t²))`. The speed is nearly even, and the numbers are the same everywhere.
 pub fn circle(turn: f32) -> (f32, f32) {
     let turn = (turn - turn.floor()) * 4.0;
     let quarter = turn.floor();

@@ -1,11 +1,11 @@
-//! Paints the scene: a still background, the objects over it, light and noise over all.
+//! Paints the scene: a still background, the objects on it, then light and noise over everything.
 
 use super::noise::{hash, unit, value_noise};
 use super::shapes::{self, Rgb};
 use super::world::{self, Object, Setting};
 use crate::types::{BBox, Detection, Image, PixelFormat, Size};
 
-/// A rendered world that knows what it shows. The same settings give the same bytes on every machine.
+/// A rendered world that knows its contents. The same settings produce the same bytes on every machine.
 #[derive(Debug)]
 pub struct Renderer {
     setting: Setting,
@@ -15,10 +15,10 @@ pub struct Renderer {
     size: Size,
     background: Vec<Rgb>,
     linear: Vec<Rgb>,
-    /// For each pixel 1 + the index of the object seen there, 0 for the background.
+    /// For each pixel, 1 + the index of the visible object, or 0 for the background.
     ids: Vec<u8>,
     objects: Vec<Object>,
-    /// Pixels seen and pixels covered of each object.
+    /// The number of visible and of covered pixels of each object.
     seen: Vec<Seen>,
 }
 
@@ -32,13 +32,14 @@ struct Seen {
     covered: u32,
 }
 
-/// An object counts as truth when at least this part of it can be seen …
+/// An object counts as truth if at least this fraction of it is visible …
 const MIN_VISIBLE_PART: f32 = 0.25;
 /// … and at least this many of its pixels.
 const MIN_VISIBLE_PIXELS: u32 = 40;
 
 impl Renderer {
-    /// A renderer of `count` objects (at most 60) on frames of `size`; `noise` is the sensor's, in levels of 255.
+    /// Creates a renderer of `count` objects (at most 60) on frames of `size`; `noise` is the sensor's, in levels of
+    /// 255.
     #[must_use]
     pub fn new(setting: Setting, seed: u32, count: u32, noise: f32, size: Size) -> Self {
         let background = match setting {
@@ -59,8 +60,8 @@ impl Renderer {
         }
     }
 
-    /// Renders the picture at `time` seconds; `frame` seeds its noise. Truth boxes hold what is visible
-    /// of an object, in pixels; hidden objects (under a quarter visible) are left out.
+    /// Renders the picture at `time` seconds; `frame` seeds its noise. Truth boxes enclose the visible part of an
+    /// object, in pixels; hidden objects (less than a quarter visible) are omitted.
     pub fn render(&mut self, time: f32, frame: u32, image: &mut Image, truth: &mut Vec<Detection>) {
         let wide = self.size.width as f32 / self.size.height as f32;
         world::objects_at(self.setting, self.seed, self.count, wide, time, &mut self.objects);
@@ -84,7 +85,7 @@ impl Renderer {
         }
     }
 
-    /// For each pixel of the last picture 1 + the class seen there, 0 for the background.
+    /// For each pixel of the last picture, 1 + the class of the visible object, or 0 for the background.
     #[must_use]
     pub fn class_map(&self) -> Vec<u8> {
         let class = |&id: &u8| match id {
@@ -105,7 +106,7 @@ impl Renderer {
             for px in columns.clone() {
                 let mut sum = [0.0; 3];
                 let mut hits = 0;
-                // Four samples a pixel: smooth outlines.
+                // Four samples per pixel give smooth outlines.
                 for (sx, sy) in [(0.25, 0.25), (0.75, 0.25), (0.25, 0.75), (0.75, 0.75)] {
                     let u = (px as f32 + sx - left) / w;
                     let v = (py as f32 + sy - top) / h;
@@ -131,7 +132,7 @@ impl Renderer {
                 }
             }
         }
-        // What lies outside the picture is covered too: count the whole box at the same density.
+        // The part outside the picture counts as covered, too: the whole box is counted at the same density.
         let inside = columns.len() as f32 / w.max(1.0);
         let covered = self.seen[index].covered as f32 / inside.clamp(0.05, 1.0);
         self.seen[index].covered = covered as u32;
@@ -170,13 +171,13 @@ impl Renderer {
         }
     }
 
-    /// Light, sensor noise, and down to 8 bits.
+    /// Applies light and sensor noise, and converts to 8 bits.
     fn expose(&self, time: f32, frame: u32, image: &mut Image) {
         image.reshape(self.size, PixelFormat::Rgb8);
         let light = world::light_at(self.seed, time).map(|gain| gain * 255.0);
         let pixels = image.data.as_chunks_mut::<3>().0;
         for (at, (pixel, colour)) in pixels.iter_mut().zip(&self.linear).enumerate() {
-            // Three bytes of one hash, centred: near enough to a bell for a sensor.
+            // The centred sum of three bytes of one hash is close enough to a bell curve for a sensor.
             let bits = hash(at as u32, frame, self.seed);
             let bell = (bits & 255) + ((bits >> 8) & 255) + ((bits >> 16) & 255);
             let shot = (bell as f32 - 382.5) / 128.0 * self.noise;
@@ -187,7 +188,7 @@ impl Renderer {
     }
 }
 
-/// The whole pixels between two edges, kept inside the picture.
+/// The whole pixels between two edges, clamped to the picture.
 fn clipped(from: f32, to: f32, limit: u32) -> std::ops::Range<u32> {
     let start = from.floor().clamp(0.0, limit as f32) as u32;
     let end = to.ceil().clamp(0.0, limit as f32) as u32;

@@ -5,10 +5,10 @@
 
 use super::noise::{circle, triangle, value_noise};
 
-/// A linear-enough colour, 0–1 a channel.
+/// A roughly linear colour, 0–1 per channel.
 pub type Rgb = [f32; 3];
 
-/// What makes one object of a class differ from the next.
+/// What distinguishes one object of a class from another.
 #[derive(Clone, Copy, Debug)]
 pub struct Style {
     /// Main colour.
@@ -57,13 +57,13 @@ fn scale(c: Rgb, k: f32) -> Rgb {
     [c[0] * k, c[1] * k, c[2] * k]
 }
 
-/// Whether a point lies in an ellipse given by centre and radii.
+/// Returns whether a point lies in an ellipse with this centre and these radii.
 fn ellipse(u: f32, v: f32, cu: f32, cv: f32, ru: f32, rv: f32) -> bool {
     let (a, b) = ((u - cu) / ru, (v - cv) / rv);
     a * a + b * b <= 1.0
 }
 
-/// Whether a point lies in a bar of the given half width between two points.
+/// Returns whether a point lies in a bar between two points with the given half width.
 fn bar(u: f32, v: f32, from: (f32, f32), to: (f32, f32), half: f32, aspect: f32) -> bool {
     let (px, py) = ((u - from.0) * aspect, v - from.1);
     let (dx, dy) = ((to.0 - from.0) * aspect, to.1 - from.1);
@@ -161,7 +161,7 @@ fn ball(u: f32, v: f32, style: &Style) -> Option<Rgb> {
     }
     let z = (1.0 - r2).sqrt();
     let (c, s) = circle(style.phase);
-    // Roll about the axis that looks at us, then cut the ball into bands.
+    // Roll about the axis that points at the viewer, then cut the ball into bands.
     let (rx, ry) = (x * c + y * s, y * c - x * s);
     let band = (rx * 0.8 + z * 0.6).abs() < 0.28 || (ry.abs() < 0.16 && r2 < 0.98);
     let light = (0.35 + 0.75 * (0.55 * z - 0.45 * x - 0.55 * y).max(0.0)).min(1.15);

@@ -1,4 +1,4 @@
-//! What is in the scene at a time: objects on their paths, and the light.
+//! What is in the scene at a given time: objects on their paths, and the light.
 
 use super::noise::{hash, triangle, unit};
 use super::shapes::{Rgb, Style, aspect};
@@ -25,7 +25,7 @@ pub enum Setting {
     Table,
 }
 
-/// One object at one time. The box is in parts of the frame's height, `x` from the left edge.
+/// One object at one time. The box is in fractions of the frame's height, `x` from the left edge.
 #[derive(Clone, Copy, Debug)]
 pub struct Object {
     /// Class number, see `shapes::CLASSES`.
@@ -44,7 +44,7 @@ pub struct Object {
     pub style: Style,
 }
 
-/// Fills `objects` with what is to be seen at `time` seconds, farthest first.
+/// Fills `objects` with what is visible at `time` seconds, farthest first.
 ///
 /// `wide` is the frame's width divided by its height.
 pub fn objects_at(setting: Setting, seed: u32, count: u32, wide: f32, time: f32, objects: &mut Vec<Object>) {
@@ -55,7 +55,7 @@ pub fn objects_at(setting: Setting, seed: u32, count: u32, wide: f32, time: f32,
             Setting::Table => slider(seed, slot, wide, time),
         });
     }
-    // `sort_unstable` allocates nothing, and no two depths are equal for long.
+    // `sort_unstable` does not allocate, and no two depths are equal for long.
     objects.sort_unstable_by(|a, b| a.depth.total_cmp(&b.depth));
 }
 
@@ -66,7 +66,7 @@ pub fn light_at(seed: u32, time: f32) -> Rgb {
     [0.96 + swing + warm, 0.96 + swing, 0.96 + swing - warm]
 }
 
-/// Something that crosses the street again and again, each time as someone else.
+/// Something that crosses the street again and again, each time as another object.
 fn walker(seed: u32, slot: u32, wide: f32, time: f32) -> Object {
     let key = seed ^ (slot << 16);
     let speed = 0.09 + 0.16 * unit(key, 1, 0);
@@ -103,7 +103,7 @@ fn pace(key: u32) -> f32 {
     1.0 + 0.6 * unit(key, 9, 9)
 }
 
-/// Something pushed about on the table along two straight waves, exchanged now and then.
+/// Something that is pushed around the table along two triangle waves, and replaced now and then.
 fn slider(seed: u32, slot: u32, wide: f32, time: f32) -> Object {
     let key = seed ^ (slot << 16) ^ 0x5555;
     let stay = 11.0 + 6.0 * unit(key, 1, 0);
@@ -125,7 +125,7 @@ fn slider(seed: u32, slot: u32, wide: f32, time: f32) -> Object {
     Object { class, x, y, w, h, depth: y + h, style: style(key, turn, phase, mirrored) }
 }
 
-/// Two colours that stand apart, and a texture of its own.
+/// Two contrasting colours and a texture seed.
 fn style(key: u32, turn: u32, phase: f32, mirrored: bool) -> Style {
     let channel = |n: u32| 0.12 + 0.8 * unit(key, 20 + n, turn);
     let paint = [channel(0), channel(1), channel(2)];

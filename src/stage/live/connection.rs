@@ -1,4 +1,4 @@
-//! Keeps what a sink is connected to: a broker, a hook, a database.
+//! Keeps the connection of a sink to a broker, a hook or a database.
 
 use super::supervisor::Supervisor;
 use crate::error::{Error, Result};
@@ -7,24 +7,24 @@ use crate::stage::{Care, LineEnv};
 use crate::types::Packet;
 use std::time::Duration;
 
-/// Opens a connection, each time afresh.
+/// Opens a connection, as often as necessary.
 ///
-/// It is opened in the sink's own thread, so a try must end by itself, within a few seconds. On a live stream the
-/// newest packet waits meanwhile and older ones make room, as in front of any slow line.
+/// It is opened in the sink's own thread, so an attempt must end by itself within a few seconds. On a live stream, only
+/// the newest packets wait during that time and older ones are dropped, as in front of any slow line.
 pub trait Reach: Send {
     /// The open connection.
     type Open;
 
-    /// Opens it; the text is what was agreed on, for the log.
+    /// Opens it. Returns it with a description for the log.
     ///
     /// # Errors
-    /// [`Error::Config`] for what the writer of the YAML must put right (it ends the run if the connection never worked);
-    /// anything else is tried again.
+    /// [`Error::Config`] for what the author of the YAML must fix (it ends the run if the connection never worked).
+    /// After any other error it is tried again.
     fn reach(&mut self) -> Result<(Self::Open, String)>;
 }
 
-/// A connection that is opened when it is first needed and opened afresh after a loss, with the states, waits and words
-/// of a live source. Packets that come while it is away are counted, not kept.
+/// A connection that is opened when it is first needed and opened again after a loss, with the same states, waits and
+/// log messages as a live source. Packets that arrive while it is down are counted and dropped.
 pub struct Connection<R: Reach> {
     reach: R,
     open: Option<(R::Open, Duration)>,
@@ -34,18 +34,18 @@ pub struct Connection<R: Reach> {
 }
 
 impl<R: Reach> Connection<R> {
-    /// A connection of a line, not open yet.
+    /// Creates the connection of a line; it is not open yet.
     #[must_use]
     pub fn new(reach: R, care: Care, env: &LineEnv) -> Self {
         let supervisor = Supervisor::new(care, env);
         Self { reach, open: None, until: Duration::ZERO, supervisor, env: env.clone() }
     }
 
-    /// Does something with the connection for a packet; `None` if it is away, and the packet is counted as dropped.
+    /// Uses the connection for a packet. Returns `None` if it is down; the packet is then counted as dropped.
     ///
     /// # Errors
-    /// [`Error::Data`] is the packet's own fault and is passed on; what must end the run, too. Anything else that `work`
-    /// says is a loss.
+    /// [`Error::Data`], which is about the packet itself, and errors that must end the run. Any other error from `work`
+    /// counts as a loss of the connection.
     pub fn with<T>(&mut self, packet: &Packet, work: impl FnOnce(&mut R::Open) -> Result<T>) -> Result<Option<T>> {
         if self.open.is_none() {
             self.connect()?;

@@ -1,8 +1,8 @@
 //! Keeps a live source alive: `opening → live → stalled → backoff → live | failed`.
 //!
-//! Each try has a thread of its own, which opens the source afresh and reads it. The line's thread waits for pictures
-//! and watches the time. A thread that hangs in a driver is left to itself, and a new one takes over. Nothing is ever
-//! invented: while a source is down, no frame comes. What a sink is connected to is kept by [`Connection`].
+//! Each attempt has its own thread, which opens the source and reads it. The line's thread waits for pictures and
+//! watches the time. A thread that hangs in a driver is abandoned, and a new one takes over. Frames are never made up:
+//! while a source is down, there are none. Connections of sinks are kept by [`Connection`].
 
 mod connection;
 mod slot;
@@ -22,27 +22,27 @@ use std::time::Duration;
 use supervisor::Supervisor;
 use timeline::Timeline;
 
-/// The least time without a picture that counts as a stall.
+/// The minimum time without a picture that counts as a stall.
 const STALL: Duration = Duration::from_secs(2);
 /// The longest time from opening to the first picture.
 const OPENING: Duration = Duration::from_secs(10);
-/// Threads that hang in a driver; with more of them another try would only make it worse.
+/// The maximum number of threads that hang in a driver; beyond it, another attempt would only make things worse.
 const MOST_HUNG: usize = 3;
-/// How long the line's thread sleeps at most, in real time: it must see a stop.
+/// The longest sleep of the line's thread, in real time, so that it notices a stop.
 const LOOK: Duration = Duration::from_millis(50);
-/// How long the threads have for their farewells at the end, in real time.
+/// How long to wait for the threads at the end, in real time.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// Opens a live part: checked, linked, kept.
+/// Checks a live source, and opens it so that it is watched and opened again after a loss.
 ///
 /// # Errors
-/// What its check says.
+/// Those of its check.
 pub fn open(config: &impl SourceConfig, env: &LineEnv) -> Result<Box<dyn Source>> {
     config.check(env)?;
     let link = config.link(env).ok_or_else(|| Error::Internal("a live source without a link".into()))?;
     Ok(keep(link, config.care(), env))
 }
 
-/// Makes a source of a link: opened, watched, and opened again.
+/// Turns a link into a source that is opened, watched, and opened again after a loss.
 #[must_use]
 pub fn keep(link: Box<dyn Link>, care: Care, env: &LineEnv) -> Box<dyn Source> {
     Box::new(Kept {
@@ -77,20 +77,20 @@ enum Phase {
     Up(Try),
 }
 
-/// One try: a thread, its slot, and what is known of it.
+/// One attempt: a thread, its slot, and what is known about it.
 struct Try {
     slot: Arc<Slot>,
     watch: Watch,
     thread: JoinHandle<()>,
     began: Duration,
-    /// The first and the last picture.
+    /// When the first and the last picture arrived.
     first: Option<Duration>,
     last: Duration,
     interval: Option<Duration>,
     opened: Opened,
 }
 
-/// Reads a feed until it ends or nobody waits for it.
+/// Reads a feed until it ends or is no longer needed.
 fn capture(link: &dyn Link, watch: &Watch, slot: &Slot) -> Result<()> {
     let mut feed = link.connect(watch)?;
     slot.opened(Opened { about: feed.about(), interval: feed.interval() });
@@ -112,7 +112,7 @@ impl Kept {
         self.hung.retain(|thread| !thread.is_finished());
         if self.hung.len() >= MOST_HUNG {
             let reason =
-                format!("{MOST_HUNG} earlier tries still hang in the driver; unplug it or restart the machine");
+                format!("{MOST_HUNG} earlier attempts still hang in the driver; unplug it or restart the machine");
             return self.lost(&Error::Device(reason));
         }
         self.supervisor.opening();
@@ -121,7 +121,7 @@ impl Kept {
         let slot = Arc::<Slot>::default();
         let (link, seen, put) = (Arc::clone(&self.link), watch.clone(), Arc::clone(&slot));
         let work = move || {
-            // A driver's crate that panics is a lost camera, not the end of the program.
+            // If a driver crate panics, the camera is lost, but the program continues.
             let done = catch(|| capture(&*link, &seen, &put));
             put.end(done.unwrap_or_else(|said| Err(Error::Device(format!("panicked: {said}")))));
         };
@@ -151,7 +151,7 @@ impl Kept {
         Ok(())
     }
 
-    /// Whether pictures stay away for too long, and the words for it.
+    /// Returns a description if no picture has arrived for too long.
     fn stalled(&self, of: &Try) -> Option<String> {
         let now = self.env.clock.now();
         let silent = now.saturating_sub(of.last);
@@ -174,10 +174,10 @@ impl Kept {
     }
 
     fn picture(&mut self, at: Duration, missed: u64) -> Result<Packet> {
-        let Phase::Up(of) = &mut self.phase else { return Err(Error::Internal("a picture from nowhere".into())) };
+        let Phase::Up(of) = &mut self.phase else { return Err(Error::Internal("a picture without a source".into())) };
         let first = of.first.is_none();
         if !first {
-            // The longest of the last intervals, slowly forgotten.
+            // The longest recent interval, which decays slowly.
             let interval = at.saturating_sub(of.last) / (1 + u32::try_from(missed).unwrap_or(u32::MAX - 1));
             of.interval = Some(interval.max(of.interval.unwrap_or_default().mul_f64(0.9)));
         }
@@ -191,7 +191,7 @@ impl Kept {
         if let Some(by) = jumped {
             tracing::warn!(
                 line = &**self.env.id(),
-                "the source's time jumped by {:.3} s; going on by our own",
+                "the source's time jumped by {:.3} s; continuing with the system clock",
                 by as f64 / 1e9
             );
         }
@@ -229,13 +229,13 @@ impl Source for Kept {
             match of.slot.wait(LOOK, &mut self.shot) {
                 News::Opened(opened) => {
                     of.opened = opened;
-                    // A picture may be waiting behind this.
+                    // A picture may already be waiting.
                     continue;
                 }
                 News::Picture { at, missed } => return self.picture(at, missed).map(Some),
                 News::Damaged(count, error) => {
                     self.env.health().count_damaged(count);
-                    // First, or a stream of nothing but damage would be told of for ever and never be opened afresh.
+                    // First, because otherwise a stream of only damaged pictures would never be opened again.
                     self.look_for_stall()?;
                     return Err(error);
                 }
@@ -255,8 +255,8 @@ impl Drop for Kept {
             old.watch.give_up();
             self.hung.push(old.thread);
         }
-        // Children are to be ended and devices closed, also those of tries given up a moment ago; what hangs in a driver is
-        // left to the process's end.
+        // Gives child processes time to end and devices time to close, also those of recently abandoned attempts.
+        // Threads that hang in a driver are left until the process ends.
         let asked = std::time::Instant::now();
         while self.hung.iter().any(|thread| !thread.is_finished()) && asked.elapsed() < FAREWELL {
             std::thread::sleep(Duration::from_millis(5));

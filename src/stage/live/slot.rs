@@ -5,25 +5,25 @@ use crate::stage::Shot;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// What a feed says of itself once it is open.
+/// What a feed reports about itself once it is open.
 #[derive(Clone, Debug, Default)]
 pub struct Opened {
-    /// For the log.
+    /// A description for the log.
     pub about: String,
-    /// Time between two pictures.
+    /// The time between two pictures.
     pub interval: Option<Duration>,
 }
 
-/// What the line's thread finds.
+/// What the line's thread finds in the slot.
 #[derive(Debug)]
 pub enum News {
     /// The feed is open.
     Opened(Opened),
-    /// A picture, now in the caller's `Shot`: when it came, and how many older ones it replaced.
+    /// A picture, now in the caller's `Shot`: when it arrived, and how many older ones it replaced.
     Picture { at: Duration, missed: u64 },
-    /// So many pictures were damaged; what was wrong with the last.
+    /// The number of damaged pictures, and the error of the last one.
     Damaged(u64, Error),
-    /// The feed ended, in order or not. Nothing comes after.
+    /// The feed ended, regularly or with an error. Nothing follows.
     Ended(Result<()>),
     /// Nothing yet.
     Nothing,
@@ -62,7 +62,7 @@ impl Slot {
         self.change(|inner| inner.opened = Some(opened));
     }
 
-    /// Puts a picture in; `shot` gets an old buffer back to fill.
+    /// Stores a picture; `shot` gets an old buffer to fill.
     pub fn put(&self, shot: &mut Shot, at: Duration) {
         self.change(|inner| {
             std::mem::swap(&mut inner.shot, shot);
@@ -83,7 +83,7 @@ impl Slot {
         self.change(|inner| inner.ended = Some(result));
     }
 
-    /// Waits for news, at most so long in real time. Pictures that came before an end are given before it.
+    /// Waits for news, up to `longest` in real time. Pictures that arrived before the end are returned before it.
     pub fn wait(&self, longest: Duration, shot: &mut Shot) -> News {
         let waits = |inner: &mut Inner| {
             inner.opened.is_none() && inner.at.is_none() && inner.damage.is_none() && inner.ended.is_none()

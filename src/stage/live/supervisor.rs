@@ -1,12 +1,12 @@
-//! States, waits and words of whatever can be lost: `opening → live → stalled → backoff → live | failed`.
+//! States, waits and log messages of what can be lost: `opening → live → stalled → backoff → live | failed`.
 
 use crate::error::{Error, Result};
 use crate::host::{Backoff, Limiter, State};
 use crate::stage::{Care, LineEnv, OnLost};
 use std::time::Duration;
 
-/// Notes what becomes of a source or a connection in the line's health, the log and the recording, and says how long to
-/// wait before the next try.
+/// Reports the state of a source or a connection to the line's health, the log and the recording, and decides how long
+/// to wait before the next attempt.
 pub struct Supervisor {
     care: Care,
     env: LineEnv,
@@ -15,12 +15,12 @@ pub struct Supervisor {
     /// Whether it was ever live.
     was_live: bool,
     lost_at: Option<Duration>,
-    /// Why the last try failed; empty if it did not.
+    /// Why the last attempt failed; empty if it did not.
     reason: String,
 }
 
 impl Supervisor {
-    /// Begins to watch over a line.
+    /// Starts to watch a line.
     #[must_use]
     pub fn new(care: Care, env: &LineEnv) -> Self {
         env.health().set(State::Opening, "", env.clock.now());
@@ -35,7 +35,7 @@ impl Supervisor {
         }
     }
 
-    /// A try begins.
+    /// An attempt begins.
     pub fn opening(&mut self) {
         self.env.health().count_try();
         if self.reason.is_empty() {
@@ -45,7 +45,7 @@ impl Supervisor {
         }
     }
 
-    /// It works: what came first came at `at`. `about` is what was agreed on, for the log.
+    /// It works: the first data arrived at `at`. `about` is a description for the log.
     pub fn live(&mut self, at: Duration, about: &str) {
         let down = self.lost_at.take().map(|lost| at.saturating_sub(lost));
         self.env.health().add_down(down.unwrap_or_default());
@@ -56,15 +56,15 @@ impl Supervisor {
         self.enter(State::Live, format!("{back}{about}").trim_end());
     }
 
-    /// Nothing came for too long.
+    /// Nothing has arrived for too long.
     pub fn stalled(&self, reason: &str) {
         self.enter(State::Stalled, reason);
     }
 
-    /// It is gone, after having been live for so long, if it was. Returns the wait before the next try.
+    /// It is lost; `live_for` is how long it was live, if it was. Returns the wait before the next attempt.
     ///
     /// # Errors
-    /// What must end the run: a fault of the YAML in something that never worked, or a loss where the YAML says `exit`.
+    /// Errors that must end the run: a fault in the YAML if it never worked, or any loss if the YAML says `exit`.
     pub fn lost(&mut self, error: &Error, live_for: Option<Duration>) -> Result<Duration> {
         let now = self.env.clock.now();
         if let Some(time) = live_for {

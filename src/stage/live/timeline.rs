@@ -1,28 +1,28 @@
-//! One line of media time through all losses and returns of a live source.
+//! One continuous media time through all losses of a live source.
 
 use std::time::Duration;
 
-/// A source's own time that is this far off the clock has jumped.
+/// If a source's own time differs from the clock by more than this, it has jumped.
 const JUMP: Duration = Duration::from_secs(5);
 
 /// Gives each picture a `pts` that never goes back, whatever the source's own time does.
 #[derive(Debug, Default)]
 pub struct Timeline {
-    /// The clock's time of the first picture of all.
+    /// The clock's time of the very first picture.
     origin: Option<Duration>,
-    /// What to add to the source's own time, in nanoseconds; found anew after each loss.
+    /// What to add to the source's own time, in nanoseconds; determined again after each loss.
     offset: Option<i128>,
     last: Option<Duration>,
 }
 
 impl Timeline {
-    /// The source was lost: its own time may begin anew.
+    /// The source was lost: its own time may start again.
     pub const fn lost(&mut self) {
         self.offset = None;
     }
 
-    /// The media time of a picture that came at `at` of the clock, with the source's own time if it has one.
-    /// The second value is how far that time jumped, if it did.
+    /// Returns the media time of a picture that arrived at `at` on the clock; `media` is the source's own time, if it
+    /// has one. The second value is how far that time jumped, if it did.
     pub fn pts(&mut self, at: Duration, media: Option<Duration>) -> (Duration, Option<i128>) {
         let elapsed = at.saturating_sub(*self.origin.get_or_insert(at));
         let (mut pts, mut jumped) = (elapsed, None);
@@ -57,7 +57,7 @@ mod tests {
     fn the_sources_own_time_counts_and_goes_on_after_a_loss() {
         let mut line = Timeline::default();
         assert_eq!(line.pts(ms(1000), Some(ms(70_000))), (ms(0), None));
-        // It came late, but the source says when it was taken.
+        // It arrived late, but the source says when it was taken.
         assert_eq!(line.pts(ms(1090), Some(ms(70_040))), (ms(40), None));
         line.lost();
         assert_eq!(line.pts(ms(3000), Some(ms(5))), (ms(2000), None));
