@@ -275,7 +275,7 @@ fn a_line_is_not_replaced_by_one_that_its_neighbours_could_not_live_with() {
     let repeat = Settings::Stage(Box::new(Repeat { times: 1, last: None }));
     let wild = Settings::Stage(Box::new(Nms { iou: 7.0, ..Nms::default() }));
     for (line, settings, says) in [
-        ("nms", &repeat, "needs, gives"),
+        ("nms", &repeat, "needs or gives"),
         ("nms", &wild, "`iou` is 7"),
         ("numbers", &numbers, "is a source"),
         ("mns", &repeat, "no line is called `mns`"),
