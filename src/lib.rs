@@ -62,7 +62,7 @@ pub use host::{Board, Stop};
 pub use pipeline::{Checked, Detector, Outcome, Packets, Parts, Pipeline, Run};
 pub use stage::{Emitter, Env, LineEnv, Part, Sink, SinkConfig, Source, SourceConfig, Stage, StageConfig};
 pub use types::{
-    BBox, Class, Detection, Found, Frame, Heatmap, Image, Kind, Maker, Mask, ModelInput, Packet, PixelFormat,
+    BBox, Class, Detection, Found, Frame, Heatmap, Image, Kind, Kinds, Maker, Mask, ModelInput, Packet, PixelFormat,
     Placement, Products, Size,
 };
 pub use yaml::Faults;

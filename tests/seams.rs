@@ -11,7 +11,7 @@ use ocelli::internals::host::{DropReason, ManualClock, State};
 use ocelli::internals::pipeline::{Parts, Pipeline, Settings};
 use ocelli::internals::stage::live::{Connection, Reach};
 use ocelli::internals::stage::{
-    Care, Emitter, Env, LineEnv, Part, Sink, SinkConfig, Source, SourceConfig, Stage, StageConfig,
+    Care, Emitter, Env, LineEnv, OnLost, Part, Sink, SinkConfig, Source, SourceConfig, Stage, StageConfig,
 };
 use ocelli::internals::stages::Nms;
 use ocelli::internals::types::{BBox, Detection, Found, Frame, Packet, Products};
@@ -209,6 +209,28 @@ fn packets_come_through_a_channel_and_a_run_that_nobody_reads_can_be_dropped() {
     let run = whole.check(&pipe::env(&[])).unwrap().start().unwrap();
     assert_eq!(packets.map(|packet| packet.frame.seq).collect::<Vec<_>>(), (0..100).collect::<Vec<_>>());
     run.wait().result.unwrap();
+    // The channel closes with the run, not with the checked pipeline, and belongs to one run.
+    let mut kept = numbers("{ count: 5 }");
+    let packets = kept.packets(2);
+    let checked = kept.check(&pipe::env(&[])).unwrap();
+    let run = checked.start().unwrap();
+    assert_eq!(packets.count(), 5);
+    run.wait().result.unwrap();
+    assert!(checked.run().unwrap_err().to_string().contains("earlier run"));
+    // A slow reader still gets what is queued after a stop.
+    let mut slow = numbers("{}");
+    let mut packets = slow.packets(1);
+    let run = slow.check(&pipe::env(&[])).unwrap().start().unwrap();
+    packets.next().unwrap();
+    run.stop().request();
+    let mut last = 0;
+    for packet in packets {
+        assert_eq!(packet.frame.seq, last + 1);
+        last = packet.frame.seq;
+        std::thread::sleep(Duration::from_millis(120));
+    }
+    let outcome = run.wait();
+    assert_eq!(outcome.board.line("numbers").unwrap().passed.load(SeqCst), last + 1, "no packet is lost");
     // The receiver outlives the run and stops reading.
     let mut endless = numbers("{}");
     let mut packets = endless.packets(2);
@@ -420,16 +442,130 @@ fn a_connection_of_a_sink_is_lost_and_comes_back_like_a_live_source() {
     clock.advance(Duration::from_secs(31));
     assert!(send(&mut connection).unwrap().is_some());
     assert!((30..32).contains(&env.health().down().as_secs()), "{:?}", env.health().down());
-    // A mistake in the YAML ends the run if the connection never worked.
-    struct Wrong;
-    impl Reach for Wrong {
-        type Open = ();
-        fn reach(&mut self) -> Result<((), String)> {
-            Err(Error::Config("no such host".into()))
+}
+
+/// A sink that needs a connection.
+#[derive(Clone)]
+struct Publish(fn() -> Error, Care);
+
+/// Never gets through, for this reason.
+struct Refusing(fn() -> Error);
+
+impl Reach for Refusing {
+    type Open = ();
+    fn reach(&mut self) -> Result<((), String)> {
+        Err((self.0)())
+    }
+}
+
+impl SinkConfig for Publish {
+    fn needs(&self) -> Products {
+        Products::empty()
+    }
+    fn open(&self, env: &LineEnv) -> Result<Box<dyn Sink>> {
+        Ok(Box::new(Publishing(Connection::new(Refusing(self.0), self.1, env))))
+    }
+}
+
+struct Publishing(Connection<Refusing>);
+
+impl Sink for Publishing {
+    fn write(&mut self, packet: &Packet) -> Result<()> {
+        self.0.with(packet, |()| Ok(())).map(|_| ())
+    }
+}
+
+#[test]
+fn a_connection_ends_a_live_run_where_it_must_and_counts_what_it_drops_once() {
+    let _limit = limit::within(120);
+    let run = |publish: Publish| {
+        let (mut pipeline, _keep) = pipeline("- numbers: { live: true, pause: 1, count: 200 }\n");
+        pipeline.lines.last_mut().unwrap().settings = Settings::Sink(Box::new(publish));
+        pipeline.check(&pipe::env(&[])).unwrap().run().unwrap()
+    };
+    let exit = Care { on_lost: OnLost::Exit, stall_after: None };
+    for (publish, code) in [
+        (Publish(|| Error::Config("no such host".into()), Care::default()), 2),
+        (Publish(|| Error::Device("refused".into()), exit), 4),
+    ] {
+        let outcome = run(publish);
+        assert_eq!(outcome.result.unwrap_err().exit_code(), code);
+        let health = &outcome.board.line("keep").unwrap().health;
+        assert_eq!((health.get().state, health.tries()), (State::Failed, 1));
+    }
+    let outcome = run(Publish(|| Error::Device("refused".into()), Care::default()));
+    outcome.result.unwrap();
+    let line = outcome.board.line("keep").unwrap();
+    let (received, offline) = (line.received.load(SeqCst), line.dropped(DropReason::Offline));
+    assert!(received > 0 && offline == received, "{offline} of {received}");
+    assert_eq!(line.passed.load(SeqCst), 0, "what was not sent did not pass");
+}
+
+#[test]
+fn a_stage_that_failed_to_the_end_is_still_failing_there() {
+    let _limit = limit::within(120);
+    /// Never works.
+    #[derive(Clone)]
+    struct Broken;
+    impl StageConfig for Broken {
+        fn needs(&self) -> Products {
+            Products::empty()
+        }
+        fn gives(&self) -> Products {
+            Products::empty()
+        }
+        fn build(&self, _: &LineEnv) -> Result<Box<dyn Stage>> {
+            Ok(Box::new(self.clone()))
         }
     }
-    let error = Connection::new(Wrong, Care::default(), &env).with(&packet, |()| Ok(())).unwrap_err();
-    assert_eq!(error.exit_code(), 2);
+    impl Stage for Broken {
+        fn process(&mut self, _: Packet, _: &mut Emitter) -> Result<()> {
+            Err(Error::Data("always".into()))
+        }
+    }
+    let (mut pipeline, _keep) =
+        pipeline("- numbers: { live: true, count: 5, pause: 5 }\n- { repeat: { times: 1 }, id: broken }\n");
+    pipeline.lines[1].settings = Settings::Stage(Box::new(Broken));
+    let outcome = pipeline.check(&pipe::env(&[])).unwrap().run().unwrap();
+    outcome.result.unwrap();
+    let standing = outcome.board.line("broken").unwrap().health.get();
+    assert_eq!((standing.state, standing.reason.as_str()), (State::Failing, "always"));
+}
+
+#[test]
+fn a_replacement_that_comes_too_late_is_refused_and_closed() {
+    let _limit = limit::within(120);
+    /// Counts how often it was finished.
+    #[derive(Clone)]
+    struct Closing(Arc<AtomicU64>);
+    impl SinkConfig for Closing {
+        fn needs(&self) -> Products {
+            Products::empty()
+        }
+        fn open(&self, _: &LineEnv) -> Result<Box<dyn Sink>> {
+            Ok(Box::new(self.clone()))
+        }
+    }
+    impl Sink for Closing {
+        fn write(&mut self, _: &Packet) -> Result<()> {
+            Ok(())
+        }
+        fn finish(&mut self) -> Result<()> {
+            self.0.fetch_add(1, SeqCst);
+            Ok(())
+        }
+    }
+    let closed = Arc::<AtomicU64>::default();
+    let closing = || Settings::Sink(Box::new(Closing(Arc::clone(&closed))));
+    let (mut pipeline, _keep) = pipeline("- numbers: { count: 3 }\n");
+    pipeline.lines.last_mut().unwrap().settings = closing();
+    let run = pipeline.check(&pipe::env(&[])).unwrap().start().unwrap();
+    while !run.is_finished() {
+        std::thread::yield_now();
+    }
+    let error = run.replace("keep", &closing()).unwrap_err().to_string();
+    assert!(error.contains("has ended"), "{error}");
+    assert_eq!(closed.load(SeqCst), 2, "the one that worked and the one that came too late");
 }
 
 /// Copies a bundled model under another name and changes its card.

@@ -12,8 +12,10 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default)]
 pub struct Board {
     /// One entry per line, in the order of the YAML.
+    #[doc(hidden)]
     pub lines: Arc<[LineEntry]>,
     /// One entry per edge, ordered by the line that reads.
+    #[doc(hidden)]
     pub edges: Arc<[EdgeEntry]>,
 }
 
@@ -25,6 +27,7 @@ pub type EdgeEntry = Arc<EdgeCounters>;
 impl Board {
     /// The counters of a line.
     #[must_use]
+    #[doc(hidden)]
     pub fn line(&self, id: &str) -> Option<&LineEntry> {
         self.lines.iter().find(|line| &*line.id == id)
     }

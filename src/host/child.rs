@@ -22,7 +22,9 @@ const FAREWELL: Duration = Duration::from_millis(700);
 pub struct Child {
     inner: std::process::Child,
     name: String,
-    listener: JoinHandle<()>,
+    listener: Option<JoinHandle<()>>,
+    /// Whether its end was waited for, so that its number may belong to another process.
+    reaped: bool,
     said: Arc<Mutex<String>>,
 }
 
@@ -50,8 +52,10 @@ impl Child {
         let (last, shown) = (Arc::clone(&said), name.clone());
         // Its messages are read on their own thread; otherwise a talkative child would block.
         let listen = move || _ = catch(|| listen(BufReader::new(stderr), &shown, &words, &last));
-        let listener = std::thread::Builder::new().name("stderr".into()).spawn(listen)?;
-        Ok((Self { inner, name, listener, said }, stdout))
+        let mut child = Self { inner, name, listener: None, reaped: false, said };
+        // If there is no thread for it, dropping the child ends it.
+        child.listener = Some(std::thread::Builder::new().name("stderr".into()).spawn(listen)?);
+        Ok((child, stdout))
     }
 
     /// The program's name, for messages.
@@ -74,11 +78,30 @@ impl Child {
             std::thread::sleep(Duration::from_millis(10));
             status = self.inner.try_wait().ok().flatten();
         }
-        // Its last messages may still be on their way, but a process it started may keep the pipe open forever.
-        while status.is_some() && !self.listener.is_finished() && waited.elapsed() < FAREWELL {
-            std::thread::sleep(Duration::from_millis(5));
+        if status.is_some() {
+            self.listen_out();
         }
         status
+    }
+
+    /// Waits for it to end, however long that takes: for a child that closed its output and starts nothing itself.
+    ///
+    /// # Errors
+    /// Returns the error of the operating system.
+    pub fn wait(&mut self) -> std::io::Result<ExitStatus> {
+        let status = self.inner.wait()?;
+        self.reaped = true;
+        self.listen_out();
+        Ok(status)
+    }
+
+    /// Its last messages may still be on their way, but a process it started may keep the pipe open forever.
+    fn listen_out(&self) {
+        let waited = Instant::now();
+        let listens = || self.listener.as_ref().is_some_and(|listener| !listener.is_finished());
+        while listens() && waited.elapsed() < FAREWELL {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// The last line it wrote to standard error; empty if it wrote nothing.
@@ -90,6 +113,9 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
+        if self.reaped {
+            return;
+        }
         let group = Pid::from_child(&self.inner);
         let _ = kill_process_group(group, Signal::TERM);
         let asked = Instant::now();

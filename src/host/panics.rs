@@ -1,12 +1,14 @@
 //! Catches panics in third-party code.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
 thread_local! {
     /// How many nested calls of [`catch`] this thread is in.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
+    /// Where the last silenced panic of this thread happened.
+    static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
 /// Runs `work` and turns a panic into its message.
@@ -20,7 +22,11 @@ pub fn catch<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     DEPTH.set(DEPTH.get() + 1);
     let done = catch_unwind(AssertUnwindSafe(work));
     DEPTH.set(DEPTH.get() - 1);
-    done.map_err(|panic| panic_text(&*panic))
+    done.map_err(|panic| {
+        let text = panic_text(&*panic);
+        // A hook that prints says where; a silent one leaves that to whoever shows the text.
+        PLACE.take().map_or(text.clone(), |place| format!("{text} ({place})"))
+    })
 }
 
 /// Keeps panics inside [`catch`] from being printed. For programs that own their panic hook, such as `ocelli` itself;
@@ -32,6 +38,8 @@ pub fn quiet_caught_panics() {
         std::panic::set_hook(Box::new(move |info| {
             if DEPTH.get() == 0 {
                 before(info);
+            } else {
+                PLACE.set(info.location().map(ToString::to_string));
             }
         }));
     });

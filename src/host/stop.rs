@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
     own: Arc<AtomicBool>,
+    abandoned: Arc<AtomicBool>,
     above: Option<Arc<Self>>,
 }
 
@@ -14,7 +15,7 @@ impl Stop {
     /// Creates a separate stop that also follows this one: a run that ends must not end its neighbours.
     #[must_use]
     pub fn below(&self) -> Self {
-        Self { own: Arc::default(), above: Some(Arc::new(self.clone())) }
+        Self { own: Arc::default(), abandoned: Arc::default(), above: Some(Arc::new(self.clone())) }
     }
 
     /// Asks everything to stop.
@@ -26,6 +27,18 @@ impl Stop {
     #[must_use]
     pub fn is_requested(&self) -> bool {
         self.own.load(Ordering::SeqCst) || self.above.as_ref().is_some_and(|above| above.is_requested())
+    }
+
+    /// Asks everything to stop without waiting for anyone: whoever would read what is left is gone.
+    pub fn abandon(&self) {
+        self.abandoned.store(true, Ordering::SeqCst);
+        self.request();
+    }
+
+    /// Whether nobody waits for what is left.
+    #[must_use]
+    pub fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::SeqCst)
     }
 
     /// The flag itself, for signal handlers.

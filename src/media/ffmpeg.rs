@@ -46,10 +46,13 @@ fn last_words(child: &Child) -> String {
 impl VideoReader for FfmpegReader {
     fn next_picture(&mut self) -> Result<Option<Picture<'_>>> {
         if self.frames.peek_end().map_err(|e| e.at(&self.path))? {
-            let status = self.child.wait_a_moment(|| false);
-            if !status.is_some_and(|status| status.success()) {
-                let how = status.map_or("no exit status".to_owned(), |status| status.to_string());
-                return Err(Error::Data(format!("{}: ffmpeg stopped ({how}): {}", self.path, last_words(&self.child))));
+            let status = self.child.wait().map_err(|e| Error::io("ffmpeg", e))?;
+            if !status.success() {
+                return Err(Error::Data(format!(
+                    "{}: ffmpeg stopped ({status}): {}",
+                    self.path,
+                    last_words(&self.child)
+                )));
             }
             let said = self.child.last_words();
             if !said.is_empty() {

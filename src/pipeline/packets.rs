@@ -21,7 +21,7 @@ impl Iterator for Packets {
 
 impl Pipeline {
     /// Adds a sink that delivers the packets of the last line that produces any. Up to `capacity` packets wait. If they
-    /// are not taken, a recorded pipeline waits, and a live one keeps the newest.
+    /// are not taken, a recorded pipeline waits, and a live one drops frames. They belong to the first run that starts.
     pub fn packets(&mut self, capacity: usize) -> Packets {
         let (sender, receiver) = bounded(capacity.max(1));
         let ids: Vec<String> = self.lines.iter().map(|line| line.id.clone()).collect();

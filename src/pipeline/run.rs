@@ -130,15 +130,15 @@ impl Run {
         let env = Arc::new(Env { secrets, stop: stop.clone(), board: board.clone(), ..checked.env().clone() });
         let envs: Vec<LineEnv> =
             board.lines.iter().map(|counters| LineEnv::new(Arc::clone(&env), Arc::clone(counters))).collect();
+        let contracts: Vec<Contract> =
+            checked.lines().iter().map(|line| Contract::of(&line.settings, &env)).collect::<Result<_>>()?;
         let jobs = build(checked.lines(), &envs)?;
         let (inboxes, outboxes) = connect(graph, &board, &envs);
         let fault = Arc::<FirstFault>::default();
         let first_pts = Arc::<OnceLock<Duration>>::default();
         let mut run = Self { board, threads: Vec::new(), fault, started: Instant::now(), stop, lines: Vec::new() };
-        for (line, env) in checked.lines().iter().zip(&envs) {
-            let contract = Contract::of(&line.settings, env)?;
-            run.lines.push(Running { env: env.clone(), slot: Arc::default(), contract });
-        }
+        let running = |(env, contract): (&LineEnv, _)| Running { env: env.clone(), slot: Arc::default(), contract };
+        run.lines = envs.iter().zip(contracts).map(running).collect();
         let parts = checked.lines().iter().zip(jobs).zip(inboxes.into_iter().zip(outboxes));
         for (index, ((line, job), (inbox, outbox))) in parts.enumerate().collect::<Vec<_>>().into_iter().rev() {
             let (node, running) = (&graph.nodes[index], &run.lines[index]);
@@ -213,8 +213,10 @@ impl Run {
                 Job::Sink(sink.open(env)?)
             }
         };
-        running.slot.put(job);
-        Ok(())
+        if running.slot.put(job) {
+            return Ok(());
+        }
+        Err(Error::Config(format!("`{line}` has ended; there is nothing to replace")))
     }
 
     /// Waits for the run to end.
@@ -238,7 +240,7 @@ impl Run {
 
 impl Drop for Run {
     fn drop(&mut self) {
-        self.stop.request();
+        self.stop.abandon();
         self.join();
     }
 }

@@ -5,7 +5,7 @@ use super::options::{Delay, Pace};
 use super::queue::{Inbox, Outbox};
 use super::slot::{Job, Slot};
 use crate::error::{Error, Result};
-use crate::host::{Limiter, ManualClock, Stop, catch, thread_allocations};
+use crate::host::{DropReason, Limiter, ManualClock, State, Stop, catch, thread_allocations};
 use crate::stage::{Emitter, LineEnv, Sink, Source, Stage};
 use crate::types::Packet;
 use std::sync::atomic::Ordering::Relaxed;
@@ -67,6 +67,7 @@ impl Worker {
             Job::Stage(stage) => self.stage_loop(stage, inbox, outbox, gate),
             Job::Sink(sink) => self.sink_loop(sink, inbox, gate),
         });
+        self.slot.close();
         let id = self.env.id();
         match done {
             Ok(Ok(())) => {}
@@ -148,10 +149,10 @@ impl Worker {
         mut outbox: Outbox,
         mut gate: Gate,
     ) -> Result<()> {
-        let mut out = Emitter::default();
+        let (mut out, mut seq) = (Emitter::default(), 0);
         while let Some(packet) = inbox.next() {
             if let Some(Job::Stage(next)) = self.slot.take() {
-                if !self.last_words(&mut *stage, &mut out, &mut outbox)? {
+                if !self.last_words(&mut *stage, seq, &mut out, &mut outbox)? {
                     return Ok(());
                 }
                 stage = next;
@@ -162,33 +163,37 @@ impl Worker {
                 self.env.count_drop(&packet, reason);
                 continue;
             }
-            let seq = packet.frame.seq;
+            seq = packet.frame.seq;
             let done = self.measured(|| stage.process(packet, &mut out));
-            if !self.pass_on(done, seq, &mut out, &mut outbox)? {
+            if self.settle(done, seq)?.is_none() {
+                out.clear();
+            }
+            if !self.send(&mut out, &mut outbox) {
                 return Ok(());
             }
         }
-        self.last_words(&mut *stage, &mut out, &mut outbox).map(|_| ())
+        self.last_words(&mut *stage, seq, &mut out, &mut outbox).map(|_| ())
     }
 
     /// Lets a stage emit what it still holds. Returns `false` if no reader is left.
-    fn last_words(&mut self, stage: &mut dyn Stage, out: &mut Emitter, outbox: &mut Outbox) -> Result<bool> {
+    fn last_words(&mut self, stage: &mut dyn Stage, seq: u64, out: &mut Emitter, outbox: &mut Outbox) -> Result<bool> {
         let done = stage.finish(out);
-        self.pass_on(done, 0, out, outbox)
-    }
-
-    /// Sends what was emitted, if the work succeeded. Returns `false` if no reader is left.
-    fn pass_on(&mut self, done: Result<()>, seq: u64, out: &mut Emitter, outbox: &mut Outbox) -> Result<bool> {
-        if self.settle(done, seq)?.is_none() {
+        if done.is_err() {
             out.clear();
         }
+        self.note(done, seq)?;
+        Ok(self.send(out, outbox))
+    }
+
+    /// Sends what was emitted. Returns `false` if no reader is left.
+    fn send(&self, out: &mut Emitter, outbox: &mut Outbox) -> bool {
         for packet in out.drain() {
             self.env.counters().passed.fetch_add(1, Relaxed);
             if !outbox.send(packet) {
-                return Ok(false);
+                return false;
             }
         }
-        Ok(true)
+        true
     }
 
     /// Writes until the stream ends, then finishes the sink, even after a fault, so that files are closed properly.
@@ -221,7 +226,12 @@ impl Worker {
                 self.env.count_drop(&packet, reason);
                 continue;
             }
+            let away = self.env.counters().dropped(DropReason::Offline);
             let done = self.measured(|| sink.write(&packet));
+            if done.is_ok() && self.env.counters().dropped(DropReason::Offline) > away {
+                // Its connection is down, and the sink counted the packet as dropped.
+                continue;
+            }
             if self.settle(done, seq)?.is_some() {
                 self.env.counters().passed.fetch_add(1, Relaxed);
             }
@@ -242,7 +252,8 @@ impl Worker {
                 Ok(Some(value))
             }
             Err(Error::ReaderGone) => Err(Error::ReaderGone),
-            Err(error) if self.forgives => {
+            // What a supervisor gave up for good is not about one packet.
+            Err(error) if self.forgives && self.env.health().get().state != State::Failed => {
                 self.failed(&error, Some(seq));
                 Ok(None)
             }

@@ -4,17 +4,21 @@ use crate::error::{Error, Result};
 use crate::stage::{LineEnv, Sink, SinkConfig};
 use crate::types::{Packet, Products};
 use crossbeam_channel::{SendTimeoutError, Sender};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Sends each packet to a channel and waits while it is full. If the receiver was dropped, the run ends without an
-/// error.
-pub struct Deliver(Sender<Packet>);
+/// error. The first run takes the sender, so that the channel closes when that run ends.
+pub struct Deliver(Mutex<Option<Sender<Packet>>>);
+
+/// How long a run that was asked to stop waits for a receiver that does not take a packet.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Deliver {
     /// Creates a sink that sends packets to `sender`.
     #[must_use]
     pub const fn new(sender: Sender<Packet>) -> Self {
-        Self(sender)
+        Self(Mutex::new(Some(sender)))
     }
 }
 
@@ -24,7 +28,11 @@ impl SinkConfig for Deliver {
     }
 
     fn open(&self, env: &LineEnv) -> Result<Box<dyn Sink>> {
-        Ok(Box::new(Delivering { sender: self.0.clone(), env: env.clone() }))
+        let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let sender = sender.ok_or_else(|| {
+            Error::Config("its packets went to an earlier run; call `packets` again for each run".into())
+        })?;
+        Ok(Box::new(Delivering { sender, env: env.clone() }))
     }
 }
 
@@ -36,14 +44,19 @@ struct Delivering {
 impl Sink for Delivering {
     fn write(&mut self, packet: &Packet) -> Result<()> {
         const LOOK: Duration = Duration::from_millis(50);
-        let mut packet = packet.clone();
+        let (mut packet, began) = (packet.clone(), Instant::now());
         loop {
             match self.sender.send_timeout(packet, LOOK) {
                 Ok(()) => return Ok(()),
                 Err(SendTimeoutError::Disconnected(_)) => return Err(Error::ReaderGone),
-                // Whoever drops the run holds the receiver and no longer reads from it: waiting would last forever.
-                Err(SendTimeoutError::Timeout(_)) if self.env.stop.is_requested() => return Err(Error::ReaderGone),
-                Err(SendTimeoutError::Timeout(back)) => packet = back,
+                Err(SendTimeoutError::Timeout(back)) => {
+                    // Whoever drops the run may hold the receiver and no longer read from it.
+                    let stop = &self.env.stop;
+                    if stop.is_abandoned() || (stop.is_requested() && began.elapsed() > PATIENCE) {
+                        return Err(Error::ReaderGone);
+                    }
+                    packet = back;
+                }
             }
         }
     }

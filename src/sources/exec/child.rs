@@ -49,7 +49,10 @@ impl ChildLink {
             match Child::spawn(Command::new(program).args(&self.args), Words::Log(self.secrets.clone())) {
                 Ok(started) => return Ok(started),
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-                Err(e) => return Err(Error::Config(format!("`{program}` cannot be started: {e}"))),
+                Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
+                    return Err(Error::Config(format!("`{program}` cannot be started: {e}")));
+                }
+                Err(e) => return Err(Error::io(format!("starting `{program}`"), e)),
             }
         }
         let names = crate::yaml::one_of(self.programs.iter().map(String::as_str));

@@ -237,7 +237,8 @@ impl Source for Kept {
                     self.env.health().count_damaged(count);
                     // First, because otherwise a stream of only damaged pictures would never be opened again.
                     self.look_for_stall()?;
-                    return Err(error);
+                    let several = format_args!("{count} damaged pictures, the last").to_string();
+                    return Err(if count > 1 { error.at(several) } else { error });
                 }
                 News::Ended(Ok(())) => return Ok(None),
                 News::Ended(Err(error)) => self.lost(&error)?,

@@ -23,7 +23,6 @@ impl Supervisor {
     /// Starts to watch a line.
     #[must_use]
     pub fn new(care: Care, env: &LineEnv) -> Self {
-        env.health().set(State::Opening, "", env.clock.now());
         Self {
             care,
             env: env.clone(),
