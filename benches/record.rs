@@ -54,7 +54,7 @@ fn ages(how: How) -> (Vec<f64>, String) {
         How::Jpeg(quality) => Some(start(Some(quality))),
     };
     let checked = match &recorder {
-        Some(recorder) => checked.heard_by(recorder.clone()),
+        Some(recorder) => checked.with_tap(recorder.clone()),
         None => checked,
     };
     checked.run().unwrap().result.unwrap();

@@ -86,7 +86,7 @@ fn h264_is_recorded_as_it_came_with_and_without_b_frames() {
     }
 }
 
-/// A flight whose beginning is gone, as after the ring buffer has wrapped around: frames before the first key picture
+/// A flight whose beginning is gone, as after the ring buffer has wrapped around: frames before the first keyframe
 /// are left out, and the others are the same.
 #[test]
 fn h264_without_its_beginning_starts_at_a_key_picture() {

@@ -7,7 +7,7 @@ mod limit;
 mod support;
 
 use ocelli::internals::error::Error;
-use ocelli::internals::host::{ManualClock, Standing, State};
+use ocelli::internals::host::{ManualClock, State, Status};
 use ocelli::internals::stage::{Env, LineEnv, Source, live};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -154,7 +154,7 @@ fn a_source_that_never_opens_is_tried_until_the_stop_and_a_wrong_setting_ends_th
     while health.tries() < 20 {
         std::thread::yield_now();
     }
-    let Standing { state, reason, .. } = health.get();
+    let Status { state, reason, .. } = health.get();
     assert!(reason.starts_with("no camera") && matches!(state, State::Backoff | State::Opening), "{state:?} {reason}");
     env.stop.request();
     assert!(waits.join().unwrap(), "a stop is a clean end");

@@ -9,13 +9,14 @@ mod support;
 use ocelli::internals::error::{Error, Result};
 use ocelli::internals::host::{DropReason, ManualClock};
 use ocelli::internals::pipeline::{Checked, Every, Line, Pipeline, QueueSetting, Settings, WhenFull};
-use ocelli::internals::stage::{Emitter, Env, LineEnv, Sink, SinkConfig, Source, SourceConfig, Stage, StageConfig};
+use ocelli::internals::stage::{Env, LineEnv, Sink, SinkConfig, Source, SourceConfig};
 use ocelli::internals::types::{Frame, Packet, Products};
 use ocelli::internals::yaml::{Document, Place};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use support::call::{Call, call};
 use support::pipe;
 
 /// A source of numbered frames, 10 per second of media time.
@@ -58,51 +59,6 @@ impl Source for Counting {
             Frame { source: Arc::clone(&self.1), seq, pts: Duration::from_millis(seq * 100), ..Frame::default() };
         Ok(Some(Packet::new(Arc::new(frame))))
     }
-}
-
-type Work = Arc<dyn Fn(&Packet) -> Result<()> + Send + Sync>;
-
-/// A stage or sink that calls a closure.
-#[derive(Clone)]
-struct Call(Work);
-
-impl StageConfig for Call {
-    fn needs(&self) -> Products {
-        Products::empty()
-    }
-    fn gives(&self) -> Products {
-        Products::empty()
-    }
-    fn build(&self, _: &LineEnv) -> Result<Box<dyn Stage>> {
-        Ok(Box::new(self.clone()))
-    }
-}
-
-impl Stage for Call {
-    fn process(&mut self, packet: Packet, out: &mut Emitter) -> Result<()> {
-        (self.0)(&packet)?;
-        out.emit(packet);
-        Ok(())
-    }
-}
-
-impl SinkConfig for Call {
-    fn needs(&self) -> Products {
-        Products::empty()
-    }
-    fn open(&self, _: &LineEnv) -> Result<Box<dyn Sink>> {
-        Ok(Box::new(self.clone()))
-    }
-}
-
-impl Sink for Call {
-    fn write(&mut self, packet: &Packet) -> Result<()> {
-        (self.0)(packet)
-    }
-}
-
-fn call(work: impl Fn(&Packet) -> Result<()> + Send + Sync + 'static) -> Call {
-    Call(Arc::new(work))
 }
 
 /// Returns a sink that keeps the sequence numbers of its packets.

@@ -9,7 +9,7 @@ mod support;
 use ocelli::internals::error::{Error, Result};
 use ocelli::internals::host::{DropReason, ManualClock, State};
 use ocelli::internals::pipeline::{Parts, Pipeline, Settings};
-use ocelli::internals::stage::live::{Connection, Reach};
+use ocelli::internals::stage::live::{Connection, Connector};
 use ocelli::internals::stage::{
     Care, Emitter, Env, LineEnv, OnLost, Part, Sink, SinkConfig, Source, SourceConfig, Stage, StageConfig,
 };
@@ -20,6 +20,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use support::call::call;
 use support::pipe;
 
 /// Numbered frames, each with two boxes, of which `nms` keeps one. Endless without a `count`.
@@ -352,25 +353,11 @@ fn any_part_reads_the_board_of_its_run() {
 #[test]
 fn a_line_that_fails_again_and_again_is_an_unhealthy_line_and_not_a_log_full_of_lines() {
     let _limit = limit::within(120);
-    /// Fails until it is told to work.
-    #[derive(Clone)]
-    struct Moody(Arc<AtomicU64>);
-    impl SinkConfig for Moody {
-        fn needs(&self) -> Products {
-            Products::empty()
-        }
-        fn open(&self, _: &LineEnv) -> Result<Box<dyn Sink>> {
-            Ok(Box::new(self.clone()))
-        }
-    }
-    impl Sink for Moody {
-        fn write(&mut self, _: &Packet) -> Result<()> {
-            if self.0.load(SeqCst) == 0 { Err(Error::Device("no paper".into())) } else { Ok(()) }
-        }
-    }
+    let works = Arc::<AtomicU64>::default();
+    let told = Arc::clone(&works);
+    let moody = call(move |_| if told.load(SeqCst) == 0 { Err(Error::Device("no paper".into())) } else { Ok(()) });
     let (mut pipeline, _keep) = pipeline("- numbers: { live: true, pause: 1 }\n");
-    let moody = Moody(Arc::default());
-    pipeline.lines.last_mut().unwrap().settings = Settings::Sink(Box::new(moody.clone()));
+    pipeline.lines.last_mut().unwrap().settings = Settings::Sink(Box::new(moody));
     let run = pipeline.check(&pipe::env(&[])).unwrap().start().unwrap();
     let health = &run.board.line("keep").unwrap().health;
     while health.get().failures < 20 {
@@ -379,7 +366,7 @@ fn a_line_that_fails_again_and_again_is_an_unhealthy_line_and_not_a_log_full_of_
     let standing = health.get();
     assert_eq!((standing.state, standing.reason.as_str()), (State::Failing, "no paper"));
     assert!(run.board.table(Duration::from_secs(1)).contains("keep: failing, "));
-    moody.0.store(1, SeqCst);
+    works.store(1, SeqCst);
     while health.get().state != State::Working {
         std::thread::yield_now();
     }
@@ -389,9 +376,9 @@ fn a_line_that_fails_again_and_again_is_an_unhealthy_line_and_not_a_log_full_of_
 /// A broker that a test switches on and off.
 struct Broker(Arc<AtomicU64>, Arc<AtomicU64>);
 
-impl Reach for Broker {
+impl Connector for Broker {
     type Open = Arc<AtomicU64>;
-    fn reach(&mut self) -> Result<(Self::Open, String)> {
+    fn connect(&mut self) -> Result<(Self::Open, String)> {
         self.1.fetch_add(1, SeqCst);
         if self.0.load(SeqCst) == 0 {
             Err(Error::Device("refused".into()))
@@ -450,9 +437,9 @@ struct Publish(fn() -> Error, Care);
 /// Never gets through, for this reason.
 struct Refusing(fn() -> Error);
 
-impl Reach for Refusing {
+impl Connector for Refusing {
     type Open = ();
-    fn reach(&mut self) -> Result<((), String)> {
+    fn connect(&mut self) -> Result<((), String)> {
         Err((self.0)())
     }
 }
@@ -503,28 +490,9 @@ fn a_connection_ends_a_live_run_where_it_must_and_counts_what_it_drops_once() {
 #[test]
 fn a_stage_that_failed_to_the_end_is_still_failing_there() {
     let _limit = limit::within(120);
-    /// Never works.
-    #[derive(Clone)]
-    struct Broken;
-    impl StageConfig for Broken {
-        fn needs(&self) -> Products {
-            Products::empty()
-        }
-        fn gives(&self) -> Products {
-            Products::empty()
-        }
-        fn build(&self, _: &LineEnv) -> Result<Box<dyn Stage>> {
-            Ok(Box::new(self.clone()))
-        }
-    }
-    impl Stage for Broken {
-        fn process(&mut self, _: Packet, _: &mut Emitter) -> Result<()> {
-            Err(Error::Data("always".into()))
-        }
-    }
     let (mut pipeline, _keep) =
         pipeline("- numbers: { live: true, count: 5, pause: 5 }\n- { repeat: { times: 1 }, id: broken }\n");
-    pipeline.lines[1].settings = Settings::Stage(Box::new(Broken));
+    pipeline.lines[1].settings = Settings::Stage(Box::new(call(|_| Err(Error::Data("always".into())))));
     let outcome = pipeline.check(&pipe::env(&[])).unwrap().run().unwrap();
     outcome.result.unwrap();
     let standing = outcome.board.line("broken").unwrap().health.get();

@@ -279,10 +279,10 @@ fn mjpeg_over_http_survives_lies_stalls_and_torn_parts() {
         assert!(seen.mean.iter().zip(colour).all(|(a, b)| a.abs_diff(u32::from(*b)) < 12), "{seen:?} of {colour:?}");
     }
     playing.until_lost(1, 5);
-    assert!(playing.env.health().get().reason.contains("within a picture"), "{:?}", playing.env.health().get());
+    assert!(playing.env.health().last_loss().contains("within a picture"), "{:?}", playing.env.health().get());
     assert_eq!(playing.next(10).seq, 3);
     playing.until_lost(2, 10);
-    assert!(playing.env.health().get().reason.contains("no picture for"), "{:?}", playing.env.health().get());
+    assert!(playing.env.health().last_loss().contains("no picture for"), "{:?}", playing.env.health().get());
     let back = playing.next(20);
     assert!(back.pts > Duration::from_secs(2), "{back:?}");
     assert!(playing.env.health().tries() >= 4);
@@ -336,17 +336,17 @@ fn a_child_that_exits_hangs_or_writes_garbage_is_started_again_and_all_it_starte
     let playing = play_with(&format!("exec: {{ command: [sh, -c, \"{script}\"], format: mjpeg }}"), &["hunter2"]);
     assert!(playing.next(10).mean[0].abs_diff(200) < 12);
     playing.until_lost(1, 5);
-    let reason = playing.env.health().get().reason;
+    let reason = playing.env.health().last_loss();
     assert!(
         reason.contains("exit status: 3") && reason.contains("cannot open") && !reason.contains("hunter2"),
         "{reason}"
     );
     playing.next(10);
     playing.until_lost(2, 10);
-    assert!(playing.env.health().get().reason.contains("no picture for"), "{:?}", playing.env.health().get());
+    assert!(playing.env.health().last_loss().contains("no picture for"), "{:?}", playing.env.health().get());
     playing.next(15);
     playing.until_lost(3, 10);
-    assert!(playing.env.health().get().reason.contains("no JPEG in"), "{:?}", playing.env.health().get());
+    assert!(playing.env.health().last_loss().contains("no JPEG in"), "{:?}", playing.env.health().get());
     // A flood on standard error stops nothing.
     (0..20).for_each(|_| _ = playing.next(15));
     drop(playing);

@@ -19,8 +19,8 @@ use std::path::PathBuf;
   ocelli bench door.yaml --from flights --compare pi4.json    compare with those numbers
   ocelli bench door.yaml --from flights --rate 15             does it keep up with 15 frames per second?
 
-The recording is played several times, and the median round is reported. Sinks write to a temporary folder, which is
-removed at the end. `cpu` is the line's own thread; tract's worker threads for `threads: 2` count as `other threads`.
+The recording is played several times, and the median round is reported. Sinks write to a temporary folder, which is \
+removed at the end. `cpu` is the line's own thread; tract's worker threads for `threads: 2` count as `other threads`. \
 The JSON holds what a comparison needs: machine, kernel, governor, temperature, hashes of the models, and all numbers.")]
 pub struct BenchArgs {
     /// The pipeline's YAML file

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
   ocelli check door.yaml --svg > door.svg
   ocelli check door.yaml --dot | dot -Tpng > door.png
 
-Each row of the table is a line of the pipeline: what it is, what it reads, its queue, and what its packets
+Each row of the table is a line of the pipeline: what it is, what it reads, its queue, and what its packets \
 carry. If there are faults, all are shown at once, each with its file, line and column, and the exit code is 2.")]
 pub struct CheckArgs {
     /// The pipelines' YAML files

@@ -14,8 +14,8 @@ use std::process::Command;
   ocelli doctor
   ocelli doctor --bundle report.txt --pipeline door.yaml    a file for a bug report
 
-`ok` is fine, `--` is worth knowing, `!!` needs action: the text says what to do. The bundle holds this report, the
-cameras with their formats, and the pipeline. Passwords, `user:password@` in addresses, the host name and the home
+`ok` is fine, `--` is worth knowing, `!!` needs action: the text says what to do. The bundle holds this report, the \
+cameras with their formats, and the pipeline. Passwords, `user:password@` in addresses, the host name and the home \
 folder are removed.")]
 pub struct DoctorArgs {
     /// Write a file for a bug report

@@ -20,7 +20,7 @@ use std::path::PathBuf;
   ocelli eval tags.yaml --labels photos/                   one folder per class
   ocelli eval photos.yaml --labels data/ --set detect.min_score=0.05 --html report.html
 
-The pipeline's own output is measured, with its own thresholds: what is measured is what runs. Pictures and labels
+The pipeline's own output is measured, with its own thresholds: what is measured is what runs. Pictures and labels \
 are matched by file name. The numbers equal those of pycocotools, the official VOC code and scikit-learn.")]
 pub struct EvalArgs {
     /// The pipeline's YAML file

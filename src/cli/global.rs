@@ -10,10 +10,10 @@ use tracing_subscriber::EnvFilter;
 #[derive(Debug, Args)]
 pub struct Global {
     /// Format of the log on standard error; OCELLI_LOG sets what is logged (warn, info, debug, trace)
-    #[arg(long, value_enum, global = true, default_value = "auto")]
+    #[arg(long, value_enum, global = true, default_value = "auto", help_heading = "Options of every command")]
     pub log: LogForm,
     /// A folder of models; may be given several times
-    #[arg(long, global = true, value_name = "FOLDER")]
+    #[arg(long, global = true, value_name = "FOLDER", help_heading = "Options of every command")]
     pub models: Vec<PathBuf>,
 }
 

@@ -42,7 +42,7 @@ use std::process::ExitCode;
   ocelli doctor                              is this machine ready?
   ocelli models list                         list the models that pipelines can use
 
-Exit codes: 0 success, 1 a comparison found differences, 2 a fault in the YAML or the command line, 3 in a model,
+Exit codes: 0 success, 1 a comparison found differences, 2 a fault in the YAML or the command line, 3 in a model, \
 4 in a device, 5 bad media or data, 70 a bug in ocelli itself, 74 a file that cannot be read or written."
 )]
 struct Cli {

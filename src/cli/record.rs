@@ -18,13 +18,13 @@ use std::time::Duration;
   ocelli record door.yaml --to flights --keep-bytes 20GB --keep-time 7d
   ocelli record door.yaml --to flights --jpeg 90
 
-The pipeline runs as with `ocelli run`. In addition, the folder receives the frames as their source sent them (H.264
-and JPEG unchanged; anything else pixel by pixel, or as JPEG with --jpeg), their times, which frames each line dropped,
-the states of the sources, the pipeline, and the hashes of its models. The pipeline is recorded without passwords,
+The pipeline runs as with `ocelli run`. In addition, the folder receives the frames as their source sent them (H.264 \
+and JPEG unchanged; anything else pixel by pixel, or as JPEG with --jpeg), their times, which frames each line dropped, \
+the states of the sources, the pipeline, and the hashes of its models. The pipeline is recorded without passwords, \
 without the values of `${…}`, and with only the host and path of addresses.
 
-The recording is a ring: the oldest files are deleted first, including those of earlier runs. The recording of a killed
-run is complete up to the last moment. If the disk is too slow or full, frames are missing from the recording, but the
+The recording is a ring: the oldest files are deleted first, including those of earlier runs. The recording of a killed \
+run is complete up to the last moment. If the disk is too slow or full, frames are missing from the recording, but the \
 pipeline goes on.")]
 pub struct RecordArgs {
     /// The pipeline's YAML file
@@ -59,7 +59,7 @@ impl RecordArgs {
         // Check the pipeline first, so that a faulty one leaves no folder behind.
         let checked = Pipeline::read(&self.file)?.check(&env)?;
         let recorder = Recorder::start(&checked, &how)?;
-        let outcome = drive(&checked.heard_by(recorder.clone()), &Options::default(), self.quiet);
+        let outcome = drive(&checked.with_tap(recorder.clone()), &Options::default(), self.quiet);
         let said = recorder.finish();
         if !self.quiet {
             let _ = writeln!(std::io::stderr(), "{said}, in {}", self.to.display());

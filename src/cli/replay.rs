@@ -23,10 +23,10 @@ use std::sync::{Arc, Mutex, PoisonError};
   ocelli replay door.yaml --from flights --check then.jsonl --tolerance score=0.01,pixels=1
   ocelli replay door.yaml --from flights --list
 
-The YAML stays as it is; only the sources and the clock are replaced. No frame is dropped, the clock follows the
+The YAML stays as it is; only the sources and the clock are replaced. No frame is dropped, the clock follows the \
 frames, and the rows are the same bytes every time, at any queue size and number of threads (docs/determinism.md).
 
-Without --out, the rows of the pipeline's `jsonl` go to standard output and other sinks do not run, so a replay
+Without --out, the rows of the pipeline's `jsonl` go to standard output and other sinks do not run, so a replay \
 never overwrites what the live run wrote.")]
 pub struct ReplayArgs {
     /// The pipeline's YAML file

@@ -26,7 +26,7 @@ use std::time::Duration;
   ocelli run door.yaml --models /srv/models --log json
   ocelli run door.yaml | head -3
 
-Ctrl-C (or SIGTERM) ends the run cleanly: packets in the queues are still processed, and files are closed.
+Ctrl-C (or SIGTERM) ends the run cleanly: packets in the queues are still processed, and files are closed. \
 A second one ends it at once.")]
 pub struct RunArgs {
     /// The pipeline's YAML file
@@ -49,7 +49,7 @@ impl RunArgs {
         let mut checked = Pipeline::read(&self.file)?.check(&env)?;
         let mut tally = None;
         if self.truth {
-            let (with, into) = measured(&checked, Pipeline::read(&self.file)?)?;
+            let (with, into) = measured(checked)?;
             (checked, tally) = (with.check(&env)?, Some(into));
         }
         let outcome = drive(&checked, &Options::default(), self.quiet)?;
@@ -65,7 +65,7 @@ impl RunArgs {
 const MEASURED: u64 = 20_000;
 
 /// Returns the pipeline with one more line at its end, which measures the answers against the source's truth.
-fn measured(checked: &Checked, mut pipeline: Pipeline) -> Result<(Pipeline, Arc<Mutex<Tally>>)> {
+fn measured(checked: Checked) -> Result<(Pipeline, Arc<Mutex<Tally>>)> {
     let both = Products::TRUTH | Products::DETECTIONS;
     let lines = checked.lines();
     let last = (0..lines.len()).rev().find(|&at| !matches!(lines[at].settings, Settings::Sink(_)));
@@ -78,6 +78,7 @@ fn measured(checked: &Checked, mut pipeline: Pipeline) -> Result<(Pipeline, Arc<
     let (from, place) = (lines[last].id.clone(), lines[last].place);
     let mut line = Line::new("truth", "truth", Settings::Sink(Box::new(measuring(&tally, MEASURED))), place);
     line.from.push((from, place));
+    let mut pipeline = checked.into_pipeline();
     pipeline.lines.push(line);
     Ok((pipeline, tally))
 }

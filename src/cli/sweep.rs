@@ -17,7 +17,7 @@ use std::path::PathBuf;
   ocelli sweep photos.yaml --set nms.iou=0.3,0.5,0.7 --labels data/annotations.json --html sweep.html
   ocelli sweep door.yaml --from flights --set detect.min_score=0.3,0.5 --set nms.iou=0.4,0.6
 
-With several settings, all combinations of their values are played. Precision and recall (at IoU 0.5) are shown if
+With several settings, all combinations of their values are played. Precision and recall (at IoU 0.5) are shown if \
 there are labels, or if the source knows the truth.")]
 pub struct SweepArgs {
     /// The pipeline's YAML file

@@ -22,8 +22,8 @@ A test file:
     counts: { person: 3..5, car: 0 }
 docs/testing.md describes every word.
 
-If rows differ, the first differing value is printed, and the --out folder receives a picture of both sides, a page
-with all changes, and the rows. Exit codes: 0 all passed, 1 a test failed, 2 to 74 a test could not run (its file is
+If rows differ, the first differing value is printed, and the --out folder receives a picture of both sides, a page \
+with all changes, and the rows. Exit codes: 0 all passed, 1 a test failed, 2 to 74 a test could not run (its file is \
 faulty, or its recording is missing).")]
 pub struct TestArgs {
     /// The test files

@@ -70,6 +70,9 @@ impl Board {
                 if damaged > 0 {
                     let _ = write!(text, ", {damaged} damaged pictures");
                 }
+                if health.losses() > 0 && now.reason.is_empty() {
+                    let _ = write!(text, "; the last time: {}", health.last_loss());
+                }
             } else if now.state == State::Failing {
                 let _ = write!(text, "{id}: failing, {} packets in a row", now.failures);
             } else {

@@ -30,7 +30,7 @@ pub struct Child {
 
 /// What happens to the lines of a child's standard error.
 #[derive(Clone, Debug)]
-pub enum Words {
+pub enum Stderr {
     /// They are logged without secrets, and only a limited number of them.
     Log(Secrets),
     /// Only the last one is kept, for [`Child::last_words`].
@@ -42,7 +42,7 @@ impl Child {
     ///
     /// # Errors
     /// Returns the error of the operating system.
-    pub fn spawn(command: &mut Command, words: Words) -> std::io::Result<(Self, ChildStdout)> {
+    pub fn spawn(command: &mut Command, stderr_to: Stderr) -> std::io::Result<(Self, ChildStdout)> {
         let name = command.get_program().to_string_lossy().into_owned();
         let mut inner =
             command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
@@ -51,7 +51,7 @@ impl Child {
         let said = Arc::<Mutex<String>>::default();
         let (last, shown) = (Arc::clone(&said), name.clone());
         // Its messages are read on their own thread; otherwise a talkative child would block.
-        let listen = move || _ = catch(|| listen(BufReader::new(stderr), &shown, &words, &last));
+        let listen = move || _ = catch(|| listen(BufReader::new(stderr), &shown, &stderr_to, &last));
         let mut child = Self { inner, name, listener: None, reaped: false, said };
         // If there is no thread for it, dropping the child ends it.
         child.listener = Some(std::thread::Builder::new().name("stderr".into()).spawn(listen)?);
@@ -128,7 +128,7 @@ impl Drop for Child {
     }
 }
 
-fn listen(mut input: impl BufRead, name: &str, words: &Words, last: &Mutex<String>) {
+fn listen(mut input: impl BufRead, name: &str, stderr_to: &Stderr, last: &Mutex<String>) {
     let (mut line, mut limiter, began) = (Vec::new(), Limiter::new(SAY_MOST, SAY_IN), Instant::now());
     loop {
         line.clear();
@@ -142,15 +142,15 @@ fn listen(mut input: impl BufRead, name: &str, words: &Words, last: &Mutex<Strin
         if text.is_empty() {
             continue;
         }
-        let text = match words {
-            Words::Log(secrets) => {
+        let text = match stderr_to {
+            Stderr::Log(secrets) => {
                 let text = secrets.redact(text);
                 if let Some(text) = limiter.failed(&text, began.elapsed()) {
                     tracing::info!("{name}: {text}");
                 }
                 text
             }
-            Words::Keep => text.to_owned(),
+            Stderr::Keep => text.to_owned(),
         };
         *last.lock().unwrap_or_else(PoisonError::into_inner) = text;
     }

@@ -42,7 +42,7 @@ impl State {
 
 /// The health of a line at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct Status {
     /// Its state.
     pub state: State,
     /// The reason; empty if there is none to give.
@@ -56,10 +56,12 @@ pub struct Standing {
 /// The health of one line, written by it and read by anyone.
 #[derive(Debug, Default)]
 pub struct Health {
-    now: Mutex<Standing>,
-    /// A copy of [`Standing::failures`], so that a packet that succeeds needs no lock.
+    now: Mutex<Status>,
+    /// A copy of [`Status::failures`], so that a packet that succeeds needs no lock.
     failures: AtomicU64,
     losses: AtomicU64,
+    /// Why it was lost the last time.
+    loss: Mutex<String>,
     tries: AtomicU64,
     down_ms: AtomicU64,
     damaged: AtomicU64,
@@ -101,7 +103,7 @@ impl Health {
 
     /// The current health.
     #[must_use]
-    pub fn get(&self) -> Standing {
+    pub fn get(&self) -> Status {
         self.now.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -111,8 +113,15 @@ impl Health {
     }
 
     /// Counts a loss after it had been live.
-    pub fn count_loss(&self) {
+    pub fn count_loss(&self, reason: &str) {
+        reason.clone_into(&mut self.loss.lock().unwrap_or_else(PoisonError::into_inner));
         self.losses.fetch_add(1, Relaxed);
+    }
+
+    /// Why it was lost the last time; empty if it never was.
+    #[must_use]
+    pub fn last_loss(&self) -> String {
+        self.loss.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Adds time without pictures after a loss.
@@ -158,12 +167,12 @@ mod tests {
     fn failures_in_a_row_are_counted_since_the_first() {
         let (health, seconds) = (Health::default(), Duration::from_secs);
         health.work(seconds(1));
-        assert_eq!(health.get(), Standing::default());
+        assert_eq!(health.get(), Status::default());
         health.fail("full", seconds(2));
         health.fail("full still", seconds(3));
-        let expected = Standing { state: State::Failing, reason: "full still".into(), since: seconds(2), failures: 2 };
+        let expected = Status { state: State::Failing, reason: "full still".into(), since: seconds(2), failures: 2 };
         assert_eq!(health.get(), expected);
         health.work(seconds(4));
-        assert_eq!(health.get(), Standing { since: seconds(4), ..Standing::default() });
+        assert_eq!(health.get(), Status { since: seconds(4), ..Status::default() });
     }
 }

@@ -14,7 +14,7 @@ pub struct Stop {
 impl Stop {
     /// Creates a separate stop that also follows this one: a run that ends must not end its neighbours.
     #[must_use]
-    pub fn below(&self) -> Self {
+    pub fn child(&self) -> Self {
         Self { own: Arc::default(), abandoned: Arc::default(), above: Some(Arc::new(self.clone())) }
     }
 
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn a_stop_hears_the_one_above_but_not_the_other_way_round() {
         let program = Stop::default();
-        let (left, right) = (program.below(), program.below());
+        let (left, right) = (program.child(), program.child());
         left.request();
         assert!(left.is_requested() && !right.is_requested() && !program.is_requested());
         program.request();

@@ -36,7 +36,7 @@ pub struct ModelSpec {
 }
 
 /// How a quantised model is computed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
     /// Whichever is faster. This is `float`, because tract also computes 8-bit graphs in floats and rounds in between.
@@ -59,7 +59,7 @@ pub struct State {
 }
 
 /// Element type of the input tensor.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Dtype {
     /// Floats, normalised with `mean` and `std`.

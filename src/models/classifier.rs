@@ -29,7 +29,7 @@ const fn one() -> f32 {
 }
 
 /// What the numbers of a classifier are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Scores {
     /// Probabilities that sum to 1: the graph ends in a softmax.

@@ -33,7 +33,7 @@ pub struct Segmentation {
 }
 
 /// What the output of a segmentation model holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Form {
     /// One score per class and cell, `[1, classes, H, W]` or `[1, H, W, classes]`; the largest wins.
@@ -46,7 +46,7 @@ pub enum Form {
 }
 
 /// How an output is scaled to the size of the frame.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Upsample {
     /// Interpolates the scores, then picks the largest: smooth edges. Class numbers always use `nearest`.

@@ -27,6 +27,13 @@ impl Pipeline {
 }
 
 impl Checked {
+    /// Takes the pipeline out again, to change it.
+    #[must_use]
+    #[doc(hidden)]
+    pub fn into_pipeline(self) -> Pipeline {
+        self.pipeline
+    }
+
     /// The lines, from top to bottom.
     #[must_use]
     #[doc(hidden)]
@@ -82,7 +89,7 @@ impl Checked {
     /// Attaches a listener, such as a recorder, to its runs.
     #[must_use]
     #[doc(hidden)]
-    pub fn heard_by(mut self, tap: Arc<dyn Tap>) -> Self {
+    pub fn with_tap(mut self, tap: Arc<dyn Tap>) -> Self {
         self.env.tap = Some(tap);
         self
     }

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// What happens when a queue is full.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WhenFull {
     /// The line above waits, and nothing is lost. The default for recorded streams.

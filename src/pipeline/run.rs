@@ -125,13 +125,13 @@ impl Run {
     /// Builds every line, then starts the threads: sinks first, sources last.
     fn start(checked: &Checked, options: &Options) -> Result<Self> {
         let (graph, board) = (checked.graph(), board(checked));
-        let stop = checked.env().stop.below();
+        let stop = checked.env().stop.child();
         let secrets = checked.env().secrets.with(checked.document().secrets.clone());
         let env = Arc::new(Env { secrets, stop: stop.clone(), board: board.clone(), ..checked.env().clone() });
         let envs: Vec<LineEnv> =
             board.lines.iter().map(|counters| LineEnv::new(Arc::clone(&env), Arc::clone(counters))).collect();
-        let contracts: Vec<Contract> =
-            checked.lines().iter().map(|line| Contract::of(&line.settings, &env)).collect::<Result<_>>()?;
+        let contract = |line: &Line| Contract::of(&line.settings, &env).map_err(|e| e.at(&line.id));
+        let contracts: Vec<Contract> = checked.lines().iter().map(contract).collect::<Result<_>>()?;
         let jobs = build(checked.lines(), &envs)?;
         let (inboxes, outboxes) = connect(graph, &board, &envs);
         let fault = Arc::<FirstFault>::default();

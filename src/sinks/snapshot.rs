@@ -31,7 +31,7 @@ pub struct Snapshot {
 }
 
 /// What a snapshot shows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Of {
     /// The annotated picture if there is one, otherwise the frame.

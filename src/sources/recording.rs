@@ -164,7 +164,7 @@ impl Source for Playing {
                 if left_out > 0 {
                     tracing::warn!(
                         line = &*self.id,
-                        "{left_out} frames were dropped because their key picture is missing"
+                        "{left_out} frames were dropped because their keyframe is missing"
                     );
                 }
                 if self.count == 0 {

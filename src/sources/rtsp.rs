@@ -217,7 +217,7 @@ impl Feed for Playing {
             self.fresh = false;
             self.decoder.push(frame.data(), time, key)?;
             if lost > 0 {
-                return Err(Error::Data(format!("{lost} packets were lost; waiting for a key picture")));
+                return Err(Error::Data(format!("{lost} packets were lost; waiting for a keyframe")));
             }
         }
     }

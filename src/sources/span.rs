@@ -1,6 +1,6 @@
 //! Durations in settings.
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::time::Duration;
 
 /// A duration such as `500ms`, `2s` or `1h`; never zero.
@@ -14,6 +14,13 @@ impl<'de> Deserialize<'de> for Span {
         let sane = parsed.filter(|time| !time.is_zero() && *time < Duration::from_hours(24 * 365));
         let message = || serde::de::Error::custom(format!("{text:?} is not a duration; write it as 500ms, 2s or 1h"));
         sane.map(Self).ok_or_else(message)
+    }
+}
+
+/// As it is written in the YAML: for the defaults in the manual.
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&humantime::format_duration(self.0))
     }
 }
 

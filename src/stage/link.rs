@@ -117,7 +117,7 @@ impl Watch {
 }
 
 /// What happens when a live source is lost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnLost {
     /// It is opened again, with pauses of 0.25 to 30 seconds, until it is back.

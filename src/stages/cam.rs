@@ -42,7 +42,7 @@ pub struct Cam {
 }
 
 /// How a map is computed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
     /// `cam` if the graph ends in an average and one linear layer, otherwise `eigen`.

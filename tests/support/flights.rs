@@ -58,7 +58,7 @@ pub fn record_until(text: &str, folder: &Path, of: Of, slow: &[(&str, u64)], ove
     let checked = pipeline.check(&env).unwrap_or_else(|e| panic!("{e}"));
     let how = RecordSettings { folder: folder.to_path_buf(), keep: KEEP, jpeg: None };
     let recorder = Recorder::start(&checked, &how).unwrap();
-    let checked = checked.heard_by(recorder.clone());
+    let checked = checked.with_tap(recorder.clone());
     let delays: HashMap<String, Duration> =
         slow.iter().map(|(line, ms)| ((*line).to_owned(), Duration::from_millis(*ms))).collect();
     let run = checked.start_with(&Options { delays, ..Options::default() }).unwrap();

@@ -1,6 +1,7 @@
 //! Code that several test files share.
 #![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
+pub mod call;
 pub mod cards;
 pub mod flights;
 pub mod npz;

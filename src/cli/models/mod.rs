@@ -36,7 +36,7 @@ use std::time::Instant;
   ocelli models pull yolox_nano
   ocelli models new my_model.onnx
 
-A model is a folder with a card.yaml. Models are looked up in the folders given by --models, in OCELLI_MODELS,
+A model is a folder with a card.yaml. Models are looked up in the folders given by --models, in OCELLI_MODELS, \
 in `models` in or beside the pipeline's folder, and in `models` in the current folder.")]
 pub struct ModelsArgs {
     #[command(subcommand)]

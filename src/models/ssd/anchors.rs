@@ -6,7 +6,7 @@ use serde::Deserialize;
 use std::path::Path;
 
 /// Order of the four offsets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
     /// `dx, dy, dw, dh`: torchvision, Caffe.

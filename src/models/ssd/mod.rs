@@ -87,7 +87,7 @@ const fn default_background() -> Option<usize> {
 }
 
 /// What the score columns hold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Scores {
     /// Probabilities (0–1).
@@ -100,7 +100,7 @@ pub enum Scores {
 }
 
 /// How many answers an anchor may give.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Answers {
     /// Only its best class (TFLite's `TFLite_Detection_PostProcess`).

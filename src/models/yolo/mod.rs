@@ -43,7 +43,7 @@ impl Kind {
 }
 
 /// How much of the decoding the graph does itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Form {
     /// None. v3, v5 and v7 have one map `[1, anchors * (5 + classes), H, W]` per stride, v8 and v11 one map
@@ -57,7 +57,7 @@ pub enum Form {
 }
 
 /// What the score columns of rows hold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Scores {
     /// 0–1: the graph ends in a sigmoid.

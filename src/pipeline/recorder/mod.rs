@@ -206,7 +206,7 @@ mod tests {
     }
 
     /// What is lost to a slow disk is recorded: frames as missed, and the unit after a lost one is marked, so that a
-    /// replay waits for a key picture. A missed frame alone does not mark a unit.
+    /// replay waits for a keyframe. A missed frame alone does not mark a unit.
     #[test]
     fn what_does_not_fit_is_told_and_a_missing_unit_marks_the_next() {
         let _limit = crate::limit::within(60);

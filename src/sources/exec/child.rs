@@ -1,7 +1,7 @@
 //! A child process that writes pictures to its standard output, and is killed when its reader goes away.
 
 use crate::error::{Error, Result};
-use crate::host::{Child, Secrets, Words};
+use crate::host::{Child, Secrets, Stderr};
 use crate::media::mjpeg::MjpegReader;
 use crate::media::picture::VideoReader;
 use crate::media::{jpeg, y4m::Y4mReader};
@@ -46,7 +46,7 @@ pub struct ChildLink {
 impl ChildLink {
     fn spawn(&self) -> Result<(Child, ChildStdout)> {
         for program in &self.programs {
-            match Child::spawn(Command::new(program).args(&self.args), Words::Log(self.secrets.clone())) {
+            match Child::spawn(Command::new(program).args(&self.args), Stderr::Log(self.secrets.clone())) {
                 Ok(started) => return Ok(started),
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
                 Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {

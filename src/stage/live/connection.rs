@@ -11,7 +11,7 @@ use std::time::Duration;
 ///
 /// It is opened in the sink's own thread, so an attempt must end by itself within a few seconds. On a live stream, only
 /// the newest packets wait during that time and older ones are dropped, as in front of any slow line.
-pub trait Reach: Send {
+pub trait Connector: Send {
     /// The open connection.
     type Open;
 
@@ -20,25 +20,25 @@ pub trait Reach: Send {
     /// # Errors
     /// [`Error::Config`] for what the author of the YAML must fix (it ends the run if the connection never worked).
     /// After any other error it is tried again.
-    fn reach(&mut self) -> Result<(Self::Open, String)>;
+    fn connect(&mut self) -> Result<(Self::Open, String)>;
 }
 
 /// A connection that is opened when it is first needed and opened again after a loss, with the same states, waits and
 /// log messages as a live source. Packets that arrive while it is down are counted and dropped.
-pub struct Connection<R: Reach> {
-    reach: R,
+pub struct Connection<R: Connector> {
+    connector: R,
     open: Option<(R::Open, Duration)>,
     until: Duration,
     supervisor: Supervisor,
     env: LineEnv,
 }
 
-impl<R: Reach> Connection<R> {
+impl<R: Connector> Connection<R> {
     /// Creates the connection of a line; it is not open yet.
     #[must_use]
-    pub fn new(reach: R, care: Care, env: &LineEnv) -> Self {
+    pub fn new(connector: R, care: Care, env: &LineEnv) -> Self {
         let supervisor = Supervisor::new(care, env);
-        Self { reach, open: None, until: Duration::ZERO, supervisor, env: env.clone() }
+        Self { connector, open: None, until: Duration::ZERO, supervisor, env: env.clone() }
     }
 
     /// Uses the connection for a packet. Returns `None` if it is down; the packet is then counted as dropped.
@@ -72,7 +72,7 @@ impl<R: Reach> Connection<R> {
             return Ok(());
         }
         self.supervisor.opening();
-        match self.reach.reach() {
+        match self.connector.connect() {
             Ok((open, about)) => {
                 let now = self.env.clock.now();
                 self.open = Some((open, now));

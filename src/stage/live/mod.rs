@@ -9,7 +9,7 @@ mod slot;
 mod supervisor;
 mod timeline;
 
-pub use connection::{Connection, Reach};
+pub use connection::{Connection, Connector};
 
 use crate::error::{Error, Result};
 use crate::host::catch;
@@ -237,7 +237,7 @@ impl Source for Kept {
                     self.env.health().count_damaged(count);
                     // First, because otherwise a stream of only damaged pictures would never be opened again.
                     self.look_for_stall()?;
-                    let several = format_args!("{count} damaged pictures, the last").to_string();
+                    let several = format!("{count} damaged pictures, the last");
                     return Err(if count > 1 { error.at(several) } else { error });
                 }
                 News::Ended(Ok(())) => return Ok(None),

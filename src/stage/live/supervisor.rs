@@ -66,12 +66,12 @@ impl Supervisor {
     /// Errors that must end the run: a fault in the YAML if it never worked, or any loss if the YAML says `exit`.
     pub fn lost(&mut self, error: &Error, live_for: Option<Duration>) -> Result<Duration> {
         let now = self.env.clock.now();
+        let reason = self.env.secrets.redact(&error.to_string());
         if let Some(time) = live_for {
-            self.env.health().count_loss();
+            self.env.health().count_loss(&reason);
             self.lost_at = Some(now);
             self.backoff.has_been_live(time);
         }
-        let reason = self.env.secrets.redact(&error.to_string());
         if matches!(error, Error::Internal(_)) || (matches!(error, Error::Config(_)) && !self.was_live) {
             self.enter(State::Failed, &reason);
             let internal = matches!(error, Error::Internal(_));
