@@ -1,6 +1,6 @@
 //! The program as a user sees it: verbs, exit codes, help, pipes, signals.
 // The shipped pipelines use every part.
-#![cfg(all(feature = "h264", feature = "mkv", feature = "openh264"))]
+#![cfg(all(feature = "h264", feature = "mkv"))]
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/limit.rs"]

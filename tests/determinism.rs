@@ -1,6 +1,6 @@
 //! Tests what docs/determinism.md promises: every bundled pipeline writes the same bytes to each of its files, whatever
 //! the number of threads and however its lines are delayed.
-#![cfg(all(feature = "h264", feature = "openh264"))]
+#![cfg(feature = "h264")]
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/limit.rs"]

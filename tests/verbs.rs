@@ -1,5 +1,5 @@
 //! The verbs that evaluate pipelines, as a user sees them: eval, sweep, diff, test, bench.
-#![cfg(all(feature = "h264", feature = "openh264"))]
+#![cfg(feature = "h264")]
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/limit.rs"]

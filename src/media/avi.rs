@@ -5,8 +5,8 @@ use super::picture::{Picture, Pixels, VideoReader};
 use crate::error::{Error, Result};
 use crate::types::Size;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
 use std::time::Duration;
 
 /// Reads the MJPEG pictures of an AVI file.
@@ -159,75 +159,80 @@ impl Walk {
     }
 }
 
-/// Writes MJPEG pictures to an AVI file of at most 1 GiB with an index at the end.
+/// Makes the bytes of an AVI file of at most 1 GiB with MJPEG pictures, to be appended piece by piece: each piece is one
+/// picture, the last one is the index.
 pub struct AviWriter {
-    out: BufWriter<File>,
-    path: PathBuf,
+    size: Size,
+    frames_per_second: f64,
+    /// Where each picture starts, from the word `movi`, and its length.
     index: Vec<(u32, u32)>,
-    movi: u32,
     at: u32,
 }
 
 const HEADER_BYTES: u32 = 224;
+const MOVI: u32 = HEADER_BYTES - 4;
 /// Old AVI readers stop at 1 GiB.
 const MAX_FILE: u32 = 1 << 30;
 
 impl AviWriter {
-    /// Creates a file.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn create(path: &Path, size: Size, frames_per_second: f64) -> Result<Self> {
-        let io = |e| Error::io(path, e);
-        let mut out = BufWriter::new(File::create(path).map_err(io)?);
-        out.write_all(&header(size, frames_per_second, 0, 0)).map_err(io)?;
-        Ok(Self { out, path: path.to_path_buf(), index: Vec::new(), movi: HEADER_BYTES - 4, at: HEADER_BYTES })
+    /// Creates the writer of a file with pictures of this size and rate.
+    #[must_use]
+    pub const fn new(size: Size, frames_per_second: f64) -> Self {
+        Self { size, frames_per_second, index: Vec::new(), at: HEADER_BYTES }
     }
 
-    /// Appends a JPEG.
+    /// Appends a JPEG to `out`, after the header if it is the first one.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Data`] when the file is full.
-    pub fn push(&mut self, jpeg: &[u8]) -> Result<()> {
+    /// [`Error::Data`] when the file is full.
+    pub fn push(&mut self, jpeg: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        if !self.has_room(jpeg.len()) {
+            return Err(Error::Data("an AVI file holds at most 1 GiB; record to an .mp4".into()));
+        }
         let length = jpeg.len() as u32;
-        if self.at + length + 16 * (self.index.len() as u32 + 2) > MAX_FILE {
-            return Err(Error::Data(format!(
-                "{}: an AVI file holds at most 1 GiB; record shorter pieces",
-                self.path.display()
-            )));
+        if self.index.is_empty() {
+            out.extend(header(self.size, self.frames_per_second, 0, 0));
         }
-        let io = |e| Error::io(&self.path, e);
-        self.out.write_all(b"00dc").map_err(io)?;
-        self.out.write_all(&length.to_le_bytes()).map_err(io)?;
-        self.out.write_all(jpeg).map_err(io)?;
+        out.extend_from_slice(b"00dc");
+        out.extend(length.to_le_bytes());
+        out.extend_from_slice(jpeg);
         if length % 2 == 1 {
-            self.out.write_all(&[0]).map_err(io)?;
+            out.push(0);
         }
-        self.index.push((self.at - self.movi, length));
+        self.index.push((self.at - MOVI, length));
         self.at += 8 + length + length % 2;
         Ok(())
     }
 
-    /// Writes the index, and the header with its final values.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn finish(mut self, size: Size, frames_per_second: f64) -> Result<()> {
-        let path = self.path.clone();
-        let io = |e| Error::io(&path, e);
-        let mut index = b"idx1".to_vec();
-        index.extend((self.index.len() as u32 * 16).to_le_bytes());
+    /// Whether a picture of so many bytes still fits.
+    #[must_use]
+    pub const fn has_room(&self, bytes: usize) -> bool {
+        self.at as usize + bytes + 16 * (self.index.len() + 2) <= MAX_FILE as usize
+    }
+
+    /// Takes back the last picture, which could not be written.
+    pub fn lost(&mut self) {
+        if let Some((offset, _)) = self.index.pop() {
+            self.at = MOVI + offset;
+        }
+    }
+
+    /// Appends the index to `out` and returns the header with its final values, which belongs at the file's start.
+    /// Nothing if no picture was written.
+    pub fn finish(&mut self, out: &mut Vec<u8>) -> Option<Vec<u8>> {
+        if self.index.is_empty() {
+            return None;
+        }
+        out.extend(b"idx1");
+        out.extend((self.index.len() as u32 * 16).to_le_bytes());
         for (offset, length) in &self.index {
-            index.extend(b"00dc");
+            out.extend(b"00dc");
             for number in [0x10, *offset, *length] {
-                index.extend(number.to_le_bytes());
+                out.extend(number.to_le_bytes());
             }
         }
-        self.out.write_all(&index).map_err(io)?;
         let data = self.at - HEADER_BYTES;
-        self.out.seek(SeekFrom::Start(0)).map_err(io)?;
-        self.out.write_all(&header(size, frames_per_second, self.index.len() as u32, data)).map_err(io)?;
-        self.out.flush().map_err(io)
+        Some(header(self.size, self.frames_per_second, self.index.len() as u32, data))
     }
 }
 
@@ -264,15 +269,24 @@ fn header(size: Size, frames_per_second: f64, frames: u32, data: u32) -> Vec<u8>
 mod tests {
     use super::*;
 
+    fn write(path: &Path, size: Size, rate: f64, pictures: &[&[u8]]) {
+        let (mut writer, mut bytes) = (AviWriter::new(size, rate), Vec::new());
+        for picture in pictures {
+            writer.push(picture, &mut bytes).unwrap();
+            // One that could not be written leaves no trace.
+            writer.push(&[9; 7], &mut Vec::new()).unwrap();
+            writer.lost();
+        }
+        let header = writer.finish(&mut bytes).unwrap();
+        bytes[..header.len()].copy_from_slice(&header);
+        std::fs::write(path, bytes).unwrap();
+    }
+
     #[test]
     fn an_empty_chunk_takes_its_time() {
         let folder = tempfile::tempdir().unwrap();
         let (path, size) = (folder.path().join("t.avi"), Size::new(16, 8));
-        let mut writer = AviWriter::create(&path, size, 10.0).unwrap();
-        for picture in [&[1][..], &[], &[2]] {
-            writer.push(picture).unwrap();
-        }
-        writer.finish(size, 10.0).unwrap();
+        write(&path, size, 10.0, &[&[1], &[], &[2]]);
         let mut reader = AviReader::open(&path).unwrap().unwrap();
         reader.next_picture().unwrap();
         assert_eq!(reader.next_picture().unwrap().unwrap().pts, Duration::from_millis(200));
@@ -282,10 +296,7 @@ mod tests {
     fn what_is_written_is_read_again() {
         let folder = tempfile::tempdir().unwrap();
         let (path, size) = (folder.path().join("t.avi"), Size::new(16, 8));
-        let mut writer = AviWriter::create(&path, size, 12.5).unwrap();
-        writer.push(&[1, 2, 3]).unwrap();
-        writer.push(&[4, 5]).unwrap();
-        writer.finish(size, 12.5).unwrap();
+        write(&path, size, 12.5, &[&[1, 2, 3], &[4, 5]]);
         assert_eq!(header(size, 12.5, 0, 0).len(), HEADER_BYTES as usize);
         let mut reader = AviReader::open(&path).unwrap().unwrap();
         assert_eq!((reader.size(), reader.count()), (size, Some(2)));

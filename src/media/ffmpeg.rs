@@ -3,7 +3,7 @@
 use super::picture::{Picture, VideoReader};
 use super::y4m::Y4mReader;
 use crate::error::{Error, Result};
-use crate::host::{Child, Words};
+use crate::host::{Child, Stderr};
 use crate::types::Size;
 use std::io::BufReader;
 use std::path::Path;
@@ -26,7 +26,7 @@ pub fn open(path: &Path, what: &str) -> Result<Box<dyn VideoReader>> {
     let mut command = Command::new("ffmpeg");
     command.args(["-nostdin", "-v", "error", "-i"]).arg(path);
     command.args(["-map", "0:v:0", "-pix_fmt", "yuv420p", "-f", "yuv4mpegpipe", "-"]);
-    let (mut child, stdout) = Child::spawn(&mut command, Words::Keep).map_err(|e| {
+    let (mut child, stdout) = Child::spawn(&mut command, Stderr::Keep).map_err(|e| {
         Error::Data(format!(
             "{shown}: {what} is read through `ffmpeg`, which cannot be started ({e}); install it (Debian: apt install ffmpeg) or convert the file to H.264 in MP4"
         ))

@@ -3,20 +3,19 @@
 //! A fragment is complete once written, so a truncated file plays up to its last fragment. This is our own code
 //! (ISO/IEC 14496-12 and -15): the well-maintained muxers we found need a seekable output or many crates.
 
-use crate::error::{Error, Result};
 use crate::types::Size;
-use std::io::Write;
 
 /// Ticks per second in the files we write.
 pub const TIMESCALE: u32 = 90_000;
 
-/// Writes one track to anything that implements [`Write`].
-pub struct Fmp4Writer<W> {
-    out: W,
-    name: String,
+/// Makes the bytes of a file with one track, to be appended piece by piece. Each piece is whole: the head of the file
+/// with its first fragment, or one more fragment.
+pub struct Fmp4 {
     size: Size,
     sequence: u32,
-    started: bool,
+    head: Vec<u8>,
+    /// The sequence number of the fragment that followed the head.
+    head_with: Option<u32>,
     pending: Vec<Sample>,
 }
 
@@ -26,17 +25,16 @@ struct Sample {
     key: bool,
 }
 
-impl<W: Write> Fmp4Writer<W> {
-    /// Creates a writer; `name` is used in messages.
-    pub fn new(out: W, name: &str, size: Size) -> Self {
-        Self { out, name: name.to_owned(), size, sequence: 0, started: false, pending: Vec::new() }
+impl Fmp4 {
+    /// Creates the writer of a track with pictures of this size.
+    #[must_use]
+    pub const fn new(size: Size) -> Self {
+        Self { size, sequence: 0, head: Vec::new(), head_with: None, pending: Vec::new() }
     }
 
-    /// Adds an access unit (Annex B) shown at `time` ticks. A key picture starts a new fragment.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn push(&mut self, annex_b: &[u8], time: u64) -> Result<()> {
+    /// Takes an access unit (Annex B) shown at `time` ticks. A keyframe completes the fragment before it, which is
+    /// appended to `out`.
+    pub fn push(&mut self, annex_b: &[u8], time: u64, out: &mut Vec<u8>) {
         let (mut sps, mut pps, mut key) = (None, None, false);
         let mut data = Vec::with_capacity(annex_b.len() + 16);
         for nal in split_annex_b(annex_b) {
@@ -51,38 +49,38 @@ impl<W: Write> Fmp4Writer<W> {
                 }
             }
         }
-        if !self.started {
-            let (Some(sps), Some(pps)) = (sps, pps) else { return Ok(()) };
-            let init = self.init(sps, pps);
-            self.write(&init)?;
-            self.started = true;
+        if self.head.is_empty() {
+            let (Some(sps), Some(pps)) = (sps, pps) else { return };
+            self.head = self.init(sps, pps);
         }
         if key && !self.pending.is_empty() {
-            self.fragment(time)?;
+            self.fragment(time, out);
         }
         if !data.is_empty() {
             self.pending.push(Sample { data, time, key });
         }
-        Ok(())
     }
 
-    /// Writes what is left; the last picture is shown until `end` ticks.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn finish(&mut self, end: u64) -> Result<()> {
+    /// Appends what is left to `out`; the last picture is shown until `end` ticks.
+    pub fn finish(&mut self, end: u64, out: &mut Vec<u8>) {
         if !self.pending.is_empty() {
-            self.fragment(end)?;
+            self.fragment(end, out);
         }
-        self.out.flush().map_err(|e| Error::io(&self.name, e))
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.out.write_all(bytes).map_err(|e| Error::io(&self.name, e))
+    /// Takes back the last piece, which could not be written. Its pictures are lost; the file goes on without them.
+    pub fn lost(&mut self) {
+        if self.head_with == Some(self.sequence) {
+            self.head_with = None;
+        }
     }
 
-    fn fragment(&mut self, next: u64) -> Result<()> {
+    fn fragment(&mut self, next: u64, out: &mut Vec<u8>) {
         self.sequence += 1;
+        if self.head_with.is_none() {
+            out.extend_from_slice(&self.head);
+            self.head_with = Some(self.sequence);
+        }
         let samples = std::mem::take(&mut self.pending);
         let mut moof = Vec::new();
         let mut offset_at = 0;
@@ -108,8 +106,8 @@ impl<W: Write> Fmp4Writer<W> {
         let bytes: usize = samples.iter().map(|sample| sample.data.len()).sum();
         put(&mut moof, &[8 + bytes as u32]);
         moof.extend(b"mdat");
-        self.write(&moof)?;
-        samples.iter().try_for_each(|sample| self.write(&sample.data))
+        out.extend(moof);
+        samples.iter().for_each(|sample| out.extend_from_slice(&sample.data));
     }
 
     fn init(&self, sps: &[u8], pps: &[u8]) -> Vec<u8> {
@@ -205,7 +203,7 @@ fn full(out: &mut Vec<u8>, name: &[u8; 4], version: u32, flags: u32, content: im
 }
 
 /// Returns the NAL units between start codes.
-fn split_annex_b(data: &[u8]) -> Vec<&[u8]> {
+pub fn split_annex_b(data: &[u8]) -> Vec<&[u8]> {
     let mut starts = Vec::new();
     let mut at = 0;
     while at + 3 <= data.len() {
@@ -238,12 +236,11 @@ mod tests {
 
     #[test]
     fn nothing_is_written_before_the_parameter_sets() {
-        let mut bytes = Vec::new();
-        let mut writer = Fmp4Writer::new(&mut bytes, "t", Size::new(16, 16));
-        writer.push(&[0, 0, 1, 5, 9], 0).unwrap();
-        assert_eq!(writer.pending.len(), 0);
-        writer.push(&[0, 0, 1, 7, 66, 0, 30, 0, 0, 1, 8, 1, 0, 0, 1, 5, 9], 0).unwrap();
-        writer.finish(3000).unwrap();
+        let (mut bytes, mut file) = (Vec::new(), Fmp4::new(Size::new(16, 16)));
+        file.push(&[0, 0, 1, 5, 9], 0, &mut bytes);
+        assert_eq!(file.pending.len(), 0);
+        file.push(&[0, 0, 1, 7, 66, 0, 30, 0, 0, 1, 8, 1, 0, 0, 1, 5, 9], 0, &mut bytes);
+        file.finish(3000, &mut bytes);
         assert_eq!(&bytes[4..8], b"ftyp");
     }
 }

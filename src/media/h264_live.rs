@@ -22,7 +22,7 @@ pub struct LiveDecoder {
     shown: Option<Duration>,
     current: Option<Frame>,
     narrow: [Vec<u8>; 3],
-    /// Nothing can be shown before the next key picture.
+    /// Nothing can be shown before the next keyframe.
     needs_key: bool,
 }
 
@@ -43,7 +43,7 @@ impl Default for LiveDecoder {
 }
 
 impl LiveDecoder {
-    /// Notes that something was lost: nothing is shown before the next key picture.
+    /// Notes that something was lost: nothing is shown before the next keyframe.
     pub fn lost(&mut self) {
         self.needs_key = true;
         self.waiting.clear();
@@ -52,7 +52,7 @@ impl LiveDecoder {
     /// Decodes an access unit in Annex B form (start codes) that is to be shown at `time`.
     ///
     /// # Errors
-    /// [`Error::Data`] if it is damaged; pictures resume with the next key picture.
+    /// [`Error::Data`] if it is damaged; pictures resume with the next keyframe.
     pub fn push(&mut self, unit: &[u8], time: Duration, key: bool) -> Result<()> {
         if self.needs_key {
             if !key {

@@ -7,6 +7,8 @@ pub mod fmp4;
 #[cfg(feature = "h264")]
 pub mod h264;
 #[cfg(feature = "h264")]
+pub mod h264_encode;
+#[cfg(feature = "h264")]
 pub mod h264_live;
 pub mod jpeg;
 pub mod limits;
@@ -19,4 +21,5 @@ pub mod picture;
 pub mod png;
 pub mod still;
 pub mod video;
+pub mod video_writer;
 pub mod y4m;

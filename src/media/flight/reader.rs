@@ -10,7 +10,7 @@ use std::io::{BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The limit for access units that wait for the frame that needs them, in bytes. Beyond it, a key picture drops those
+/// The limit for access units that wait for the frame that needs them, in bytes. Beyond it, a keyframe drops those
 /// before it; beyond twice as much, any unit does.
 const MOST_WAITING: usize = 32 << 20;
 
@@ -181,7 +181,7 @@ impl SourceFrames {
         Ok(None)
     }
 
-    /// Returns the number of frames that cannot be decoded because the flight lacks the key picture they depend on.
+    /// Returns the number of frames that cannot be decoded because the flight lacks the keyframe they depend on.
     #[must_use]
     pub const fn left_out(&self) -> u64 {
         self.left_out
@@ -196,7 +196,7 @@ impl SourceFrames {
         self.units.push_back((unit, std::mem::take(&mut self.payload)));
     }
 
-    /// Drops what is waiting after something went missing: nothing can be decoded before the next key picture.
+    /// Drops what is waiting after something went missing: nothing can be decoded before the next keyframe.
     fn forget(&mut self) {
         self.units.clear();
         self.waiting = 0;
