@@ -26,7 +26,8 @@ fn file(folder: &tempfile::TempDir, name: &str, content: &str) -> String {
 #[test]
 fn every_verb_explains_itself_with_examples() {
     let _limit = limit::within(300);
-    for verb in [&[][..], &["run"], &["check"], &["schema"], &["scene"], &["models"]] {
+    let verbs = ["init", "run", "check", "schema", "scene", "models", "completions", "man"];
+    for verb in std::iter::once(&[][..]).chain(verbs.iter().map(std::slice::from_ref)) {
         let output = ocelli(&[verb, &["--help"]].concat());
         assert!(output.status.success());
         assert!(text(&output.stdout).contains("Examples:\n  ocelli "), "{verb:?} has no examples");
@@ -165,11 +166,19 @@ fn a_second_signal_ends_the_run_at_once() {
         .spawn()
         .unwrap();
     let mut out = child.stdout.take().unwrap();
-    // The run has started once the first byte arrives; after that, nobody reads until it has ended.
+    // Nobody reads more than the first byte. The run hangs once the pipe is full.
     out.read_exact(&mut [0; 1]).unwrap();
+    let mut waiting = 0;
+    loop {
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        let now = rustix::io::ioctl_fionread(&out).unwrap();
+        if now == waiting {
+            break;
+        }
+        waiting = now;
+    }
     let kill =
         || assert!(Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap().success());
-    std::thread::sleep(std::time::Duration::from_millis(500));
     kill();
     std::thread::sleep(std::time::Duration::from_millis(500));
     kill();
@@ -260,4 +269,71 @@ fn a_scene_is_written_as_coco() {
         let seen = (b[1]..b[1] + b[3]).any(|y| (b[0]..b[0] + b[2]).any(|x| mask.row(y)[x as usize * 3] == class));
         assert!(seen, "{annotation}");
     }
+}
+
+/// An installed program, in a folder of someone who has nothing else: no models, no repository.
+#[test]
+fn the_bundled_pipelines_run_from_any_folder() {
+    let _limit = limit::within(300);
+    let folder = tempfile::tempdir().unwrap();
+    let ocelli = |within: &str, args: &[&str]| {
+        let place = folder.path().join(within);
+        std::fs::create_dir_all(&place).unwrap();
+        Command::new(env!("CARGO_BIN_EXE_ocelli"))
+            .args(args)
+            .current_dir(place)
+            .env_remove("OCELLI_MODELS")
+            .env("XDG_DATA_HOME", folder.path().join("data"))
+            .output()
+            .unwrap()
+    };
+    // From the repository, to compare with.
+    let quickstart = std::path::absolute("pipelines/quickstart.yaml").unwrap().display().to_string();
+    let expected = ocelli("repository", &["run", &quickstart, "--quiet"]).stdout;
+    assert_eq!(text(&expected).lines().count(), 150);
+
+    let run = ocelli("a", &["run", "quickstart", "--quiet"]);
+    assert!(run.status.success(), "{}", text(&run.stderr));
+    assert!(run.stdout == expected, "other rows than in the repository");
+    assert!(folder.path().join("a/out/street.mp4").is_file());
+
+    let init = ocelli("b", &["init", "why", "door"]);
+    assert!(init.status.success() && text(&init.stdout).contains("ocelli run why.yaml"), "{}", text(&init.stderr));
+    let again = ocelli("b", &["init", "why", "door"]);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(text(&again.stderr).contains("is there already"), "{}", text(&again.stderr));
+    let run = ocelli("b/door", &["run", "why.yaml", "--quiet"]);
+    assert!(run.status.success(), "{}", text(&run.stderr));
+    assert!(folder.path().join("b/door/out/why.jsonl").is_file());
+
+    // A pipeline of one's own may use a bundled model; one's own model of that name comes first.
+    let own = "pipeline:\n- scene: { frames: 3 }\n- resize: { for: scene }\n- detect: { model: scene }\n- jsonl\n";
+    std::fs::create_dir_all(folder.path().join("c/models")).unwrap();
+    std::fs::write(folder.path().join("c/own.yaml"), own).unwrap();
+    let run = ocelli("c", &["run", "own.yaml", "--quiet"]);
+    assert_eq!(text(&run.stdout).lines().count(), 3, "{}", text(&run.stderr));
+    std::fs::create_dir_all(folder.path().join("data/ocelli/models/scene")).unwrap();
+    std::fs::write(folder.path().join("data/ocelli/models/scene/card.yaml"), "nonsense").unwrap();
+    let run = ocelli("c", &["run", "own.yaml", "--quiet"]);
+    assert!(!run.status.success(), "{}", text(&run.stderr));
+    assert!(text(&run.stderr).contains("data/ocelli/models/scene/card.yaml"), "{}", text(&run.stderr));
+}
+
+#[test]
+fn completions_and_manual_pages_name_every_verb() {
+    let _limit = limit::within(300);
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("man1").display().to_string();
+    assert!(ocelli(&["man", &pages]).status.success());
+    let (bash, top) = (text(&ocelli(&["completions", "bash"]).stdout), text(&ocelli(&["man"]).stdout));
+    for verb in ["init", "run", "record", "replay", "check", "models", "completions"] {
+        assert!(bash.contains(verb) && top.contains(&format!("ocelli\\-{verb}")), "{verb}: {top}");
+        let page = std::fs::read_to_string(folder.path().join(format!("man1/ocelli-{verb}.1"))).unwrap();
+        assert!(page.contains("Examples:") || verb == "models", "{verb}: {page}");
+    }
+    // The shell itself reads the script.
+    let script = folder.path().join("ocelli.bash");
+    std::fs::write(&script, bash).unwrap();
+    let read = Command::new("bash").args(["-n"]).arg(&script).output().unwrap();
+    assert!(read.status.success(), "{}", text(&read.stderr));
 }

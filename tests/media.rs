@@ -11,7 +11,6 @@ use ocelli::internals::media::video;
 use ocelli::internals::types::Image;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 use support::{ffmpeg_is_installed, folder};
 
 fn hex(bytes: &[u8]) -> String {
@@ -245,6 +244,7 @@ fn what_we_record_others_can_play() {
 fn every_picture_that_we_encode_comes_back() {
     use ocelli::internals::media::video_writer::{VideoFormat, VideoSettings, VideoWriter};
     use ocelli::internals::types::{PixelFormat, Size};
+    use std::time::Duration;
     let _limit = limit::within(300);
     if !ffmpeg_is_installed() {
         return;

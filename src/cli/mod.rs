@@ -2,11 +2,14 @@
 
 mod bench;
 mod check;
+mod completions;
 mod devices;
 mod diff;
 mod doctor;
 mod eval;
 mod global;
+mod init;
+mod man;
 mod models;
 mod play;
 mod progress;
@@ -20,7 +23,7 @@ mod test;
 
 use crate::error::Error;
 use crate::host::quiet_caught_panics;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use global::Global;
 use std::io::Write;
 use std::process::ExitCode;
@@ -31,7 +34,8 @@ use std::process::ExitCode;
     name = "ocelli",
     version,
     after_help = "Examples:
-  ocelli run pipelines/quickstart.yaml       find objects in the bundled clip
+  ocelli run quickstart                      find objects in the bundled clip
+  ocelli init door                           an example pipeline with its model in ./door
   ocelli record door.yaml --to flights       the same as run, but record what it sees
   ocelli replay door.yaml --from flights     what would it find with today's settings?
   ocelli test tests/pipelines/*.test.yaml    is the output still as expected?
@@ -54,6 +58,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Init(init::InitArgs),
     Run(run::RunArgs),
     Record(record::RecordArgs),
     Replay(replay::ReplayArgs),
@@ -68,6 +73,8 @@ enum Verb {
     Models(models::ModelsArgs),
     Devices(devices::DevicesArgs),
     Doctor(doctor::DoctorArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
 }
 
 /// Parses the command line, runs the verb, and returns the exit code.
@@ -77,6 +84,7 @@ pub fn main() -> ExitCode {
     quiet_caught_panics();
     cli.global.start_log();
     let result = match &cli.verb {
+        Verb::Init(args) => args.run(),
         Verb::Run(args) => args.run(&cli.global),
         Verb::Record(args) => args.run(&cli.global),
         Verb::Replay(args) => args.run(&cli.global),
@@ -91,6 +99,8 @@ pub fn main() -> ExitCode {
         Verb::Models(args) => args.run(&cli.global),
         Verb::Devices(args) => args.run(),
         Verb::Doctor(args) => args.run(),
+        Verb::Completions(args) => args.run(Cli::command()),
+        Verb::Man(args) => args.run(Cli::command()),
     };
     match result {
         Ok(()) | Err(Error::ReaderGone) => ExitCode::SUCCESS,

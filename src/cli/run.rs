@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::eval::measure::Tally;
 use crate::eval::report::shown;
 use crate::host::{Board, Stop};
+use crate::infer::bundle;
 use crate::pipeline::{Checked, Line, Options, Outcome, Pipeline, Run, Settings};
 use crate::stage::Env;
 use crate::trial::measuring;
@@ -21,7 +22,7 @@ use std::time::Duration;
 /// Run a pipeline until its sources end or you press Ctrl-C
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  ocelli run pipelines/quickstart.yaml
+  ocelli run quickstart                             the bundled pipeline, from any folder
   ocelli run pipelines/quickstart.yaml --truth      also measure the answers against the truth
   ocelli run door.yaml --models /srv/models --log json
   ocelli run door.yaml | head -3
@@ -29,7 +30,7 @@ use std::time::Duration;
 Ctrl-C (or SIGTERM) ends the run cleanly: packets in the queues are still processed, and files are closed. \
 A second one ends it at once.")]
 pub struct RunArgs {
-    /// The pipeline's YAML file
+    /// The pipeline's YAML file, or the name of a bundled one (`ocelli init --list`)
     file: PathBuf,
     /// Measure what is found against the source's truth, in an additional line of the pipeline
     #[arg(long)]
@@ -45,19 +46,31 @@ impl RunArgs {
     /// # Errors
     /// If the pipeline cannot start, or if the run fails.
     pub fn run(&self, global: &Global) -> Result<()> {
-        let env = Env::for_file(&self.file, &global.models);
-        let mut checked = Pipeline::read(&self.file)?.check(&env)?;
+        let file = self.found()?;
+        let env = Env::for_file(&file, &global.models);
+        let mut checked = Pipeline::read(&file)?.check(&env)?;
         let mut tally = None;
         if self.truth {
             let (with, into) = measured(checked)?;
             (checked, tally) = (with.check(&env)?, Some(into));
         }
         let outcome = drive(&checked, &Options::default(), self.quiet)?;
-        outcome.result.map_err(|e| e.at(self.file.display()))?;
+        outcome.result.map_err(|e| e.at(file.display()))?;
         if let Some(line) = tally.and_then(|tally| summary(&tally)) {
             let _ = writeln!(std::io::stderr(), "{line}");
         }
         Ok(())
+    }
+}
+
+impl RunArgs {
+    /// Returns the file to run: the given one, or else the bundled pipeline of that name.
+    fn found(&self) -> Result<PathBuf> {
+        let bundled = self.file.to_str().filter(|name| !self.file.exists() && bundle::recipes().any(|r| r == *name));
+        let Some(name) = bundled else { return Ok(self.file.clone()) };
+        let path = bundle::installed(name)?;
+        tracing::info!("running the bundled {}; its outputs go to ./out", path.display());
+        Ok(path)
     }
 }
 

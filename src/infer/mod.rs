@@ -1,5 +1,6 @@
 //! Models: their cards, where they are found, and the sessions that run them.
 
+pub mod bundle;
 mod card;
 mod outputs;
 mod plan;

@@ -1,7 +1,8 @@
 //! Where models are found.
 
-use super::{Card, Extra, Plan, Session, selfcheck};
+use super::{Card, Extra, Plan, Session, bundle, selfcheck};
 use crate::error::{Error, Result};
+use crate::host::data_folder;
 use crate::yaml::nearest;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,8 @@ pub struct ModelStore {
 
 impl ModelStore {
     /// Creates a store that searches the given folders (`--models`), those in `OCELLI_MODELS`, `models` in or beside
-    /// the pipeline's folder, and `models` in the current directory.
+    /// the pipeline's folder, `models` in the current directory, `ocelli/models` in the user's data folder,
+    /// `/usr/share/ocelli/models`, and last the models that are built into the program.
     #[must_use]
     pub fn new(given: &[PathBuf], base_dir: &Path) -> Self {
         let mut roots = given.to_vec();
@@ -27,6 +29,8 @@ impl ModelStore {
             roots.extend(std::env::split_paths(&paths));
         }
         roots.extend([base_dir.join("models"), base_dir.join("../models"), PathBuf::from("models")]);
+        roots.extend(data_folder().map(|folder| folder.join("models")));
+        roots.push(PathBuf::from("/usr/share/ocelli/models"));
         roots.retain(|root| root.is_dir());
         let mut seen = Vec::new();
         roots.retain(|root| {
@@ -59,10 +63,11 @@ impl ModelStore {
         Session::of(card, plan, threads)
     }
 
-    /// Returns the folder for new models: the first one that is searched, or else `models` in the current directory.
+    /// Returns the folder for new models: the first one that is searched, or else the user's own.
     #[must_use]
     pub fn home(&self) -> PathBuf {
-        self.roots.first().cloned().unwrap_or_else(|| PathBuf::from("models"))
+        let own = || data_folder().map(|folder| folder.join("models"));
+        self.roots.first().cloned().or_else(own).unwrap_or_else(|| PathBuf::from("models"))
     }
 
     /// Reads the card of a model.
@@ -76,12 +81,15 @@ impl ModelStore {
         if let Some(folder) = found {
             return Card::read(&folder);
         }
+        if let Some(folder) = bundle::model(name)? {
+            return Card::read(&folder);
+        }
         let names = self.names();
         let hint = nearest(name, names.iter().map(String::as_str))
             .map_or_else(|| "see `ocelli models list`".to_owned(), |near| format!("did you mean `{near}`?"));
         let places: Vec<String> = self.roots.iter().map(|root| root.display().to_string()).collect();
         let places = if places.is_empty() {
-            "no models folder was found".to_owned()
+            "found no folder of models".to_owned()
         } else {
             format!("looked in {}", places.join(", "))
         };
@@ -95,6 +103,7 @@ impl ModelStore {
         let mut names: Vec<String> = folders
             .filter(|entry| entry.path().join("card.yaml").is_file())
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .chain(bundle::models().map(str::to_owned))
             .collect();
         names.sort();
         names.dedup();

@@ -192,7 +192,8 @@ mod rusty {
         put(0b00_00_0, 5); // no chroma location, timing, HRD parameters, picture structure
         put(1, 1); // bitstream_restriction_flag
         put(0b1_1_1, 3); // vectors may leave the picture; no bound on bytes and bits: ue(0), ue(0)
-        put(0b000010001_000010001, 18); // the longest vectors: ue(16), ue(16)
+        put(0b0_0001_0001, 9); // the longest vectors: ue(16)
+        put(0b0_0001_0001, 9);
         put(0b1, 1); // max_num_reorder_frames: ue(0)
         put(0b010, 3); // max_dec_frame_buffering: ue(1)
         put(1, 1); // the stop bit

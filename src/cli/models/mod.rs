@@ -37,7 +37,8 @@ use std::time::Instant;
   ocelli models new my_model.onnx
 
 A model is a folder with a card.yaml. Models are looked up in the folders given by --models, in OCELLI_MODELS, \
-in `models` in or beside the pipeline's folder, and in `models` in the current folder.")]
+in `models` in or beside the pipeline's folder, in `models` in the current folder, in ~/.local/share/ocelli/models \
+and in /usr/share/ocelli/models; the models of the bundled pipelines are always there.")]
 pub struct ModelsArgs {
     #[command(subcommand)]
     verb: ModelsVerb,
