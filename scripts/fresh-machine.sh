@@ -54,7 +54,7 @@ commands=$(sed -n '/^## Two commands/,/^## /p' README.md | sed -n '/^```sh$/,/^`
 [ "$(wc -l <<<"$commands")" -eq 2 ] || { echo "README.md: expected two commands, found: $commands" >&2; exit 1; }
 started=$SECONDS
 { read -r first; read -r second; } <<<"$commands"
-inside "$first" | tail -30
+inside "$first" | cut -c1-120 | tail -14
 for made in out/street.mp4 out/street.jpg; do
     [ -s "$root/ocelli/$made" ] || { echo "$made was not written" >&2; exit 1; }
 done

@@ -242,10 +242,10 @@ fn what_we_record_others_can_play() {
 #[cfg(feature = "h264")]
 #[test]
 fn every_picture_that_we_encode_comes_back() {
+    let _limit = limit::within(300);
     use ocelli::internals::media::video_writer::{VideoFormat, VideoSettings, VideoWriter};
     use ocelli::internals::types::{PixelFormat, Size};
     use std::time::Duration;
-    let _limit = limit::within(300);
     if !ffmpeg_is_installed() {
         return;
     }
