@@ -7,6 +7,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# A function is read whole before it runs, so that the script may change meanwhile.
+main() {
 skip() { echo "skipped: $1 (scripts/fresh-machine.sh)"; exit 0; }
 command -v mmdebstrap >/dev/null || skip "install mmdebstrap"
 [ "$(id -u)" -eq 0 ] || skip "run as root"
@@ -66,3 +68,5 @@ skipped_tests=$(grep -o "skipped: .*" "$root/test.log" | sort -u | wc -l)
 echo "after $((SECONDS - started)) s"
 echo "bare machine: $passed_tests passed, $failed_tests failed, $skipped_tests skipped"
 [ "$failed_tests" -eq 0 ] && [ "$passed_tests" -gt 0 ] && ! grep -q "^error" "$root/test.log"
+}
+main; exit

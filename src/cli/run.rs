@@ -66,7 +66,8 @@ impl RunArgs {
 impl RunArgs {
     /// Returns the file to run: the given one, or else the bundled pipeline of that name.
     fn found(&self) -> Result<PathBuf> {
-        let bundled = self.file.to_str().filter(|name| !self.file.exists() && bundle::recipes().any(|r| r == *name));
+        let bundled =
+            self.file.to_str().filter(|name| !self.file.exists() && bundle::pipelines().any(|known| known == *name));
         let Some(name) = bundled else { return Ok(self.file.clone()) };
         let path = bundle::installed(name)?;
         tracing::info!("running the bundled {}; its outputs go to ./out", path.display());

@@ -2,7 +2,7 @@
 //! enough to see something work.
 
 use crate::error::{Error, Result};
-use crate::host::data_folder;
+use crate::host::{data_folder, make_parent, replace};
 use std::path::{Path, PathBuf};
 
 /// A file: its path in the repository and its content.
@@ -34,25 +34,25 @@ const FILES: &[Bundled] = files![
 ];
 
 /// The models that each pipeline runs.
-const RECIPES: &[(&str, &[&str])] =
+const PIPELINES: &[(&str, &[&str])] =
     &[("quickstart", &["scene"]), ("segments", &["scene_mask"]), ("why", &["scene_tags"])];
 
 /// The names of the bundled pipelines.
-pub fn recipes() -> impl Iterator<Item = &'static str> {
-    RECIPES.iter().map(|(name, _)| *name)
+pub fn pipelines() -> impl Iterator<Item = &'static str> {
+    PIPELINES.iter().map(|(name, _)| *name)
 }
 
 /// The first comment of a bundled pipeline: what it does.
 #[must_use]
-pub fn about(recipe: &str) -> &'static str {
-    let text = FILES.iter().find(|(path, _)| path.strip_prefix("pipelines/") == Some(&format!("{recipe}.yaml")));
+pub fn about(name: &str) -> &'static str {
+    let text = FILES.iter().find(|(path, _)| path.strip_prefix("pipelines/") == Some(&format!("{name}.yaml")));
     let text = text.and_then(|(_, bytes)| std::str::from_utf8(bytes).ok()).unwrap_or_default();
     text.lines().next().unwrap_or_default().trim_start_matches("# ")
 }
 
 /// The names of the bundled models.
 pub fn models() -> impl Iterator<Item = &'static str> {
-    RECIPES.iter().flat_map(|(_, models)| models.iter().copied())
+    PIPELINES.iter().flat_map(|(_, models)| models.iter().copied())
 }
 
 /// Writes a bundled pipeline with its models and its clip into `folder`, and returns the pipeline's path. The pipeline
@@ -61,25 +61,25 @@ pub fn models() -> impl Iterator<Item = &'static str> {
 /// # Errors
 /// [`Error::Config`] if there is no such pipeline, or if one of the files is there already: nothing is written then.
 /// [`Error::Io`].
-pub fn unpack(recipe: &str, folder: &Path) -> Result<PathBuf> {
-    let files = files_of(recipe)?;
+pub fn unpack(name: &str, folder: &Path) -> Result<PathBuf> {
+    let files = files_of(name)?;
     if let Some(known) = files.iter().map(|(to, _)| folder.join(to)).find(|path| path.exists()) {
         return Err(Error::Config(format!("{} is there already; choose another folder", known.display())));
     }
     files.iter().try_for_each(|(to, bytes)| write(&folder.join(to), bytes))?;
-    Ok(folder.join(format!("{recipe}.yaml")))
+    Ok(folder.join(format!("{name}.yaml")))
 }
 
 /// Returns the path of a bundled pipeline in the user's data folder, where it is written if it is not there in this form.
 ///
 /// # Errors
 /// As for [`unpack`].
-pub fn installed(recipe: &str) -> Result<PathBuf> {
+pub fn installed(name: &str) -> Result<PathBuf> {
     let folder = home()?;
-    for (to, bytes) in files_of(recipe)? {
+    for (to, bytes) in files_of(name)? {
         refresh(&folder.join(to), &bytes)?;
     }
-    Ok(folder.join(format!("{recipe}.yaml")))
+    Ok(folder.join(format!("{name}.yaml")))
 }
 
 /// Returns the folder of a bundled model, which is written to the user's data folder if it is not there in this form.
@@ -98,12 +98,12 @@ pub fn model(name: &str) -> Result<Option<PathBuf>> {
 }
 
 /// The files of a pipeline, with paths beside it.
-fn files_of(recipe: &str) -> Result<Vec<(String, Vec<u8>)>> {
-    let Some((_, models)) = RECIPES.iter().find(|(name, _)| *name == recipe) else {
-        let known = crate::yaml::one_of(recipes());
-        return Err(Error::Config(format!("no bundled pipeline `{recipe}`; expected {known}")));
+fn files_of(name: &str) -> Result<Vec<(String, Vec<u8>)>> {
+    let Some((_, models)) = PIPELINES.iter().find(|(known, _)| *known == name) else {
+        let known = crate::yaml::one_of(pipelines());
+        return Err(Error::Config(format!("no bundled pipeline `{name}`; expected {known}")));
     };
-    let pipeline = format!("pipelines/{recipe}.yaml");
+    let pipeline = format!("pipelines/{name}.yaml");
     let wanted = |path: &str| {
         path == pipeline
             || path.starts_with("examples/")
@@ -131,13 +131,9 @@ fn refresh(path: &Path, bytes: &[u8]) -> Result<()> {
     if std::fs::read(path).is_ok_and(|known| known == bytes) { Ok(()) } else { write(path, bytes) }
 }
 
-/// Writes a file whole: another process that does the same at this time does not see half of it.
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
-    let part = path.with_extension(format!("part-{}", std::process::id()));
-    std::fs::write(&part, bytes).map_err(|e| Error::io(&part, e))?;
-    std::fs::rename(&part, path).map_err(|e| Error::io(path, e))
+    make_parent(path)?;
+    replace(path, bytes)
 }
 
 #[cfg(test)]
@@ -145,15 +141,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_recipe_lies_beside_what_it_reads_and_nothing_is_written_over() {
+    fn a_pipeline_lies_beside_what_it_reads_and_nothing_is_written_over() {
         let folder = tempfile::tempdir().unwrap();
-        for recipe in recipes() {
-            let into = folder.path().join(recipe);
-            let path = unpack(recipe, &into).unwrap();
+        for name in pipelines() {
+            let into = folder.path().join(name);
+            let path = unpack(name, &into).unwrap();
             let text = std::fs::read_to_string(&path).unwrap();
             assert!(into.join("examples/street.mp4").is_file() && !text.contains("../"));
-            assert!(about(recipe).len() > 20 && text.contains(about(recipe)));
-            assert!(unpack(recipe, &into).unwrap_err().to_string().contains("is there already"));
+            assert!(about(name).len() > 20 && text.contains(about(name)));
+            assert!(unpack(name, &into).unwrap_err().to_string().contains("is there already"));
         }
         assert!(unpack("quick", folder.path()).unwrap_err().to_string().contains("`quickstart`"));
     }

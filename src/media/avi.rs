@@ -205,16 +205,8 @@ impl AviWriter {
     }
 
     /// Whether a picture of so many bytes still fits.
-    #[must_use]
-    pub const fn has_room(&self, bytes: usize) -> bool {
+    const fn has_room(&self, bytes: usize) -> bool {
         self.at as usize + bytes + 16 * (self.index.len() + 2) <= MAX_FILE as usize
-    }
-
-    /// Takes back the last picture, which could not be written.
-    pub fn lost(&mut self) {
-        if let Some((offset, _)) = self.index.pop() {
-            self.at = MOVI + offset;
-        }
     }
 
     /// Appends the index to `out` and returns the header with its final values, which belongs at the file's start.
@@ -273,9 +265,6 @@ mod tests {
         let (mut writer, mut bytes) = (AviWriter::new(size, rate), Vec::new());
         for picture in pictures {
             writer.push(picture, &mut bytes).unwrap();
-            // One that could not be written leaves no trace.
-            writer.push(&[9; 7], &mut Vec::new()).unwrap();
-            writer.lost();
         }
         let header = writer.finish(&mut bytes).unwrap();
         bytes[..header.len()].copy_from_slice(&header);

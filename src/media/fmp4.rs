@@ -13,9 +13,8 @@ pub const TIMESCALE: u32 = 90_000;
 pub struct Fmp4 {
     size: Size,
     sequence: u32,
+    /// The head of the file until it is written.
     head: Vec<u8>,
-    /// The sequence number of the fragment that followed the head.
-    head_with: Option<u32>,
     pending: Vec<Sample>,
 }
 
@@ -29,7 +28,7 @@ impl Fmp4 {
     /// Creates the writer of a track with pictures of this size.
     #[must_use]
     pub const fn new(size: Size) -> Self {
-        Self { size, sequence: 0, head: Vec::new(), head_with: None, pending: Vec::new() }
+        Self { size, sequence: 0, head: Vec::new(), pending: Vec::new() }
     }
 
     /// Takes an access unit (Annex B) shown at `time` ticks. A keyframe completes the fragment before it, which is
@@ -49,7 +48,7 @@ impl Fmp4 {
                 }
             }
         }
-        if self.head.is_empty() {
+        if self.sequence == 0 && self.head.is_empty() {
             let (Some(sps), Some(pps)) = (sps, pps) else { return };
             self.head = self.init(sps, pps);
         }
@@ -68,19 +67,9 @@ impl Fmp4 {
         }
     }
 
-    /// Takes back the last piece, which could not be written. Its pictures are lost; the file goes on without them.
-    pub fn lost(&mut self) {
-        if self.head_with == Some(self.sequence) {
-            self.head_with = None;
-        }
-    }
-
     fn fragment(&mut self, next: u64, out: &mut Vec<u8>) {
         self.sequence += 1;
-        if self.head_with.is_none() {
-            out.extend_from_slice(&self.head);
-            self.head_with = Some(self.sequence);
-        }
+        out.append(&mut self.head);
         let samples = std::mem::take(&mut self.pending);
         let mut moof = Vec::new();
         let mut offset_at = 0;

@@ -128,26 +128,6 @@ impl VideoWriter {
         }
     }
 
-    /// Whether another picture of the usual length fits.
-    #[must_use]
-    pub fn has_room(&self) -> bool {
-        match &self.kind {
-            // A JPEG is never larger than its pixels and a header.
-            Kind::Avi(file) => file.has_room(self.size.pixels() * 3 + 4096),
-            #[cfg(feature = "h264")]
-            Kind::Mp4(_) => true,
-        }
-    }
-
-    /// Takes back the last piece, which could not be written.
-    pub fn lost(&mut self) {
-        match &mut self.kind {
-            Kind::Avi(file) => file.lost(),
-            #[cfg(feature = "h264")]
-            Kind::Mp4(mp4) => mp4.file.lost(),
-        }
-    }
-
     /// Appends what is left to `out`, and returns what must be written over the start of the file, if anything.
     pub fn finish(&mut self, out: &mut Vec<u8>) -> Option<Vec<u8>> {
         match &mut self.kind {

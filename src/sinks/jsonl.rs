@@ -1,7 +1,7 @@
 //! Rows of JSON, one per frame.
 
-use super::output::make_parent;
 use crate::error::{Error, Result};
+use crate::host::make_parent;
 use crate::stage::{LineEnv, Outputs, Sink, SinkConfig};
 use crate::types::row::text;
 use crate::types::{Packet, Products};

@@ -3,7 +3,6 @@
 mod collect;
 mod deliver;
 mod jsonl;
-mod output;
 mod record;
 mod snapshot;
 

@@ -1,7 +1,7 @@
 //! Video files.
 
-use super::output::make_parent;
 use crate::error::{Error, Result};
+use crate::host::make_parent;
 use crate::media::video_writer::{VideoFormat, VideoSettings, VideoWriter};
 use crate::stage::{Env, LineEnv, Sink, SinkConfig};
 use crate::types::{Image, Packet, Products};

@@ -1,7 +1,7 @@
 //! Single pictures.
 
-use super::output::{make_parent, replace};
 use crate::error::{Error, Result};
+use crate::host::{make_parent, replace};
 use crate::media::{jpeg, png};
 use crate::stage::{Env, LineEnv, Sink, SinkConfig};
 use crate::types::{Image, Packet, PixelFormat, Products};
