@@ -121,14 +121,20 @@ fn files_of(name: &str) -> Result<Vec<(String, Vec<u8>)>> {
 
 /// The place for unpacked files. Each version has its own, so that none changes under a running program.
 fn home() -> Result<PathBuf> {
-    let folder = data_folder()
-        .ok_or_else(|| Error::Config("no place for the bundled files: neither XDG_DATA_HOME nor HOME is set".into()))?;
+    let message = "no place for the bundled files: neither XDG_DATA_HOME nor HOME is set; set one, or write the files \
+                   yourself with `ocelli init DIR`";
+    let folder = data_folder().ok_or_else(|| Error::Config(message.into()))?;
     Ok(folder.join("bundled").join(env!("CARGO_PKG_VERSION")))
 }
 
 /// Writes a file unless it is there with this content.
 fn refresh(path: &Path, bytes: &[u8]) -> Result<()> {
-    if std::fs::read(path).is_ok_and(|known| known == bytes) { Ok(()) } else { write(path, bytes) }
+    if std::fs::read(path).is_ok_and(|known| known == bytes) {
+        return Ok(());
+    }
+    let hint =
+        "the bundled files cannot be unpacked (set XDG_DATA_HOME to a folder for them, or use `ocelli init DIR`)";
+    write(path, bytes).map_err(|e| e.at(hint))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
