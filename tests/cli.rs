@@ -5,7 +5,9 @@
 
 #[path = "support/limit.rs"]
 mod limit;
+mod support;
 
+use rustix::process::Signal;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Output, Stdio};
 
@@ -124,7 +126,7 @@ fn a_reader_that_stops_reading_is_no_fault() {
 fn a_signal_ends_the_run_in_order() {
     let _limit = limit::within(300);
     let folder = tempfile::tempdir().unwrap();
-    for signal in ["INT", "TERM"] {
+    for signal in [Signal::INT, Signal::TERM] {
         let out = folder.path().join("found.jsonl");
         let movie = folder.path().join("m.avi");
         let endless = file(
@@ -143,10 +145,9 @@ fn a_signal_ends_the_run_in_order() {
             .unwrap();
         let mut reader = BufReader::new(child.stdout.take().unwrap());
         reader.read_line(&mut String::new()).unwrap();
-        let sent = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
+        support::send(signal, &child);
         std::io::copy(&mut reader, &mut std::io::sink()).unwrap();
-        assert_eq!(child.wait().unwrap().code(), Some(0), "{signal}");
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{signal:?}");
         let kept = std::fs::read_to_string(&out).unwrap();
         assert!(kept.ends_with("}\n"), "the last row is complete");
         let frames = ocelli::internals::media::video::open(&movie).unwrap().count().unwrap();
@@ -177,11 +178,9 @@ fn a_second_signal_ends_the_run_at_once() {
         }
         waiting = now;
     }
-    let kill =
-        || assert!(Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap().success());
-    kill();
+    support::send(Signal::INT, &child);
     std::thread::sleep(std::time::Duration::from_millis(500));
-    kill();
+    support::send(Signal::INT, &child);
     assert_eq!(child.wait().unwrap().code(), Some(130));
 }
 

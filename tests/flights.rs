@@ -226,7 +226,7 @@ fn a_recorder_killed_at_work_leaves_all_but_the_last_moment() {
     // The next run continues in the same folder.
     let status = ocelli().args(["record", "-q"]).arg(&yaml).arg("--to").arg(&flights).spawn().and_then(|mut child| {
         std::thread::sleep(Duration::from_secs(2));
-        let _ = Command::new("kill").arg("-INT").arg(child.id().to_string()).status();
+        support::send(rustix::process::Signal::INT, &child);
         child.wait()
     });
     assert!(status.unwrap().success());
@@ -295,7 +295,7 @@ fn no_secret_is_recorded() {
     command.arg("record").arg(&yaml).arg("--to").arg(folder.path().join("f")).env("PLANTED", "planted-three");
     let mut child = command.stderr(Stdio::null()).spawn().unwrap();
     std::thread::sleep(Duration::from_millis(1500));
-    let _ = Command::new("kill").arg("-INT").arg(child.id().to_string()).status();
+    support::send(rustix::process::Signal::INT, &child);
     child.wait().unwrap();
     let bytes = std::fs::read(folder.path().join("f/00000000.flight")).unwrap();
     let text = String::from_utf8_lossy(&bytes);

@@ -30,6 +30,11 @@ pub fn folder(variable: &str) -> Option<std::path::PathBuf> {
     Some(path)
 }
 
+/// Sends a signal to a child process. A minimal Debian has no `kill` program.
+pub fn send(signal: rustix::process::Signal, child: &std::process::Child) {
+    rustix::process::kill_process(rustix::process::Pid::from_child(child), signal).unwrap();
+}
+
 /// Returns whether `ffmpeg` can be started; prints a message if it cannot.
 pub fn ffmpeg_is_installed() -> bool {
     let found = std::process::Command::new("ffmpeg").arg("-version").output().is_ok();

@@ -1,6 +1,6 @@
 //! Servers that send streams.
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -17,7 +17,7 @@ impl Drop for Server {
 
 impl Server {
     pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.0), signal).unwrap();
+        super::send(signal, &self.0);
     }
 }
 
@@ -35,8 +35,14 @@ pub fn rtsp(port: u16, encoder: &str, auth: &[&str]) -> Option<Server> {
         .args(auth)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+        .spawn();
+    let child = match child {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            super::skipped("install GStreamer's RTSP server (scripts/setup.sh)");
+            return None;
+        }
+        child => child.unwrap(),
+    };
     let (mut server, mut line, mut said) = (Server(child), String::new(), String::new());
     BufReader::new(server.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
     if line.trim() == "ready" {
