@@ -12,6 +12,14 @@ pub enum Error {
     /// The author of the YAML or of the command line must act. Exit code 2.
     #[error("{0}")]
     Config(String),
+    /// A file has faults, such as a pipeline's YAML; each is listed with its place. Exit code 2.
+    #[error("{text}")]
+    File {
+        /// All faults, for people: each with its place and the line it is in.
+        text: String,
+        /// The faults.
+        faults: Vec<FileFault>,
+    },
     /// The author of the model card or of the weights must act. Exit code 3.
     #[error("{0}")]
     Model(String),
@@ -40,6 +48,19 @@ pub enum Error {
     Internal(String),
 }
 
+/// A fault in a file, and where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileFault {
+    /// The file's name.
+    pub file: String,
+    /// The line, from 1.
+    pub line: u32,
+    /// The column, from 1.
+    pub column: u32,
+    /// What was found, what was expected, and how to fix it.
+    pub message: String,
+}
+
 impl Error {
     /// Creates an [`Error::Io`] that names the path. A broken pipe becomes [`Error::ReaderGone`].
     pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
@@ -54,7 +75,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Differs(_) => 1,
-            Self::Config(_) => 2,
+            Self::Config(_) | Self::File { .. } => 2,
             Self::Model(_) => 3,
             Self::Device(_) => 4,
             Self::Data(_) => 5,
@@ -69,6 +90,7 @@ impl Error {
     pub fn at(self, place: impl std::fmt::Display) -> Self {
         match self {
             Self::Config(m) => Self::Config(format!("{place}: {m}")),
+            Self::File { text, faults } => Self::File { text: format!("{place}: {text}"), faults },
             Self::Model(m) => Self::Model(format!("{place}: {m}")),
             Self::Device(m) => Self::Device(format!("{place}: {m}")),
             Self::Data(m) => Self::Data(format!("{place}: {m}")),

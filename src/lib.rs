@@ -57,10 +57,10 @@ mod trial;
 mod types;
 mod yaml;
 
-pub use error::{Error, Result};
+pub use error::{Error, FileFault, Result};
 pub use host::{Board, Stop};
 pub use pipeline::{Checked, Detector, Outcome, Packets, Parts, Pipeline, Run};
-pub use stage::{Emitter, Env, LineEnv, Part, Sink, SinkConfig, Source, SourceConfig, Stage, StageConfig};
+pub use stage::{Disk, Emitter, Env, LineEnv, Part, Sink, SinkConfig, Source, SourceConfig, Stage, StageConfig};
 pub use types::{
     BBox, Class, Detection, Found, Frame, Heatmap, Image, Kind, Kinds, Maker, Mask, ModelInput, Packet, PixelFormat,
     Placement, Products, Size,

@@ -68,6 +68,12 @@ pub trait Sink: Send {
         true
     }
 
+    /// The number of packets that were accepted but are not yet where they belong, such as rows in a buffer. They count
+    /// as written once a later call writes them out, and as failed if it cannot.
+    fn pending(&self) -> u64 {
+        0
+    }
+
     /// Writes out what is buffered. Called when no packet is waiting.
     ///
     /// # Errors
@@ -173,6 +179,19 @@ pub trait StageConfig: Send {
     fn build(&self, env: &LineEnv) -> Result<Box<dyn Stage>>;
 }
 
+/// How much disk space the files of a sink take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Disk {
+    /// It writes no files.
+    None,
+    /// As much as one file takes, which is replaced again and again.
+    OneFile,
+    /// At most this many bytes.
+    Most(u64),
+    /// More and more; the text says what would bound it.
+    Unbounded(&'static str),
+}
+
 /// The settings of a sink. `ocelli check` calls everything here except `open`.
 pub trait SinkConfig: Send {
     /// Returns what a packet must carry.
@@ -180,6 +199,10 @@ pub trait SinkConfig: Send {
     /// Returns the file it writes, if it writes one; `-` is standard output. No other line may use the file.
     fn writes(&self) -> Option<PathBuf> {
         None
+    }
+    /// Returns how much disk space its files take at most, in a live or in a recorded run.
+    fn disk(&self, _live: bool) -> Disk {
+        Disk::None
     }
     /// As [`SourceConfig::check`].
     ///

@@ -1,11 +1,11 @@
 //! `ocelli check`: looks for faults without running anything.
 
+use super::console;
 use super::global::{Global, say};
 use crate::error::{Error, Result};
 use crate::pipeline::Pipeline;
 use crate::stage::Env;
 use clap::Args;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Check pipelines without opening a device, and show their graph
@@ -50,8 +50,7 @@ impl CheckArgs {
         }
         let first = faults.remove(0);
         for fault in &faults {
-            // Nothing can be done if standard error is closed.
-            let _ = writeln!(std::io::stderr(), "{fault}");
+            console::fault(fault);
         }
         Err(first)
     }

@@ -2,9 +2,8 @@
 
 use crate::error::Error;
 use clap::{Args, ValueEnum};
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::PathBuf;
-use tracing_subscriber::EnvFilter;
 
 /// The options of every verb.
 #[derive(Debug, Args)]
@@ -24,19 +23,6 @@ pub enum LogForm {
     Auto,
     /// One JSON object per message
     Json,
-}
-
-impl Global {
-    /// Starts logging to standard error.
-    pub fn start_log(&self) {
-        let filter = EnvFilter::try_from_env("OCELLI_LOG").unwrap_or_else(|_| EnvFilter::new("warn,ocelli=info"));
-        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-        // A second subscriber (in tests) is not a fault.
-        let _ = match self.log {
-            LogForm::Json => log.json().try_init(),
-            LogForm::Auto => log.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init(),
-        };
-    }
 }
 
 /// Writes to standard output. Returns [`Error::ReaderGone`] if the reader went away.

@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod completions;
+mod console;
 mod devices;
 mod diff;
 mod doctor;
@@ -18,14 +19,14 @@ mod replay;
 mod run;
 mod scene;
 mod schema;
+mod signals;
 mod sweep;
 mod test;
 
 use crate::error::Error;
 use crate::host::quiet_caught_panics;
 use clap::{CommandFactory, Parser, Subcommand};
-use global::Global;
-use std::io::Write;
+use global::{Global, LogForm};
 use std::process::ExitCode;
 
 /// Turn a camera, a stream or a recording into answers: what is where, written to a file or a picture
@@ -80,9 +81,12 @@ enum Verb {
 /// Parses the command line, runs the verb, and returns the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    console::start(cli.global.log == LogForm::Json);
     quiet_caught_panics();
-    cli.global.start_log();
     let result = match &cli.verb {
         Verb::Init(args) => args.run(),
         Verb::Run(args) => args.run(&cli.global),
@@ -105,9 +109,22 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) | Err(Error::ReaderGone) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nothing can be done if standard error is closed too.
-            let _ = writeln!(std::io::stderr(), "{error}");
+            console::fault(&error);
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// Prints what is wrong with the command line, or the help or the version that was asked for.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let words: Vec<String> = std::env::args().collect();
+    let json = words.iter().any(|word| word == "--log=json") || words.windows(2).any(|two| two == ["--log", "json"]);
+    if json && error.use_stderr() {
+        console::start(true);
+        console::fault(&Error::Config(error.to_string()));
+    } else {
+        // Nothing can be done if nobody reads it.
+        let _ = error.print();
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }

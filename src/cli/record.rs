@@ -1,13 +1,13 @@
 //! `ocelli record`: runs a pipeline and keeps what it sees.
 
+use super::console;
 use super::global::Global;
-use super::run::drive;
+use super::run::{ShowArgs, drive};
 use crate::error::Result;
 use crate::media::flight::Keep;
 use crate::pipeline::{Options, Pipeline, RecordSettings, Recorder};
 use crate::stage::Env;
 use clap::Args;
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -42,9 +42,8 @@ pub struct RecordArgs {
     /// see slightly different pixels than the run did
     #[arg(long, value_name = "QUALITY", value_parser = clap::value_parser!(u8).range(1..=100))]
     jpeg: Option<u8>,
-    /// Show no progress bar, and no table of counters at the end
-    #[arg(long, short)]
-    quiet: bool,
+    #[command(flatten)]
+    show: ShowArgs,
 }
 
 impl RecordArgs {
@@ -59,10 +58,10 @@ impl RecordArgs {
         // Check the pipeline first, so that a faulty one leaves no folder behind.
         let checked = Pipeline::read(&self.file)?.check(&env)?;
         let recorder = Recorder::start(&checked, &how)?;
-        let outcome = drive(&checked.with_tap(recorder.clone()), &Options::default(), self.quiet);
+        let outcome = drive(&checked.with_tap(recorder.clone()), &Options::default(), self.show);
         let said = recorder.finish();
-        if !self.quiet {
-            let _ = writeln!(std::io::stderr(), "{said}, in {}", self.to.display());
+        if !self.show.is_quiet() {
+            console::say(&format!("{said}, in {}", self.to.display()));
         }
         outcome?.result.map_err(|e| e.at(self.file.display()))
     }

@@ -2,7 +2,7 @@
 
 use super::global::Global;
 use super::play::PlayArgs;
-use super::run::drive;
+use super::run::{ShowArgs, drive};
 use crate::error::{Error, Result};
 use crate::eval::golden::{self, Tolerance};
 use crate::eval::rows;
@@ -60,9 +60,8 @@ pub struct ReplayArgs {
     /// Show what the recording contains, and run nothing
     #[arg(long)]
     list: bool,
-    /// Show no progress bar, and no table of counters at the end
-    #[arg(long, short)]
-    quiet: bool,
+    #[command(flatten)]
+    show: ShowArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -120,7 +119,7 @@ impl ReplayArgs {
         }
         let pace = (self.pace == HowFast::Real).then_some(Pace::Real);
         let options = Options { pace, shake: self.shake, ..play.options };
-        let outcome = drive(&play.checked, &options, self.quiet)?;
+        let outcome = drive(&play.checked, &options, self.show)?;
         outcome.result.map_err(|e| e.at(self.file.display()))?;
         match &self.check {
             Some(path) => self.compare(path, &buffer.lock().unwrap_or_else(PoisonError::into_inner)),

@@ -1,23 +1,22 @@
 //! `ocelli run`: runs a pipeline.
 
 use super::global::Global;
-use super::progress;
+use super::{console, progress, signals};
 use crate::error::{Error, Result};
 use crate::eval::measure::Tally;
 use crate::eval::report::shown;
-use crate::host::{Board, Stop};
+use crate::host::Board;
 use crate::infer::bundle;
-use crate::pipeline::{Checked, Line, Options, Outcome, Pipeline, Run, Settings};
+use crate::pipeline::{Checked, DEFAULT_MAX_FAULTS, Line, Options, Outcome, Pipeline, Run, Settings};
 use crate::stage::Env;
 use crate::trial::measuring;
 use crate::types::Products;
 use clap::Args;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use std::io::Write;
-use std::path::PathBuf;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Run a pipeline until its sources end or you press Ctrl-C
 #[derive(Debug, Args)]
@@ -28,16 +27,20 @@ use std::time::Duration;
   ocelli run door.yaml | head -3
 
 Ctrl-C (or SIGTERM) ends the run cleanly: packets in the queues are still processed, and files are closed. \
-A second one ends it at once.")]
+A second one, half a second later or more, ends it at once. SIGHUP makes a live run open its output files again, \
+SIGUSR1 prints the table of counters.")]
 pub struct RunArgs {
     /// The pipeline's YAML file, or the name of a bundled one (`ocelli init --list`)
     file: PathBuf,
     /// Measure what is found against the source's truth, in an additional line of the pipeline
     #[arg(long)]
     truth: bool,
-    /// Show no progress bar, and no table of counters at the end
-    #[arg(long, short)]
-    quiet: bool,
+    /// End the run when the model of one line, or Ocelli itself, has failed on this many packets in a row; recorded
+    /// runs end at the first
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_FAULTS, value_parser = clap::value_parser!(u64).range(1..))]
+    max_faults: u64,
+    #[command(flatten)]
+    show: ShowArgs,
 }
 
 impl RunArgs {
@@ -54,10 +57,10 @@ impl RunArgs {
             let (with, into) = measured(checked)?;
             (checked, tally) = (with.check(&env)?, Some(into));
         }
-        let outcome = drive(&checked, &Options::default(), self.quiet)?;
+        let outcome = drive(&checked, &Options { max_faults: self.max_faults, ..Options::default() }, self.show)?;
         outcome.result.map_err(|e| e.at(file.display()))?;
         if let Some(line) = tally.and_then(|tally| summary(&tally)) {
-            let _ = writeln!(std::io::stderr(), "{line}");
+            console::say(&line);
         }
         Ok(())
     }
@@ -112,46 +115,92 @@ fn summary(tally: &Mutex<Tally>) -> Option<String> {
     ))
 }
 
-/// Runs a checked pipeline until it ends or a signal arrives, with a progress bar and a table unless `quiet`.
-pub(super) fn drive(checked: &Checked, options: &Options, quiet: bool) -> Result<Outcome> {
+/// What is shown of a run.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(super) struct ShowArgs {
+    /// Show no progress bar, and no table of counters at the end
+    #[arg(long, short)]
+    quiet: bool,
+    /// How often one line about a live run goes into the log: 60s (the default unless the log is a terminal), or `off`
+    #[arg(long, value_name = "TIME", value_parser = parse_status)]
+    status: Option<Status>,
+}
+
+/// Zero for `off`.
+#[derive(Clone, Copy, Debug)]
+struct Status(Duration);
+
+fn parse_status(text: &str) -> Result<Status, String> {
+    if text == "off" {
+        return Ok(Status(Duration::ZERO));
+    }
+    let time = humantime::parse_duration(text).ok().filter(|time| *time >= Duration::from_secs(1));
+    time.map(Status).ok_or_else(|| "write a time of at least a second, such as 60s or 10m, or `off`".to_owned())
+}
+
+impl ShowArgs {
+    pub(super) const fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    fn status(&self, live: bool) -> Option<Duration> {
+        let default = if std::io::stderr().is_terminal() { Duration::ZERO } else { Duration::from_mins(1) };
+        let Status(time) = self.status.unwrap_or(Status(default));
+        Some(time).filter(|time| live && !time.is_zero())
+    }
+}
+
+/// Runs a checked pipeline until it ends or a signal arrives, with a progress bar and a table.
+pub(super) fn drive(checked: &Checked, options: &Options, show: ShowArgs) -> Result<Outcome> {
     for note in checked.notes() {
         tracing::warn!("{note}");
     }
-    listen_for_signals(&checked.env().stop)?;
+    let running = Arc::<Mutex<Option<(Board, Instant)>>>::default();
+    let table = {
+        let running = Arc::clone(&running);
+        move || match &*running.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some((board, began)) => console::table(board, began.elapsed()),
+            None => console::say("the run has not started yet"),
+        }
+    };
+    signals::listen(checked.env().stop.clone(), checked.env().reopen.clone(), table)?;
     let run = checked.start_with(options)?;
-    if !quiet {
-        show_progress(&run);
-    }
+    *running.lock().unwrap_or_else(PoisonError::into_inner) = Some((run.board.clone(), Instant::now()));
+    watch(&run, checked, show);
     let outcome = run.wait();
-    if !quiet {
-        let table = outcome.board.table(outcome.elapsed);
-        let _ = writeln!(std::io::stderr(), "\n{table}{:.1} s", outcome.elapsed.as_secs_f64());
+    if !show.quiet {
+        console::table(&outcome.board, outcome.elapsed);
     }
     Ok(outcome)
 }
 
-/// The first signal asks the run to stop; the second ends the program.
-fn listen_for_signals(stop: &Stop) -> Result<()> {
-    for signal in [SIGINT, SIGTERM] {
-        let code = 128 + signal;
-        signal_hook::flag::register_conditional_shutdown(signal, code, stop.flag())
-            .and_then(|_| signal_hook::flag::register(signal, stop.flag()))
-            .map_err(|e| Error::io("signals", e))?;
-    }
-    Ok(())
-}
-
-/// Shows a progress bar for the sources that know their length, until the run ends.
-fn show_progress(run: &Run) {
-    let total = |board: &Board| board.lines.iter().map(|line| line.expected.load(Relaxed)).sum::<u64>();
-    let bar = progress::counted(total(&run.board), "frames");
-    if bar.is_hidden() || bar.length() == Some(0) {
+/// Shows a progress bar for the sources that know their length, and logs how a live run goes, until the run ends.
+fn watch(run: &Run, checked: &Checked, show: ShowArgs) {
+    let expected = |board: &Board| board.lines.iter().map(|line| line.expected.load(Relaxed)).sum::<u64>();
+    let rows = |line: &Line| matches!(&line.settings, Settings::Sink(sink) if sink.writes().is_some_and(|path| path == Path::new("-")));
+    // Rows and a bar on one terminal would overwrite each other.
+    let mixed = std::io::stdout().is_terminal() && checked.lines().iter().any(rows);
+    let bar = progress::counted(expected(&run.board), "frames");
+    let bar = Some(bar).filter(|bar| !show.quiet && !mixed && !bar.is_hidden() && bar.length() != Some(0));
+    let status = show.status(checked.graph().nodes.iter().any(|node| node.live));
+    if bar.is_none() && status.is_none() {
         return;
     }
+    console::set_bar(bar.clone());
+    let (clock, mut told, mut counts) = (&checked.env().clock, Instant::now(), Vec::new());
     while !run.is_finished() {
-        let known = run.board.lines.iter().filter(|line| line.expected.load(Relaxed) > 0);
-        bar.set_position(known.map(|line| line.received.load(Relaxed)).sum());
         std::thread::sleep(Duration::from_millis(100));
+        if let Some(bar) = &bar {
+            let known = run.board.lines.iter().filter(|line| line.expected.load(Relaxed) > 0);
+            bar.set_position(known.map(|line| line.received.load(Relaxed)).sum());
+        }
+        if status.is_some_and(|status| told.elapsed() >= status) {
+            tracing::info!("{}", run.board.status(&mut counts, told.elapsed(), clock.now()));
+            told = Instant::now();
+        }
     }
-    bar.finish_and_clear();
+    console::set_bar(None);
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
 }

@@ -22,6 +22,12 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
     if bytes < 1e6 { Err("less than 1MB is too small to keep anything".into()) } else { Ok(bytes as u64) }
 }
 
+/// Writes a size as people read it: `1.5 GB`.
+#[must_use]
+pub fn decimal_bytes(bytes: u64) -> String {
+    indicatif::DecimalBytes(bytes).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

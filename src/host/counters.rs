@@ -1,8 +1,9 @@
 //! The counters of a line and of an edge: written by the line's own thread, read by anyone, without locks.
 
 use super::{Health, Histogram};
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Why a line did not process a packet that was meant for it.
@@ -35,6 +36,47 @@ pub enum Role {
     Sink,
 }
 
+/// The files that a sink has written during the run.
+#[derive(Debug, Default)]
+pub struct Files {
+    written: AtomicU64,
+    removed: AtomicU64,
+    last: Mutex<PathBuf>,
+}
+
+impl Files {
+    /// Counts a file that was begun.
+    pub fn count(&self, path: &Path) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.clear();
+        last.push(path);
+        self.written.fetch_add(1, Relaxed);
+    }
+
+    /// Counts an old file that was removed to make room.
+    pub fn count_removed(&self) {
+        self.removed.fetch_add(1, Relaxed);
+    }
+
+    /// The number of files that were begun.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.written.load(Relaxed)
+    }
+
+    /// The number of old files that were removed.
+    #[must_use]
+    pub fn removed(&self) -> u64 {
+        self.removed.load(Relaxed)
+    }
+
+    /// The file that was begun last; empty if there was none.
+    #[must_use]
+    pub fn last(&self) -> PathBuf {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// The counters and the health of one line.
 #[derive(Debug)]
 pub struct LineCounters {
@@ -62,6 +104,8 @@ pub struct LineCounters {
     pub allocations: AtomicU64,
     /// How often the line was replaced during the run.
     pub swaps: AtomicU64,
+    /// The files it has written.
+    pub files: Files,
     dropped: [AtomicU64; DropReason::COUNT],
     latency: Histogram,
     waits: Histogram,
@@ -85,6 +129,7 @@ impl LineCounters {
             late_micros: AtomicU64::new(0),
             allocations: AtomicU64::new(0),
             swaps: AtomicU64::new(0),
+            files: Files::default(),
             dropped: Default::default(),
             latency: Histogram::default(),
             waits: Histogram::default(),

@@ -204,8 +204,22 @@ impl AviWriter {
         Ok(())
     }
 
+    /// Takes back the last picture: it could not be written.
+    pub fn lost(&mut self) {
+        if let Some((offset, _)) = self.index.pop() {
+            self.at = offset + MOVI;
+        }
+    }
+
+    /// The bytes of the index, if the file ended now.
+    #[must_use]
+    pub const fn index_bytes(&self) -> usize {
+        16 * (self.index.len() + 1)
+    }
+
     /// Whether a picture of so many bytes still fits.
-    const fn has_room(&self, bytes: usize) -> bool {
+    #[must_use]
+    pub const fn has_room(&self, bytes: usize) -> bool {
         self.at as usize + bytes + 16 * (self.index.len() + 2) <= MAX_FILE as usize
     }
 
@@ -279,6 +293,30 @@ mod tests {
         let mut reader = AviReader::open(&path).unwrap().unwrap();
         reader.next_picture().unwrap();
         assert_eq!(reader.next_picture().unwrap().unwrap().pts, Duration::from_millis(200));
+    }
+
+    #[test]
+    fn a_picture_that_did_not_fit_is_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.avi");
+        let (mut writer, mut bytes) = (AviWriter::new(Size::new(16, 8), 10.0), Vec::new());
+        for (picture, fits) in [(1, false), (2, true), (3, false), (4, true)] {
+            let before = bytes.len();
+            writer.push(&[picture; 5], &mut bytes).unwrap();
+            if !fits {
+                bytes.truncate(before);
+                writer.lost();
+            }
+        }
+        let header = writer.finish(&mut bytes).unwrap();
+        bytes[..header.len()].copy_from_slice(&header);
+        std::fs::write(&path, bytes).unwrap();
+        let mut reader = AviReader::open(&path).unwrap().unwrap();
+        for expected in [2, 4] {
+            let picture = reader.next_picture().unwrap().unwrap();
+            assert!(matches!(picture.pixels, Pixels::Jpeg(found) if found == [expected; 5]));
+        }
+        assert!(reader.next_picture().unwrap().is_none());
     }
 
     #[test]

@@ -13,8 +13,9 @@ pub const TIMESCALE: u32 = 90_000;
 pub struct Fmp4 {
     size: Size,
     sequence: u32,
-    /// The head of the file until it is written.
+    /// The head of the file, and the number of the fragment that it was written with.
     head: Vec<u8>,
+    headed: Option<u32>,
     pending: Vec<Sample>,
 }
 
@@ -28,7 +29,7 @@ impl Fmp4 {
     /// Creates the writer of a track with pictures of this size.
     #[must_use]
     pub const fn new(size: Size) -> Self {
-        Self { size, sequence: 0, head: Vec::new(), pending: Vec::new() }
+        Self { size, sequence: 0, head: Vec::new(), headed: None, pending: Vec::new() }
     }
 
     /// Takes an access unit (Annex B) shown at `time` ticks. A keyframe completes the fragment before it, which is
@@ -48,7 +49,7 @@ impl Fmp4 {
                 }
             }
         }
-        if self.sequence == 0 && self.head.is_empty() {
+        if self.head.is_empty() {
             let (Some(sps), Some(pps)) = (sps, pps) else { return };
             self.head = self.init(sps, pps);
         }
@@ -67,9 +68,30 @@ impl Fmp4 {
         }
     }
 
+    /// Takes back the last piece: it could not be written.
+    pub fn lost(&mut self) {
+        self.headed = self.headed.filter(|with| *with != self.sequence);
+    }
+
+    /// The number of pictures that are not in a piece yet.
+    #[must_use]
+    pub const fn held(&self) -> u64 {
+        self.pending.len() as u64
+    }
+
+    /// The bytes of the pictures that are not in a piece yet, and of the boxes around them.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        const BOXES: usize = 1024;
+        BOXES + self.pending.iter().map(|sample| sample.data.len() + 12).sum::<usize>()
+    }
+
     fn fragment(&mut self, next: u64, out: &mut Vec<u8>) {
         self.sequence += 1;
-        out.append(&mut self.head);
+        if self.headed.is_none() {
+            out.extend_from_slice(&self.head);
+            self.headed = Some(self.sequence);
+        }
         let samples = std::mem::take(&mut self.pending);
         let mut moof = Vec::new();
         let mut offset_at = 0;
@@ -221,6 +243,22 @@ mod tests {
     fn start_codes_of_both_lengths_part_the_units() {
         let parts = split_annex_b(&[0, 0, 0, 1, 7, 1, 0, 0, 1, 8, 2, 0, 0, 0, 1, 5, 3]);
         assert_eq!(parts, [&[7, 1][..], &[8, 2], &[5, 3]]);
+    }
+
+    #[test]
+    fn the_head_comes_again_if_it_did_not_fit() {
+        let (mut bytes, mut file) = (Vec::new(), Fmp4::new(Size::new(16, 16)));
+        let key = [0, 0, 1, 7, 66, 0, 30, 0, 0, 1, 8, 1, 0, 0, 1, 5, 9];
+        let mut heads = Vec::new();
+        for at in 0..4 {
+            bytes.clear();
+            file.push(&key, at * 3000, &mut bytes);
+            if at == 1 {
+                file.lost();
+            }
+            heads.push(bytes.get(4..8) == Some(b"ftyp"));
+        }
+        assert_eq!((heads, file.held()), (vec![false, true, true, false], 1));
     }
 
     #[test]

@@ -128,6 +128,46 @@ impl VideoWriter {
         }
     }
 
+    /// Takes back the last piece: it could not be written.
+    pub fn lost(&mut self) {
+        match &mut self.kind {
+            Kind::Avi(file) => file.lost(),
+            #[cfg(feature = "h264")]
+            Kind::Mp4(mp4) => mp4.file.lost(),
+        }
+    }
+
+    /// The number of pictures that are not in a piece yet.
+    #[must_use]
+    pub const fn held(&self) -> u64 {
+        match &self.kind {
+            Kind::Avi(_) => 0,
+            #[cfg(feature = "h264")]
+            Kind::Mp4(mp4) => mp4.file.held(),
+        }
+    }
+
+    /// About how many bytes the file grows if it ends after one more picture.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let next = 2 * self.bytes.len();
+        next + match &self.kind {
+            Kind::Avi(file) => file.index_bytes(),
+            #[cfg(feature = "h264")]
+            Kind::Mp4(mp4) => mp4.file.held_bytes(),
+        }
+    }
+
+    /// Whether one more picture of about the size of the last one fits into the file.
+    #[must_use]
+    pub const fn has_room(&self) -> bool {
+        match &self.kind {
+            Kind::Avi(file) => file.has_room(2 * self.bytes.len()),
+            #[cfg(feature = "h264")]
+            Kind::Mp4(_) => true,
+        }
+    }
+
     /// Appends what is left to `out`, and returns what must be written over the start of the file, if anything.
     pub fn finish(&mut self, out: &mut Vec<u8>) -> Option<Vec<u8>> {
         match &mut self.kind {

@@ -4,7 +4,7 @@ use super::config::{Line, Pipeline, WhenFull};
 use super::settings::Settings;
 use crate::error::Error;
 use crate::infer::InputForm;
-use crate::stage::{Env, Outputs};
+use crate::stage::{Disk, Env, Outputs};
 use crate::types::{Products, Size};
 use crate::yaml::{Fault, nearest};
 use std::path::{Path, PathBuf};
@@ -65,6 +65,7 @@ impl Graph {
         }
         builder.check_ends();
         builder.check_files();
+        builder.check_disk();
         let Builder { nodes, faults, notes, .. } = builder;
         if !faults.is_empty() {
             return Err(faults);
@@ -321,6 +322,28 @@ impl Builder<'_> {
                     }
                 }
                 used.push((path, &line.id));
+            }
+        }
+    }
+
+    /// Remarks on live sinks that would fill the disk, or that replace a file that exists.
+    fn check_disk(&mut self) {
+        if matches!(self.env.outputs, Outputs::Rows(_)) {
+            return;
+        }
+        for (line, _) in self.pipeline.lines.iter().zip(&self.nodes).filter(|(_, node)| node.live) {
+            let Settings::Sink(sink) = &line.settings else { continue };
+            let path = sink.writes().map(|path| self.env.outputs.path(&path.to_string_lossy()));
+            match sink.disk(true) {
+                Disk::Unbounded(remedy) => {
+                    self.notes.push(format!("`{}`: its files grow until the disk is full; {remedy}", line.id));
+                }
+                Disk::OneFile if path.as_ref().is_some_and(|path| path.exists()) => self.notes.push(format!(
+                    "`{}`: replaces {}, which exists",
+                    line.id,
+                    path.unwrap_or_default().display()
+                )),
+                Disk::OneFile | Disk::None | Disk::Most(_) => {}
             }
         }
     }

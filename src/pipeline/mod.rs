@@ -24,7 +24,7 @@ pub use checked::Checked;
 pub use config::{Every, Line, Pipeline, QueueSetting, WhenFull};
 pub use detector::Detector;
 pub use graph::{Graph, Node};
-pub use options::{Options, Pace};
+pub use options::{DEFAULT_MAX_FAULTS, Options, Pace};
 pub use packets::Packets;
 pub use parts::{AnyPart, Parts};
 pub use play::{Plan, Play};

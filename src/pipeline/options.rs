@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Options of a run that are not in the YAML.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// The frames that a line drops because it dropped them in the recorded run: by line, source and number.
     pub drops: HashMap<String, HashMap<String, HashSet<u64>>>,
@@ -21,6 +21,25 @@ pub struct Options {
     pub frames: Option<u64>,
     /// A clock that follows the media time of the frames.
     pub clock: Option<Arc<ManualClock>>,
+    /// A live run ends when a line has failed on this many packets in a row because of its model or a bug.
+    pub max_faults: u64,
+}
+
+/// How many faults of a model in a row end a live run by default.
+pub const DEFAULT_MAX_FAULTS: u64 = 100;
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            drops: HashMap::new(),
+            delays: HashMap::new(),
+            shake: None,
+            pace: None,
+            frames: None,
+            clock: None,
+            max_faults: DEFAULT_MAX_FAULTS,
+        }
+    }
 }
 
 /// How fast frames are delivered.

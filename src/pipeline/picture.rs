@@ -3,6 +3,8 @@
 use super::config::{Pipeline, WhenFull};
 use super::graph::Graph;
 use super::settings::Settings;
+use crate::host::decimal_bytes;
+use crate::stage::Disk;
 use std::fmt::Write as _;
 
 impl Graph {
@@ -39,6 +41,17 @@ impl Graph {
             |bytes| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20)),
         );
         let _ = writeln!(out, "  at most {frames} frames queued or being processed: {memory}");
+        for (line, node) in pipeline.lines.iter().zip(&self.nodes) {
+            let Settings::Sink(sink) = &line.settings else { continue };
+            let most = match sink.disk(node.live) {
+                Disk::None => continue,
+                Disk::OneFile => "one file".to_owned(),
+                Disk::Most(bytes) => format!("at most {}", decimal_bytes(bytes)),
+                Disk::Unbounded(_) if node.live => "no bound".to_owned(),
+                Disk::Unbounded(_) => "as much as its frames need".to_owned(),
+            };
+            let _ = writeln!(out, "  disk space of `{}`: {most}", line.id);
+        }
         for note in &self.notes {
             let _ = writeln!(out, "  note: {note}");
         }

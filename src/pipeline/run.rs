@@ -3,7 +3,7 @@
 use super::checked::Checked;
 use super::config::{Line, WhenFull};
 use super::gate::Gate;
-use super::graph::Graph;
+use super::graph::{Graph, Node};
 use super::options::{Delay, Options};
 use super::queue::{Edge, Inbox, Merge, Outbox, edge};
 use super::settings::Settings;
@@ -15,7 +15,7 @@ use crate::infer::InputForm;
 use crate::stage::{Env, LineEnv};
 use crate::types::Products;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -128,14 +128,17 @@ impl Run {
         let stop = checked.env().stop.child();
         let secrets = checked.env().secrets.with(checked.document().secrets.clone());
         let env = Arc::new(Env { secrets, stop: stop.clone(), board: board.clone(), ..checked.env().clone() });
-        let envs: Vec<LineEnv> =
-            board.lines.iter().map(|counters| LineEnv::new(Arc::clone(&env), Arc::clone(counters))).collect();
+        let line_env =
+            |(counters, node): (&Arc<_>, &Node)| LineEnv::new(Arc::clone(&env), Arc::clone(counters), node.live);
+        let envs: Vec<LineEnv> = board.lines.iter().zip(&graph.nodes).map(line_env).collect();
         let contract = |line: &Line| Contract::of(&line.settings, &env).map_err(|e| e.at(&line.id));
         let contracts: Vec<Contract> = checked.lines().iter().map(contract).collect::<Result<_>>()?;
         let jobs = build(checked.lines(), &envs)?;
         let (inboxes, outboxes) = connect(graph, &board, &envs);
         let fault = Arc::<FirstFault>::default();
         let first_pts = Arc::<OnceLock<Duration>>::default();
+        let sinks = checked.lines().iter().filter(|line| matches!(line.settings, Settings::Sink(_))).count();
+        let sinks = Arc::new(AtomicUsize::new(sinks));
         let mut run = Self { board, threads: Vec::new(), fault, started: Instant::now(), stop, lines: Vec::new() };
         let running = |(env, contract): (&LineEnv, _)| Running { env: env.clone(), slot: Arc::default(), contract };
         run.lines = envs.iter().zip(contracts).map(running).collect();
@@ -154,7 +157,10 @@ impl Run {
                 first_pts: Arc::clone(&first_pts),
                 virtual_clock: options.clock.clone(),
                 limiter: Limiter::default(),
-                failing: false,
+                sinks: Arc::clone(&sinks),
+                max_faults: options.max_faults,
+                faults: 0,
+                failing: 0,
             };
             let gate = Gate::new(line, node.live, options);
             let thread = std::thread::Builder::new().name(line.id.clone());

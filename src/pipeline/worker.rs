@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::host::{DropReason, Limiter, ManualClock, State, Stop, catch, thread_allocations};
 use crate::stage::{Emitter, LineEnv, Sink, Source, Stage};
 use crate::types::Packet;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -48,8 +48,13 @@ pub struct Worker {
     pub(super) first_pts: Arc<OnceLock<Duration>>,
     pub(super) virtual_clock: Option<Arc<ManualClock>>,
     pub(super) limiter: Limiter,
-    /// Whether the last packet failed.
-    pub(super) failing: bool,
+    /// The number of sinks that still write.
+    pub(super) sinks: Arc<AtomicUsize>,
+    /// How many faults of the model, or of our own, in a row end the run; and how many there are now.
+    pub(super) max_faults: u64,
+    pub(super) faults: u64,
+    /// How many packets have failed since one succeeded.
+    pub(super) failing: u64,
 }
 
 fn micros(time: Duration) -> u64 {
@@ -59,6 +64,7 @@ fn micros(time: Duration) -> u64 {
 impl Worker {
     /// Runs until the stream ends, and reports the fault if one ends it.
     pub fn run(mut self, job: Job, inbox: Inbox, outbox: Outbox, gate: Gate) {
+        let is_sink = matches!(job, Job::Sink(_));
         let done = catch(|| match job {
             Job::Source(source) => {
                 drop(inbox);
@@ -69,8 +75,19 @@ impl Worker {
         });
         self.slot.close();
         let id = self.env.id();
+        let last = is_sink && self.sinks.fetch_sub(1, Relaxed) == 1;
         match done {
             Ok(Ok(())) => {}
+            // A service goes on with its other outputs.
+            Ok(Err(Error::ReaderGone)) if self.live && !last && !self.env.stop.is_requested() => {
+                let others = "the reader of its output went away; the other outputs go on";
+                self.env.health().set(State::Failed, "the reader of its output went away", self.env.clock.now());
+                tracing::warn!(line = &**id, "{others}");
+            }
+            Ok(Err(Error::ReaderGone)) if self.live => {
+                tracing::info!(line = &**id, "the reader of its output went away; the run ends");
+                self.fault.report(Error::ReaderGone, &self.env.stop);
+            }
             Ok(Err(error)) => self.fault.report(error.at(id), &self.env.stop),
             Err(said) => self.fault.report(Error::Internal(format!("{id}: panicked: {said}")), &self.env.stop),
         }
@@ -199,20 +216,31 @@ impl Worker {
     /// Writes until the stream ends, then finishes the sink, even after a fault, so that files are closed properly.
     fn sink_loop(&mut self, mut sink: Box<dyn Sink>, inbox: Inbox, gate: Gate) -> Result<()> {
         let written = self.write_all(&mut sink, inbox, gate);
-        let finished = sink.finish();
+        let finished = self.finish_sink(&mut *sink);
         written.and(finished)
+    }
+
+    /// Finishes a sink; the packets that it still held are then written, or have failed.
+    fn finish_sink(&mut self, sink: &mut dyn Sink) -> Result<()> {
+        let held = sink.pending();
+        let finished = sink.finish();
+        self.count_written(held, finished.is_ok());
+        finished
     }
 
     fn write_all(&mut self, sink: &mut Box<dyn Sink>, mut inbox: Inbox, mut gate: Gate) -> Result<()> {
         let mut seq = 0;
         loop {
             if inbox.is_empty() {
+                let held = sink.pending();
                 let done = sink.flush();
-                self.note(done, seq)?;
+                let count = held.saturating_sub(sink.pending());
+                self.settle_written(done, count, seq)?;
             }
             let Some(packet) = inbox.next() else { return Ok(()) };
             if let Some(Job::Sink(next)) = self.slot.take() {
-                let finished = std::mem::replace(sink, next).finish();
+                let mut old = std::mem::replace(sink, next);
+                let finished = self.finish_sink(&mut *old);
                 self.env.counters().swaps.fetch_add(1, Relaxed);
                 self.note(finished, seq)?;
             }
@@ -227,15 +255,40 @@ impl Worker {
                 continue;
             }
             let away = self.env.counters().dropped(DropReason::Offline);
+            let held = sink.pending();
             let done = self.measured(|| sink.write(&packet));
             if done.is_ok() && self.env.counters().dropped(DropReason::Offline) > away {
                 // Its connection is down, and the sink counted the packet as dropped.
                 continue;
             }
-            if self.settle(done, seq)?.is_some() {
-                self.env.counters().passed.fetch_add(1, Relaxed);
+            let count = (held + 1).saturating_sub(sink.pending());
+            self.settle_written(done, count, seq)?;
+        }
+    }
+
+    /// Handles the result of a sink's call that dealt with `count` packets; the others wait in the sink.
+    fn settle_written(&mut self, done: Result<()>, count: u64, seq: u64) -> Result<()> {
+        match done {
+            Ok(()) if count == 0 => Ok(()),
+            Ok(()) => {
+                self.worked();
+                self.count_written(count, true);
+                Ok(())
+            }
+            // The failure itself counts as one packet.
+            Err(error) => {
+                let more = count.saturating_sub(1);
+                self.count_written(more, false);
+                self.failing += more;
+                self.settle::<()>(Err(error), seq).map(|_| ())
             }
         }
+    }
+
+    fn count_written(&self, count: u64, written: bool) {
+        let counters = self.env.counters();
+        let counter = if written { &counters.passed } else { &counters.failed };
+        counter.fetch_add(count, Relaxed);
     }
 
     /// Like [`Worker::settle`], for work that is not about one packet: its success does not mean that packets succeed.
@@ -254,6 +307,12 @@ impl Worker {
             Err(Error::ReaderGone) => Err(Error::ReaderGone),
             // What a supervisor gave up for good is not about one packet.
             Err(error) if self.forgives && self.env.health().get().state != State::Failed => {
+                // These do not pass by themselves, so a service manager should know.
+                let lasting = matches!(error, Error::Model(_) | Error::Internal(_));
+                self.faults = if lasting { self.faults + 1 } else { 0 };
+                if self.faults >= self.max_faults {
+                    return Err(error.at(format_args!("{} packets in a row failed; frame {seq}", self.faults)));
+                }
                 self.failed(&error, Some(seq));
                 Ok(None)
             }
@@ -262,7 +321,7 @@ impl Worker {
     }
 
     fn failed(&mut self, error: &Error, seq: Option<u64>) {
-        self.failing = true;
+        self.failing += 1;
         self.env.counters().failed.fetch_add(1, Relaxed);
         let (now, reason) = (self.env.clock.now(), self.env.secrets.redact(&error.to_string()));
         self.env.health().fail(&reason, now);
@@ -272,13 +331,15 @@ impl Worker {
     }
 
     fn worked(&mut self) {
-        if !std::mem::take(&mut self.failing) {
+        if self.failing == 0 {
             return;
         }
+        let lost = std::mem::take(&mut self.failing);
+        self.faults = 0;
         let now = self.env.clock.now();
         self.env.health().work(now);
         if let Some(told) = self.limiter.works(now) {
-            tracing::info!(line = &**self.env.id(), "{told}");
+            tracing::info!(line = &**self.env.id(), "{told}; {lost} packets were lost");
         }
     }
 }

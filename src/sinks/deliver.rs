@@ -48,7 +48,11 @@ impl Sink for Delivering {
         loop {
             match self.sender.send_timeout(packet, LOOK) {
                 Ok(()) => return Ok(()),
-                Err(SendTimeoutError::Disconnected(_)) => return Err(Error::ReaderGone),
+                Err(SendTimeoutError::Disconnected(_)) => {
+                    // The program that runs the pipeline is done with it, whatever its other sinks do.
+                    self.env.stop.request();
+                    return Err(Error::ReaderGone);
+                }
                 Err(SendTimeoutError::Timeout(back)) => {
                     // Whoever drops the run may hold the receiver and no longer read from it.
                     let stop = &self.env.stop;

@@ -1,25 +1,33 @@
 //! Rows of JSON, one per frame.
 
+use super::files::{Keep, Rotate, Rules, Series};
 use crate::error::{Error, Result};
-use crate::host::make_parent;
-use crate::stage::{LineEnv, Outputs, Sink, SinkConfig};
+use crate::host::Begin;
+use crate::stage::{Disk, Env, LineEnv, Outputs, Sink, SinkConfig};
 use crate::types::row::text;
 use crate::types::{Packet, Products};
 use serde::Deserialize;
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
+use std::time::SystemTime;
 
 /// Writes one row of JSON per frame. The order of keys and the format of numbers are fixed, so that two runs over one
 /// recording write the same bytes; docs/jsonl.md describes every key.
 ///
 /// `- jsonl` (to standard output) or `- jsonl: { path: found.jsonl }`
+///
+/// A live run appends to a file that exists; a recorded one writes to `found.jsonl.part`, which replaces the file at the
+/// end. For a camera that is watched for years:
+///
+/// `- jsonl: { path: "rows/{date}.jsonl", keep: { days: 30, bytes: 2GB } }`
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Jsonl {
-    /// The file to write, or `-` for standard output.
+    /// The file to write, or `-` for standard output. `{date}`, `{time}` and `{start}` (`2026-11-26`, `14-03-59` and
+    /// `20261126T140359Z`, of the file's first row, in UTC) and `{seq}` (the number of the file) are filled in. With
+    /// `{date}`, a new file begins every day.
     #[serde(default = "default_path")]
     pub path: String,
     /// Also write rows for frames in which nothing was found.
@@ -29,6 +37,12 @@ pub struct Jsonl {
     /// `truth`.
     #[serde(default)]
     pub truth: bool,
+    /// When the next file begins; without a field in `path`, `-{start}` is put in front of its extension.
+    #[serde(default)]
+    pub rotate: Option<Rotate>,
+    /// How much is kept; older files are removed.
+    #[serde(default)]
+    pub keep: Option<Keep>,
 }
 
 fn default_path() -> String {
@@ -37,6 +51,12 @@ fn default_path() -> String {
 
 const fn yes() -> bool {
     true
+}
+
+impl Jsonl {
+    fn rules(&self, path: &str) -> Result<Rules> {
+        Rules::new(path, self.rotate, self.keep, false)
+    }
 }
 
 impl SinkConfig for Jsonl {
@@ -48,65 +68,165 @@ impl SinkConfig for Jsonl {
         Some(PathBuf::from(&self.path))
     }
 
+    fn disk(&self, _live: bool) -> Disk {
+        match self.rules(&self.path) {
+            _ if self.path == "-" || self.path.starts_with("/dev/") => Disk::None,
+            Ok(rules) if rules.many => rules.disk(),
+            _ => Disk::Unbounded("add `rotate: { bytes: 100MB }` and `keep: { bytes: 1GB }`"),
+        }
+    }
+
+    fn check(&self, _env: &Env) -> Result<()> {
+        if self.path == "-" && (self.rotate.is_some() || self.keep.is_some()) {
+            return Err(Error::Config("standard output has no files to `rotate` or `keep`; add a `path`".into()));
+        }
+        self.rules(&self.path).map(|_| ())
+    }
+
     fn open(&self, env: &LineEnv) -> Result<Box<dyn Sink>> {
+        self.check(env)?;
         let path = env.outputs.path(&self.path);
-        let out: Box<dyn Write + Send> = if let Outputs::Rows(rows) = &env.outputs {
-            Box::new(Shared(Arc::clone(rows)))
-        } else if path == Path::new("-") {
-            Box::new(std::io::stdout())
+        let out = if matches!(env.outputs, Outputs::Rows(_)) || path == Path::new("-") {
+            Out::Stream
         } else {
-            make_parent(&path)?;
-            Box::new(File::create(&path).map_err(|e| Error::io(&path, e))?)
+            let begin = if env.live() { Begin::Append } else { Begin::Replace };
+            let mut files = Series::new(self.rules(&path.to_string_lossy())?, begin, env)?;
+            if !files.many() {
+                // Fail now, not at the first row.
+                open(&mut files, env.clock.wall(), env)?;
+            }
+            Out::Files(Box::new(files))
         };
-        let out = BufWriter::with_capacity(1 << 15, out);
-        Ok(Box::new(Writing { settings: self.clone(), out, line: String::new() }))
-    }
-}
-
-/// A writer that is shared with others.
-struct Shared(Arc<Mutex<dyn Write + Send>>);
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, dyn Write + Send + 'static> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Write for Shared {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.lock().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.lock().flush()
+        Ok(Box::new(Writing {
+            settings: self.clone(),
+            env: env.clone(),
+            out,
+            rows: String::new(),
+            held: 0,
+            first: None,
+        }))
     }
 }
 
 struct Writing {
     settings: Jsonl,
-    out: BufWriter<Box<dyn Write + Send>>,
-    line: String,
+    env: LineEnv,
+    out: Out,
+    /// Rows that are not written yet, their number, and the time of day of the first one.
+    rows: String,
+    held: u64,
+    first: Option<SystemTime>,
+}
+
+enum Out {
+    /// Standard output, or where the program that runs the pipeline wants the rows.
+    Stream,
+    Files(Box<Series>),
+}
+
+/// The rows that are held back while more packets are waiting.
+const BUFFER: usize = 1 << 15;
+/// The longest row that is looked for at the end of a file: masks are long.
+const LONGEST: u64 = 16 << 20;
+const BEGIN: &[u8] = b"{\"source\":";
+
+/// Opens the file of a row at `wall`. Whoever wrote to it before may have been killed in the middle of a row.
+fn open(files: &mut Series, wall: SystemTime, env: &LineEnv) -> Result<()> {
+    if files.is_open() {
+        return Ok(());
+    }
+    let file = files.open(wall)?;
+    if file.is_empty() {
+        return Ok(());
+    }
+    let tail = file.read_at(file.len().saturating_sub(LONGEST), LONGEST)?;
+    let torn = tail.len() - tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let begins = |row: &[u8]| row.starts_with(&BEGIN[..row.len().min(BEGIN.len())]);
+    let path = file.path().display().to_string();
+    if !begins(&file.read_at(0, BEGIN.len() as u64)?) || !begins(&tail[tail.len() - torn..]) {
+        let message = "it exists and does not hold rows of `jsonl`; choose another `path`";
+        let error = Error::io(path, std::io::Error::other(message));
+        return files.close(None, true).and(Err(error));
+    }
+    if torn > 0 {
+        file.drop_last(torn as u64)?;
+        tracing::warn!(line = &**env.id(), "{path}: its last row had been cut off; its {torn} bytes were removed");
+    }
+    Ok(())
+}
+
+impl Writing {
+    /// Writes the rows that are held. They are gone if that fails: the next ones may fit.
+    fn write_out(&mut self) -> Result<()> {
+        let first = self.first.take();
+        if self.rows.is_empty() {
+            return Ok(());
+        }
+        let done = match &mut self.out {
+            Out::Stream => self.stream(),
+            Out::Files(files) => {
+                let wall = first.unwrap_or_else(|| self.env.clock.wall());
+                let disturbed = if files.is_disturbed() { files.close(None, true) } else { Ok(()) };
+                disturbed
+                    .and_then(|()| open(files, wall, &self.env))
+                    .and_then(|()| files.append(wall, self.rows.as_bytes()))
+            }
+        };
+        self.rows.clear();
+        self.held = 0;
+        done
+    }
+
+    fn stream(&self) -> Result<()> {
+        let write = |out: &mut dyn Write| out.write_all(self.rows.as_bytes()).and_then(|()| out.flush());
+        match &self.env.outputs {
+            Outputs::Rows(rows) => write(&mut *rows.lock().unwrap_or_else(PoisonError::into_inner)),
+            _ => write(&mut std::io::stdout().lock()),
+        }
+        .map_err(|e| Error::io("standard output", e))
+    }
 }
 
 impl Sink for Writing {
     fn write(&mut self, packet: &Packet) -> Result<()> {
-        self.line.clear();
-        row(&mut self.line, packet, self.settings.truth)
-            .map_err(|_| Error::Data(format!("frame {}: its time is after the year 9999", packet.frame.seq)))?;
-        let io = |e| Error::io(&self.settings.path, e);
-        self.out.write_all(self.line.as_bytes()).map_err(io)
+        let before = self.rows.len();
+        if row(&mut self.rows, packet, self.settings.truth).is_err() {
+            self.rows.truncate(before);
+            return Err(Error::Data(format!("frame {}: its time is after the year 9999", packet.frame.seq)));
+        }
+        let mut done = Ok(());
+        if let Out::Files(files) = &self.out
+            && files.is_due(packet.frame.wall, self.rows.len())
+        {
+            let row = self.rows.split_off(before);
+            done = self.write_out();
+            if let Out::Files(files) = &mut self.out {
+                done = done.and(files.close(None, true));
+            }
+            self.rows.push_str(&row);
+        }
+        self.held += 1;
+        self.first.get_or_insert(packet.frame.wall);
+        done?;
+        if self.rows.len() >= BUFFER { self.write_out() } else { Ok(()) }
     }
 
     fn wants(&self, packet: &Packet) -> bool {
         self.settings.empty || packet.has_answer()
     }
 
+    fn pending(&self) -> u64 {
+        self.held
+    }
+
     fn flush(&mut self) -> Result<()> {
-        self.out.flush().map_err(|e| Error::io(&self.settings.path, e))
+        self.write_out()
     }
 
     fn finish(&mut self) -> Result<()> {
-        self.flush()
+        let done = self.write_out();
+        let closed = if let Out::Files(files) = &mut self.out { files.close(None, true) } else { Ok(()) };
+        done.and(closed)
     }
 }
 
@@ -136,6 +256,7 @@ pub fn row(out: &mut String, packet: &Packet, truth: bool) -> std::fmt::Result {
 mod tests {
     use super::*;
     use crate::types::{BBox, Detection, Found, Frame, Maker};
+    use std::sync::Arc;
     use std::time::Duration;
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod collect;
 mod deliver;
+mod files;
 mod jsonl;
 mod record;
 mod snapshot;

@@ -1,23 +1,31 @@
 //! Single pictures.
 
+use super::files::{Field, Keep, Kept, Pattern, Values, check_keep};
 use crate::error::{Error, Result};
 use crate::host::{make_parent, replace};
 use crate::media::{jpeg, png};
-use crate::stage::{Env, LineEnv, Sink, SinkConfig};
+use crate::stage::{Disk, Env, LineEnv, Sink, SinkConfig};
 use crate::types::{Image, Packet, PixelFormat, Products};
 use serde::Deserialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Writes pictures: the annotated one if there is one, otherwise the frame, or what `of` selects. With `every: 10s` on
-/// the line, it writes one picture every ten seconds. A path without `{seq}` or `{name}` always holds the newest
-/// picture.
+/// the line, it writes one picture every ten seconds. A path without `{seq}`, `{time}`, `{pts_ms}` or `{name}` always
+/// holds the newest picture.
 ///
 /// `- snapshot: { path: "out/{source}-{seq}.jpg" }`
+///
+/// For a camera that is watched for years:
+///
+/// `- snapshot: { path: "found/{date}/{time}-{seq}.jpg", found: true, keep: { days: 30, bytes: 5GB } }`
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Snapshot {
-    /// The file to write, ending in `.jpg` or `.png`. `{source}`, `{seq}`, `{pts_ms}` and `{name}` (the name of the
-    /// picture that was read, without its extension) are filled in.
+    /// The file to write, ending in `.jpg` or `.png`. `{source}`, `{seq}`, `{pts_ms}`, `{name}` (the name of the picture
+    /// that was read, without its extension), `{date}` and `{time}` (`2026-11-26` and `14-03-59`, in UTC) and `{start}`
+    /// (`20261126T140359Z`, of the run's first picture) are filled in. If a picture of an earlier live run has the same
+    /// name, `-2` is put in front of the extension.
     pub path: String,
     /// Write only frames in which something was found.
     #[serde(default)]
@@ -28,6 +36,9 @@ pub struct Snapshot {
     /// What to write.
     #[serde(default)]
     pub of: Of,
+    /// How much is kept; older pictures are removed.
+    #[serde(default)]
+    pub keep: Option<Keep>,
 }
 
 /// What a snapshot shows.
@@ -68,31 +79,82 @@ impl SinkConfig for Snapshot {
         if !(1..=100).contains(&self.quality) {
             return Err(Error::Config(format!("`quality` is {}; it must lie between 1 and 100", self.quality)));
         }
-        let known = ["source", "seq", "pts_ms", "name"];
-        for field in self.path.split('{').skip(1) {
-            let name = field.split('}').next().unwrap_or_default();
-            if !known.contains(&name) {
-                let known = crate::yaml::one_of(known);
-                return Err(Error::Config(format!(
-                    "`path`: unknown field `{{{name}}}`; the known fields are {known}, each in braces"
-                )));
-            }
+        check_keep(self.keep.as_ref())?;
+        if self.keep.is_some() && !is_many(&pattern(&self.path)?) {
+            let message = "`keep` has no effect on a single picture; add a field such as `{seq}` to `path`";
+            return Err(Error::Config(message.into()));
         }
-        Ok(())
+        pattern(&self.path).map(|_| ())
+    }
+
+    fn writes(&self) -> Option<PathBuf> {
+        let one = pattern(&self.path).is_ok_and(|pattern| !pattern.is_many());
+        one.then(|| PathBuf::from(&self.path))
+    }
+
+    fn disk(&self, _live: bool) -> Disk {
+        let many = pattern(&self.path).is_ok_and(|pattern| is_many(&pattern));
+        match self.keep.and_then(|keep| keep.bytes) {
+            _ if !many => Disk::OneFile,
+            Some(bytes) => Disk::Most(bytes.0),
+            None => Disk::Unbounded("add `keep: { bytes: 5GB }`"),
+        }
     }
 
     fn open(&self, env: &LineEnv) -> Result<Box<dyn Sink>> {
         self.check(env)?;
-        let path = env.outputs.path(&self.path).to_string_lossy().into_owned();
-        let settings = Self { path, ..self.clone() };
-        Ok(Box::new(Taking { settings, bytes: Vec::new(), mask: Image::default() }))
+        let names = pattern(&env.outputs.path(&self.path).to_string_lossy())?;
+        let kept = self.keep.map(|keep| Kept::scan(keep, &names));
+        let spare = env.live() && is_many(&names);
+        let (settings, env) = (self.clone(), env.clone());
+        Ok(Box::new(Taking {
+            settings,
+            env,
+            pattern: names,
+            kept,
+            spare,
+            start: None,
+            bytes: Vec::new(),
+            mask: Image::default(),
+        }))
     }
+}
+
+fn pattern(path: &str) -> Result<Pattern> {
+    let known = [Field::Source, Field::Seq, Field::PtsMs, Field::Name, Field::Date, Field::Time, Field::Start];
+    Pattern::parse(path, &known)
+}
+
+/// Whether each picture has a name of its own.
+fn is_many(pattern: &Pattern) -> bool {
+    [Field::Seq, Field::PtsMs, Field::Name, Field::Time].into_iter().any(|field| pattern.has(field))
 }
 
 struct Taking {
     settings: Snapshot,
+    env: LineEnv,
+    pattern: Pattern,
+    kept: Option<Kept>,
+    /// Whether pictures that exist already are left alone.
+    spare: bool,
+    /// When the first picture was taken.
+    start: Option<SystemTime>,
     bytes: Vec<u8>,
     mask: Image,
+}
+
+impl Taking {
+    /// Where a picture goes.
+    fn path(&self, values: &Values<'_>) -> Result<PathBuf> {
+        const MOST: u32 = 10_000;
+        let mut path = self.pattern.fill(values, 1)?;
+        let mut number = 1;
+        while self.spare && number < MOST && path.exists() {
+            number += 1;
+            path = self.pattern.fill(values, number)?;
+        }
+        Ok(path)
+    }
 }
 
 impl Sink for Taking {
@@ -111,21 +173,31 @@ impl Sink for Taking {
             (Of::Canvas, _) => packet.canvas.as_deref().unwrap_or(&frame.image),
             _ => &frame.image,
         };
-        let name = Path::new(&frame.name).file_stem().unwrap_or_default().to_string_lossy();
-        let path = self
-            .settings
-            .path
-            .replace("{source}", &frame.source)
-            .replace("{seq}", &format!("{:06}", frame.seq))
-            .replace("{pts_ms}", &frame.pts.as_millis().to_string())
-            .replace("{name}", &name);
         self.bytes.clear();
-        if path.to_lowercase().ends_with(".png") {
+        if self.settings.path.to_lowercase().ends_with(".png") {
             png::encode(image, &mut self.bytes)?;
         } else {
             jpeg::encode(image, self.settings.quality, &mut self.bytes)?;
         }
-        make_parent(Path::new(&path))?;
-        replace(Path::new(&path), &self.bytes)
+        let start = *self.start.get_or_insert(frame.wall);
+        let path = self.path(&Values {
+            wall: frame.wall,
+            start,
+            seq: frame.seq,
+            pts: frame.pts,
+            source: &frame.source,
+            name: &frame.name,
+        })?;
+        if let Some(kept) = &mut self.kept {
+            kept.forget(&path);
+            kept.make_room(Some(self.bytes.len() as u64), &self.env);
+        }
+        make_parent(&path)?;
+        replace(&path, &self.bytes)?;
+        if let Some(kept) = &mut self.kept {
+            kept.add(&path, self.bytes.len() as u64, self.env.clock.wall());
+        }
+        self.env.counters().files.count(&path);
+        Ok(())
     }
 }

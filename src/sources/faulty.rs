@@ -1,10 +1,10 @@
 //! `faulty:` beside any source: makes things go wrong as they do with cameras, on demand.
 
-use super::span::Span;
 use crate::error::{Error, Result};
 use crate::host::{Clock, Stop};
 use crate::stage::{Care, Env, Feed, LineEnv, Link, Shot, Source, SourceConfig, Watch, live};
 use crate::types::{Frame, Image, Packet, Pool, Products, Size};
+use crate::yaml::Span;
 use serde::{Deserialize, Deserializer};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};

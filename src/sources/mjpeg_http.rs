@@ -1,11 +1,11 @@
 //! MJPEG over HTTP, as most IP cameras, ESP32 cameras and mjpg-streamer send it.
 
-use super::span::Span;
 use crate::error::{Error, Result};
 use crate::host::{Secrets, redact_addresses};
 use crate::media::jpeg;
 use crate::media::mjpeg::MjpegReader;
 use crate::stage::{Care, Env, Feed, LineEnv, Link, OnLost, Shot, Source, SourceConfig, Watch, live};
+use crate::yaml::Span;
 use serde::Deserialize;
 use std::io::Read;
 use std::time::Duration;

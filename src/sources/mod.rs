@@ -11,14 +11,12 @@ mod recording;
 #[cfg(feature = "rtsp")]
 mod rtsp;
 pub mod scene;
-mod span;
 mod start;
 mod truth;
 mod video;
 
 pub use faulty::{Faults, Faulty};
 pub use recording::Recording;
-pub use span::Span;
 pub use start::Start;
 pub use video::Video;
 

@@ -1,11 +1,11 @@
 //! Streams of IP cameras over RTSP, through `retina`.
 
-use super::span::Span;
 use crate::error::{Error, Result};
 use crate::host::{Secrets, redact_addresses};
 use crate::media::h264_live::{LiveDecoder, not_h264};
 use crate::stage::{Care, Env, Feed, LineEnv, Link, OnLost, Shot, Source, SourceConfig, Unit, Watch, live};
 use crate::types::CodedForm;
+use crate::yaml::Span;
 use futures_util::StreamExt;
 use percent_encoding::percent_decode_str;
 use retina::client::{

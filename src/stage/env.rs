@@ -1,7 +1,7 @@
 //! The environment of parts, and what each line has of its own.
 
 use super::Tap;
-use crate::host::{Board, Clock, DropReason, Health, LineCounters, Role, Secrets, Stop, SystemClock};
+use crate::host::{Board, Clock, DropReason, Health, LineCounters, Reopen, Role, Secrets, Stop, SystemClock};
 use crate::infer::ModelStore;
 use crate::types::Packet;
 use std::ops::Deref;
@@ -31,6 +31,9 @@ pub struct Env {
     /// Where sinks write.
     #[doc(hidden)]
     pub outputs: Outputs,
+    /// The request to open outputs again.
+    #[doc(hidden)]
+    pub reopen: Reopen,
     /// The state of the run; empty until it has started.
     pub board: Board,
 }
@@ -76,6 +79,7 @@ impl Env {
             secrets: Secrets::default(),
             tap: None,
             outputs: Outputs::default(),
+            reopen: Reopen::default(),
             board: Board::default(),
         }
     }
@@ -102,6 +106,7 @@ impl Env {
 pub struct LineEnv {
     env: Arc<Env>,
     counters: Arc<LineCounters>,
+    live: bool,
 }
 
 impl Deref for LineEnv {
@@ -116,20 +121,27 @@ impl LineEnv {
     /// Creates the environment of one line.
     #[must_use]
     #[doc(hidden)]
-    pub const fn new(env: Arc<Env>, counters: Arc<LineCounters>) -> Self {
-        Self { env, counters }
+    pub const fn new(env: Arc<Env>, counters: Arc<LineCounters>, live: bool) -> Self {
+        Self { env, counters, live }
     }
 
     /// Creates the environment of a part that is used outside a run; its counters are not shown anywhere.
     #[must_use]
     pub fn alone(env: &Env, id: &str) -> Self {
-        Self::new(Arc::new(env.clone()), Arc::new(LineCounters::new(id, "", Role::Source)))
+        Self::new(Arc::new(env.clone()), Arc::new(LineCounters::new(id, "", Role::Source)), false)
     }
 
     /// The line's id.
     #[must_use]
     pub fn id(&self) -> &Arc<str> {
         &self.counters.id
+    }
+
+    /// Whether a live source is somewhere above the line: its run goes on for years, is killed and started again, and its
+    /// packets never come a second time.
+    #[must_use]
+    pub const fn live(&self) -> bool {
+        self.live
     }
 
     /// Whether the line works. The runner records failed packets; a part records what else it knows.

@@ -3,8 +3,8 @@
 use crate::error::{Error, Result};
 use crate::eval::golden::Tolerance;
 use crate::pipeline::Setting;
-use crate::sources::{Faults, Span};
-use crate::yaml::{self, Document};
+use crate::sources::Faults;
+use crate::yaml::{self, Bytes, Document, Span};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -72,17 +72,6 @@ pub struct Expect {
     pub allocations: BTreeMap<String, f64>,
     /// The least values of metrics: `AP`, `AP50`, `precision`, `recall`, `miou`, `pixel_accuracy`, `top1`, `top5`.
     pub accuracy: BTreeMap<String, f64>,
-}
-
-/// A size in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bytes(pub u64);
-
-impl<'de> Deserialize<'de> for Bytes {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        crate::host::parse_bytes(&text).map(Self).map_err(serde::de::Error::custom)
-    }
 }
 
 /// A setting to change.

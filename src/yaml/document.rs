@@ -96,7 +96,7 @@ impl Document {
             let _ = write!(message, "{}:{line}:{column}: {}", self.file, fault.message);
             self.excerpt(fault.place, &mut message);
         }
-        Faults { list, message }
+        Faults { list, file: self.file.clone(), message }
     }
 
     /// Appends the line of a place, with a caret under it.

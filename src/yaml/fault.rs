@@ -1,7 +1,7 @@
 //! What is wrong in a file, and where; and helpers for useful messages.
 
 use super::place::Place;
-use crate::error::Error;
+use crate::error::{Error, FileFault};
 
 /// Something wrong in a file, and where.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +32,7 @@ impl Fault {
 pub struct Faults {
     /// The faults, from the top of the file to its end.
     pub list: Vec<Fault>,
+    pub(super) file: String,
     pub(super) message: String,
 }
 
@@ -45,7 +46,13 @@ impl std::error::Error for Faults {}
 
 impl From<Faults> for Error {
     fn from(faults: Faults) -> Self {
-        Self::Config(faults.message)
+        let file = |fault: Fault| FileFault {
+            file: faults.file.clone(),
+            line: fault.place.line,
+            column: fault.place.column,
+            message: fault.message,
+        };
+        Self::File { faults: faults.list.into_iter().map(file).collect(), text: faults.message }
     }
 }
 

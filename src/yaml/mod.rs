@@ -9,9 +9,11 @@ mod fault;
 mod node;
 mod place;
 mod substitute;
+mod units;
 
 pub use de::read;
 pub use document::{Document, MAX_FILE_BYTES};
 pub use fault::{Fault, Faults, nearest, one_of};
 pub use node::{Node, Value, parse};
 pub use place::Place;
+pub use units::{Bytes, Span};

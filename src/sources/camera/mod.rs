@@ -9,12 +9,12 @@ mod pixels;
 
 pub use pixels::{Converter, Pixel};
 
-use super::span::Span;
 use crate::error::{Error, Result};
 use crate::host::catch;
 use crate::media::mjpeg;
 use crate::stage::{Care, Env, Feed, LineEnv, Link, OnLost, Shot, Source, SourceConfig, Watch, live};
 use crate::types::Size;
+use crate::yaml::Span;
 use devices::Mode;
 use nokhwa::Camera as Nokhwa;
 use nokhwa::utils::{CameraFormat, CameraIndex, RequestedFormat, RequestedFormatType, Resolution};

@@ -7,10 +7,10 @@ mod picam;
 pub use ffmpeg::Ffmpeg;
 pub use picam::Picam;
 
-use super::span::Span;
 use crate::error::{Error, Result};
 use crate::stage::{Care, Env, LineEnv, Link, OnLost, Source, SourceConfig, live};
 use crate::types::Size;
+use crate::yaml::Span;
 use child::{ChildLink, Output};
 use serde::Deserialize;
 use std::time::Duration;
