@@ -5,13 +5,20 @@ use super::options::Options;
 use crate::host::{Clock, DropReason};
 use crate::types::Packet;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-/// Applies `every:` and `deadline:`.
+/// Applies `every:`, which counts each source on its own, and `deadline:`.
 pub struct Gate {
     every: Option<Every>,
     deadline: Option<Duration>,
     drops: HashMap<String, HashSet<u64>>,
+    /// What `every:` has seen of each source; there are few.
+    seen: Vec<Seen>,
+}
+
+struct Seen {
+    source: Arc<str>,
     count: u64,
     next: Duration,
 }
@@ -20,7 +27,7 @@ impl Gate {
     /// Creates the gate of a line.
     pub fn new(line: &Line, live: bool, options: &Options) -> Self {
         let drops = options.drops.get(&line.id).cloned().unwrap_or_default();
-        Self { every: line.every, deadline: line.deadline.filter(|_| live), drops, count: 0, next: Duration::ZERO }
+        Self { every: line.every, deadline: line.deadline.filter(|_| live), drops, seen: Vec::new() }
     }
 
     /// Returns `Ok` if the line processes a packet, otherwise why it does not.
@@ -31,24 +38,32 @@ impl Gate {
         if self.drops.get(&*packet.frame.source).is_some_and(|seqs| seqs.contains(&packet.frame.seq)) {
             return Err(DropReason::Replayed);
         }
-        match self.every {
-            None => Ok(()),
-            Some(Every::Packets(step)) => {
-                let turn = self.count.is_multiple_of(step);
-                self.count += 1;
-                if turn { Ok(()) } else { Err(DropReason::Every) }
-            }
-            Some(Every::Time(step)) => {
-                let pts = packet.frame.pts;
-                if self.count > 0 && pts < self.next {
-                    return Err(DropReason::Every);
-                }
-                self.count += 1;
-                // On a grid of `step`, so that a late frame does not shift all later ones.
-                let turns = pts.as_nanos() / step.as_nanos().max(1) + 1;
-                self.next = Duration::from_nanos(u64::try_from(turns * step.as_nanos()).unwrap_or(u64::MAX));
-                Ok(())
-            }
+        let Some(every) = self.every else { return Ok(()) };
+        let seen = self.seen(&packet.frame.source);
+        seen.count += 1;
+        let pts = packet.frame.pts;
+        let turn = match every {
+            Every::Packets(step) => (seen.count - 1).is_multiple_of(step),
+            Every::Time(_) => seen.count == 1 || pts >= seen.next,
+        };
+        if !turn {
+            return Err(DropReason::Every);
         }
+        if let Every::Time(step) = every {
+            // On a grid of `step`, so that a late frame does not shift all later ones.
+            let turns = pts.as_nanos() / step.as_nanos().max(1) + 1;
+            seen.next = Duration::from_nanos(u64::try_from(turns * step.as_nanos()).unwrap_or(u64::MAX));
+        }
+        Ok(())
+    }
+
+    /// What `every:` has seen of a source.
+    fn seen(&mut self, source: &Arc<str>) -> &mut Seen {
+        let known = self.seen.iter().position(|seen| *seen.source == **source);
+        let at = known.unwrap_or_else(|| {
+            self.seen.push(Seen { source: Arc::clone(source), count: 0, next: Duration::ZERO });
+            self.seen.len() - 1
+        });
+        &mut self.seen[at]
     }
 }

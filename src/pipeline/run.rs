@@ -127,7 +127,7 @@ impl Run {
         let (graph, board) = (checked.graph(), board(checked));
         let stop = checked.env().stop.child();
         let secrets = checked.env().secrets.with(checked.document().secrets.clone());
-        let env = Arc::new(Env { secrets, stop: stop.clone(), board: board.clone(), ..checked.env().clone() });
+        let env = Arc::new(Env { secrets, stop: stop.clone(), board: board.clone(), epoch: Arc::default(), ..checked.env().clone() });
         let line_env =
             |(counters, node): (&Arc<_>, &Node)| LineEnv::new(Arc::clone(&env), Arc::clone(counters), node.live);
         let envs: Vec<LineEnv> = board.lines.iter().zip(&graph.nodes).map(line_env).collect();

@@ -6,7 +6,8 @@ use crate::infer::ModelStore;
 use crate::types::Packet;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 /// The environment that parts use.
 #[derive(Clone)]
@@ -34,6 +35,9 @@ pub struct Env {
     /// The request to open outputs again.
     #[doc(hidden)]
     pub reopen: Reopen,
+    /// The clock's time of the first picture of any live source of the run: where their `pts` begin.
+    #[doc(hidden)]
+    pub epoch: Arc<OnceLock<Duration>>,
     /// The state of the run; empty until it has started.
     pub board: Board,
 }
@@ -80,6 +84,7 @@ impl Env {
             tap: None,
             outputs: Outputs::default(),
             reopen: Reopen::default(),
+            epoch: Arc::default(),
             board: Board::default(),
         }
     }

@@ -11,7 +11,8 @@ pub struct Frame {
     pub source: Arc<str>,
     /// Counts the frames of the source from 0; a gap means a drop.
     pub seq: u64,
-    /// Media time since the source's first frame; never the wall clock.
+    /// Media time since the source's first frame, or, for live sources, since the first frame of any live source of the
+    /// run. Never the wall clock.
     pub pts: Duration,
     /// Recorded: the source's start plus `pts`. Live: the time of day when it arrived. For output only.
     pub wall: SystemTime,

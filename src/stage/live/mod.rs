@@ -187,7 +187,8 @@ impl Kept {
             let about = std::mem::take(&mut of.opened.about);
             self.supervisor.live(at, &about);
         }
-        let (pts, jumped) = self.timeline.pts(at, self.shot.media);
+        let elapsed = at.saturating_sub(*self.env.epoch.get_or_init(|| at));
+        let (pts, jumped) = self.timeline.pts(elapsed, self.shot.media);
         if let Some(by) = jumped {
             tracing::warn!(
                 line = &**self.env.id(),
