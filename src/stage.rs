@@ -146,6 +146,11 @@ pub trait StageConfig: Send {
     }
     /// Returns what it adds to a packet.
     fn gives(&self) -> Products;
+    /// Returns whether it may emit a packet later than in the call that took it. If not, a packet for which nothing is
+    /// emitted is gone, and a line that merges streams need not wait for it.
+    fn holds_back(&self) -> bool {
+        false
+    }
     /// Returns the model input it makes, if any. Used to find a `resize` that does not fit its `detect`.
     ///
     /// # Errors

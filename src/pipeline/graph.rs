@@ -7,6 +7,7 @@ use crate::infer::InputForm;
 use crate::stage::{Disk, Env, Outputs};
 use crate::types::{Products, Size};
 use crate::yaml::{Fault, nearest};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// A line in the graph; same index as in [`Pipeline::lines`].
@@ -73,13 +74,51 @@ impl Graph {
         let mut graph = Self { nodes, notes };
         for (index, line) in pipeline.lines.iter().enumerate() {
             if graph.merges_with_buffer(index) {
-                let id = &line.id;
-                graph.notes.push(format!(
-                    "`{id}`: buffers packets when one of its streams is ahead of another; the bound does not include them"
-                ));
+                let (id, above) = (&line.id, graph.above(index));
+                let holds =
+                    |at: &usize| matches!(&pipeline.lines[*at].settings, Settings::Stage(stage) if stage.holds_back());
+                graph.notes.push(match above.iter().find(|at| holds(at)) {
+                    Some(at) => format!(
+                        "`{id}`: buffers packets when one of its streams is ahead of another, without a bound, because \
+                         `{}` may hold packets back",
+                        pipeline.lines[*at].id
+                    ),
+                    None => format!(
+                        "`{id}`: buffers packets when one of its streams is ahead of another, at most {}",
+                        graph.buffered(index)
+                    ),
+                });
             }
         }
         Ok(graph)
+    }
+
+    /// The lines above a line.
+    fn above(&self, index: usize) -> BTreeSet<usize> {
+        let mut all = BTreeSet::new();
+        for &input in &self.nodes[index].inputs {
+            all.insert(input);
+            all.extend(self.above(input));
+        }
+        all
+    }
+
+    /// The maximum number of packets that a line keeps aside because one of its streams is ahead of another: those that
+    /// the lines above it still hold, and one.
+    #[must_use]
+    pub fn buffered(&self, index: usize) -> usize {
+        if !self.merges_with_buffer(index) {
+            return 0;
+        }
+        1 + self.above(index).iter().map(|&at| self.nodes[at].frames_held()).sum::<usize>()
+    }
+
+    /// Whether a line, or one below it, must know how far a stream is that skips packets.
+    #[must_use]
+    pub fn takes_ticks(&self, index: usize) -> bool {
+        let node = &self.nodes[index];
+        self.merges_with_buffer(index)
+            || (node.inputs.len() == 1 && node.readers.iter().any(|&reader| self.takes_ticks(reader)))
     }
 
     /// Returns the maximum number of bytes of the frames, model inputs, canvases and masks that are queued or being
@@ -87,12 +126,12 @@ impl Graph {
     #[must_use]
     pub fn memory_bound_bytes(&self) -> Option<u64> {
         let mut sum = 0;
-        for node in &self.nodes {
+        for (index, node) in self.nodes.iter().enumerate() {
             let frame = node.frame?.pixels() as u64 * 3;
             let canvas = if node.carries.contains(Products::CANVAS) { frame } else { 0 };
             let mask = if node.carries.contains(Products::MASK) { frame / 3 } else { 0 };
             let input = node.input.map_or(0, |form| form.size.pixels() as u64 * 3);
-            sum += node.frames_held() as u64 * (frame + canvas + mask + input);
+            sum += (node.frames_held() + self.buffered(index)) as u64 * (frame + canvas + mask + input);
         }
         Some(sum)
     }
@@ -100,7 +139,7 @@ impl Graph {
     /// Returns the maximum number of frames that are queued or being processed.
     #[must_use]
     pub fn frames_bound(&self) -> usize {
-        self.nodes.iter().map(Node::frames_held).sum()
+        (0..self.nodes.len()).map(|at| self.nodes[at].frames_held() + self.buffered(at)).sum()
     }
 
     /// Returns whether a line merges recorded streams that could block each other: a line above it has several readers,

@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, RecvError, Select, Sender, TrySendError, bound
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, Ordering::Relaxed};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Where a line's packets go: one edge per reader.
 pub struct Outbox {
@@ -24,16 +24,39 @@ pub struct Edge {
     gone: Arc<AtomicBool>,
     /// The line at the receiving end.
     reader: LineEnv,
+    /// Whether the reader, or a line below it, waits for ticks.
+    ticks: bool,
 }
 
-/// A packet in a queue, and when it was put there.
-pub type Waiting = (Packet, Instant);
+/// What is in a queue, and when it was put there.
+pub type Waiting = (Item, Instant);
+
+/// What is in a queue.
+pub enum Item {
+    /// A packet.
+    Packet(Packet),
+    /// No packet with this `pts`, or an earlier one, will come any more. Tells a merge that it need not wait for a line
+    /// that skips packets.
+    Tick(Duration),
+}
 
 impl Outbox {
     /// Creates an outbox for the given edges.
     #[must_use]
     pub const fn new(edges: Vec<Edge>) -> Self {
         Self { edges }
+    }
+
+    /// Tells the readers that wait for it that there will be no packet up to `pts`.
+    pub fn tick(&self, pts: Duration) {
+        for edge in self.edges.iter().filter(|edge| edge.ticks) {
+            if edge.counters.drops_oldest {
+                // The next one will do.
+                let _ = edge.sender.try_send((Item::Tick(pts), Instant::now()));
+            } else {
+                edge.send_or_wait((Item::Tick(pts), Instant::now()));
+            }
+        }
     }
 
     /// Sends a packet to every reader. Returns `false` if all readers are gone.
@@ -60,7 +83,7 @@ impl Outbox {
 impl Edge {
     /// Sends a packet. Returns whether the reader is still there.
     fn send(&self, packet: Packet) -> bool {
-        let mut packet = (packet, Instant::now());
+        let mut packet = (Item::Packet(packet), Instant::now());
         self.counters.sent.fetch_add(1, Relaxed);
         if !self.counters.drops_oldest {
             return self.send_or_wait(packet);
@@ -73,7 +96,7 @@ impl Edge {
                 Ok(()) => return true,
                 Err(TrySendError::Disconnected(_)) => return false,
                 Err(TrySendError::Full(back)) => {
-                    if let Ok((oldest, _)) = self.steal.try_recv() {
+                    if let Ok((Item::Packet(oldest), _)) = self.steal.try_recv() {
                         self.counters.dropped.fetch_add(1, Relaxed);
                         self.reader.count_drop(&oldest, DropReason::Queue);
                     }
@@ -101,10 +124,10 @@ impl Edge {
 
 /// Creates an edge: its sending end, and the receiving end for the reader's [`Inbox`].
 #[must_use]
-pub fn edge(counters: &Arc<EdgeCounters>, gone: &Arc<AtomicBool>, reader: &LineEnv) -> (Edge, Arrival) {
+pub fn edge(counters: &Arc<EdgeCounters>, gone: &Arc<AtomicBool>, reader: &LineEnv, ticks: bool) -> (Edge, Arrival) {
     let (sender, receiver) = bounded(counters.capacity);
     let (steal, gone, reader) = (receiver.clone(), Arc::clone(gone), reader.clone());
-    let edge = Edge { sender, counters: Arc::clone(counters), steal, gone, reader };
+    let edge = Edge { sender, counters: Arc::clone(counters), steal, gone, reader, ticks };
     (edge, Arrival { receiver, counters: Arc::clone(counters) })
 }
 
@@ -122,7 +145,8 @@ pub enum Merge {
     /// By media time, then by the order after `from:`. Each stream waits for the others.
     Time,
     /// By media time, if a line above has several readers. The packets of a stream that is ahead are buffered here: in
-    /// a full queue they could block that line, and with it the stream that is waited for.
+    /// a full queue they could block that line, and with it the stream that is waited for. Ticks tell how far a stream is
+    /// that skips packets, so that only those are buffered that another branch is still processing.
     TimeBuffered,
 }
 
@@ -137,6 +161,8 @@ pub struct Inbox {
 struct Input {
     arrival: Arrival,
     ahead: VecDeque<Packet>,
+    /// No packet up to this `pts` will come any more.
+    progress: Option<Duration>,
     open: bool,
 }
 
@@ -144,15 +170,17 @@ impl Inbox {
     /// Creates an inbox from the receiving ends of a line's edges.
     #[must_use]
     pub fn new(arrivals: Vec<Arrival>, merge: Merge, gone: Arc<AtomicBool>, counters: Arc<LineCounters>) -> Self {
-        let input = |arrival| Input { arrival, ahead: VecDeque::new(), open: true };
+        let input = |arrival| Input { arrival, ahead: VecDeque::new(), progress: None, open: true };
         Self { inputs: arrivals.into_iter().map(input).collect(), merge, gone, counters }
     }
 
     /// Counts a packet that was taken out of its queue, and records how long it waited there.
-    fn taken(&self, at: usize, (packet, since): Waiting) -> Packet {
-        self.counters.wait(since.elapsed());
-        self.inputs[at].arrival.counters.taken.fetch_add(1, Relaxed);
-        packet
+    fn taken(&self, at: usize, (item, since): Waiting) -> Item {
+        if matches!(item, Item::Packet(_)) {
+            self.counters.wait(since.elapsed());
+            self.inputs[at].arrival.counters.taken.fetch_add(1, Relaxed);
+        }
+        item
     }
 
     /// Returns whether no packet is waiting right now.
@@ -160,16 +188,16 @@ impl Inbox {
         self.inputs.iter().all(|input| input.arrival.receiver.is_empty() && input.ahead.is_empty())
     }
 
-    /// Returns the next packet; `None` when all streams have ended.
-    pub fn next(&mut self) -> Option<Packet> {
+    /// Returns the next packet, or a tick if there is only one stream; `None` when all streams have ended.
+    pub fn next(&mut self) -> Option<Item> {
         if let [only] = self.inputs.as_slice() {
             return only.arrival.receiver.recv().ok().map(|waiting| self.taken(0, waiting));
         }
-        match self.merge {
+        let packet = match self.merge {
             Merge::Arrival => self.next_arrived(),
             Merge::Time => {
                 for at in 0..self.inputs.len() {
-                    if self.inputs[at].open && self.inputs[at].ahead.is_empty() {
+                    while self.inputs[at].open && self.inputs[at].ahead.is_empty() {
                         let received = self.inputs[at].arrival.receiver.recv();
                         self.received(at, received);
                     }
@@ -177,24 +205,33 @@ impl Inbox {
                 self.earliest()
             }
             Merge::TimeBuffered => {
-                while self.inputs.iter().any(|input| input.open && input.ahead.is_empty()) {
+                while !self.is_ready() {
                     self.receive_any();
                 }
                 self.earliest()
             }
-        }
+        };
+        packet.map(Item::Packet)
+    }
+
+    /// Whether the earliest packet that was stored is the next one, whatever else may come.
+    fn is_ready(&self) -> bool {
+        let earliest = self.inputs.iter().filter_map(|input| Some(input.ahead.front()?.frame.pts)).min();
+        // At an equal time, a stream may go on with a packet of another source.
+        let is_past = |input: &Input| earliest.is_some_and(|pts| input.progress.is_some_and(|progress| progress > pts));
+        self.inputs.iter().all(|input| !input.open || !input.ahead.is_empty() || is_past(input))
     }
 
     fn next_arrived(&mut self) -> Option<Packet> {
         while self.inputs.iter().any(|input| input.open) {
-            if let Some(at) = self.receive_any() {
-                return self.inputs[at].ahead.pop_front();
+            if let Some(packet) = self.receive_any().and_then(|at| self.inputs[at].ahead.pop_front()) {
+                return Some(packet);
             }
         }
         None
     }
 
-    /// Waits for a packet of any open stream and stores it; `None` if a stream ended instead.
+    /// Waits for a packet or a tick of any open stream and stores it; `None` if a stream ended instead.
     fn receive_any(&mut self) -> Option<usize> {
         let mut select = Select::new();
         let open: Vec<usize> = (0..self.inputs.len()).filter(|&at| self.inputs[at].open).collect();
@@ -207,12 +244,16 @@ impl Inbox {
         self.received(at, received).then_some(at)
     }
 
-    /// Stores a packet of a stream; `false` if the stream ended instead.
+    /// Stores a packet or a tick of a stream; `false` if the stream ended instead.
     fn received(&mut self, at: usize, received: Result<Waiting, RecvError>) -> bool {
-        let packet = received.map(|waiting| self.taken(at, waiting));
+        let item = received.map(|waiting| self.taken(at, waiting));
         let input = &mut self.inputs[at];
-        input.open = packet.is_ok();
-        input.ahead.extend(packet);
+        input.open = item.is_ok();
+        match item {
+            Ok(Item::Packet(packet)) => input.ahead.push_back(packet),
+            Ok(Item::Tick(pts)) => input.progress = input.progress.max(Some(pts)),
+            Err(_) => {}
+        }
         input.open
     }
 

@@ -60,14 +60,16 @@ struct Contract {
     makes: Option<InputForm>,
     takes: Option<InputForm>,
     writes: Option<PathBuf>,
+    holds_back: bool,
 }
 
 impl Contract {
     fn of(settings: &Settings, env: &Env) -> Result<Self> {
         let role = role(settings);
         let none = Products::empty();
-        let mut contract =
-            Self { role, needs: none, needs_any: none, gives: none, makes: None, takes: None, writes: None };
+        let holds_back = holds_back(settings);
+        let (makes, takes, writes) = (None, None, None);
+        let mut contract = Self { role, needs: none, needs_any: none, gives: none, makes, takes, writes, holds_back };
         match settings {
             Settings::Source(source) => contract.gives = source.gives(env),
             Settings::Stage(stage) => {
@@ -84,6 +86,10 @@ impl Contract {
         }
         Ok(contract)
     }
+}
+
+fn holds_back(settings: &Settings) -> bool {
+    matches!(settings, Settings::Stage(stage) if stage.holds_back())
 }
 
 const fn role(settings: &Settings) -> Role {
@@ -127,7 +133,13 @@ impl Run {
         let (graph, board) = (checked.graph(), board(checked));
         let stop = checked.env().stop.child();
         let secrets = checked.env().secrets.with(checked.document().secrets.clone());
-        let env = Arc::new(Env { secrets, stop: stop.clone(), board: board.clone(), epoch: Arc::default(), ..checked.env().clone() });
+        let env = Arc::new(Env {
+            secrets,
+            stop: stop.clone(),
+            board: board.clone(),
+            epoch: Arc::default(),
+            ..checked.env().clone()
+        });
         let line_env =
             |(counters, node): (&Arc<_>, &Node)| LineEnv::new(Arc::clone(&env), Arc::clone(counters), node.live);
         let envs: Vec<LineEnv> = board.lines.iter().zip(&graph.nodes).map(line_env).collect();
@@ -157,6 +169,7 @@ impl Run {
                 first_pts: Arc::clone(&first_pts),
                 virtual_clock: options.clock.clone(),
                 limiter: Limiter::default(),
+                holds_back: holds_back(&line.settings),
                 sinks: Arc::clone(&sinks),
                 max_faults: options.max_faults,
                 faults: 0,
@@ -268,7 +281,7 @@ fn connect(graph: &Graph, board: &Board, envs: &[LineEnv]) -> (Vec<Inbox>, Vec<O
     let mut outgoing: Vec<Vec<Edge>> = envs.iter().map(|_| Vec::new()).collect();
     let mut receivers: Vec<Vec<_>> = envs.iter().map(|_| Vec::new()).collect();
     for counters in &*board.edges {
-        let (sender, receiver) = edge(counters, &gone[counters.to], &envs[counters.to]);
+        let (sender, receiver) = edge(counters, &gone[counters.to], &envs[counters.to], graph.takes_ticks(counters.to));
         outgoing[counters.from].push(sender);
         receivers[counters.to].push(receiver);
     }

@@ -2,7 +2,7 @@
 
 use super::gate::Gate;
 use super::options::{Delay, Pace};
-use super::queue::{Inbox, Outbox};
+use super::queue::{Inbox, Item, Outbox};
 use super::slot::{Job, Slot};
 use crate::error::{Error, Result};
 use crate::host::{DropReason, Limiter, ManualClock, State, Stop, catch, thread_allocations};
@@ -48,6 +48,8 @@ pub struct Worker {
     pub(super) first_pts: Arc<OnceLock<Duration>>,
     pub(super) virtual_clock: Option<Arc<ManualClock>>,
     pub(super) limiter: Limiter,
+    /// Whether its stage may emit a packet later than in the call that took it.
+    pub(super) holds_back: bool,
     /// The number of sinks that still write.
     pub(super) sinks: Arc<AtomicUsize>,
     /// How many faults of the model, or of our own, in a row end the run; and how many there are now.
@@ -167,7 +169,15 @@ impl Worker {
         mut gate: Gate,
     ) -> Result<()> {
         let (mut out, mut seq) = (Emitter::default(), 0);
-        while let Some(packet) = inbox.next() {
+        while let Some(item) = inbox.next() {
+            let packet = match item {
+                Item::Packet(packet) => packet,
+                Item::Tick(pts) => {
+                    self.tick(pts, &outbox);
+                    continue;
+                }
+            };
+            let pts = packet.frame.pts;
             if let Some(Job::Stage(next)) = self.slot.take() {
                 if !self.last_words(&mut *stage, seq, &mut out, &mut outbox)? {
                     return Ok(());
@@ -178,6 +188,7 @@ impl Worker {
             self.env.counters().received.fetch_add(1, Relaxed);
             if let Err(reason) = gate.admit(&packet, &*self.env.clock) {
                 self.env.count_drop(&packet, reason);
+                self.tick(pts, &outbox);
                 continue;
             }
             seq = packet.frame.seq;
@@ -185,11 +196,21 @@ impl Worker {
             if self.settle(done, seq)?.is_none() {
                 out.clear();
             }
+            if out.is_empty() {
+                self.tick(pts, &outbox);
+            }
             if !self.send(&mut out, &mut outbox) {
                 return Ok(());
             }
         }
         self.last_words(&mut *stage, seq, &mut out, &mut outbox).map(|_| ())
+    }
+
+    /// Tells the readers that nothing up to `pts` will come, unless the stage may hold such a packet back.
+    fn tick(&self, pts: Duration, outbox: &Outbox) {
+        if !self.holds_back {
+            outbox.tick(pts);
+        }
     }
 
     /// Lets a stage emit what it still holds. Returns `false` if no reader is left.
@@ -237,7 +258,11 @@ impl Worker {
                 let count = held.saturating_sub(sink.pending());
                 self.settle_written(done, count, seq)?;
             }
-            let Some(packet) = inbox.next() else { return Ok(()) };
+            let packet = match inbox.next() {
+                Some(Item::Packet(packet)) => packet,
+                Some(Item::Tick(_)) => continue,
+                None => return Ok(()),
+            };
             if let Some(Job::Sink(next)) = self.slot.take() {
                 let mut old = std::mem::replace(sink, next);
                 let finished = self.finish_sink(&mut *old);

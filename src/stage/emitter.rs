@@ -19,6 +19,12 @@ impl Emitter {
         self.packets.drain(..)
     }
 
+    /// Whether nothing was emitted.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.packets.is_empty()
+    }
+
     /// Discards the emitted packets, but keeps the buffer.
     pub fn clear(&mut self) {
         self.packets.clear();

@@ -1,0 +1,171 @@
+//! What must hold for as long as a run lasts: bounds of merges, the rate of `every:` for each source, and the end of a
+//! run whose model fails for good.
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/limit.rs"]
+mod limit;
+mod support;
+
+use ocelli::internals::error::{Error, Result};
+use ocelli::internals::pipeline::{Checked, Parts, Pipeline, Settings};
+use ocelli::internals::stage::{Emitter, Env, LineEnv, Part, Source, SourceConfig, Stage, StageConfig};
+use ocelli::internals::types::{Frame, Packet, Products};
+use serde::Deserialize;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+use support::call::call;
+use support::pipe;
+
+/// The largest number of frames of [`Frames`] that existed at once.
+static MOST: AtomicUsize = AtomicUsize::new(0);
+
+/// Numbered frames, a tenth of a second apart.
+#[derive(Clone, Deserialize)]
+struct Frames {
+    count: u64,
+    #[serde(default)]
+    live: bool,
+}
+
+impl SourceConfig for Frames {
+    fn is_live(&self) -> bool {
+        self.live
+    }
+    fn open(&self, env: &LineEnv) -> Result<Box<dyn Source>> {
+        Ok(Box::new(Counting { settings: self.clone(), id: Arc::clone(env.id()), seq: 0, alive: Vec::new() }))
+    }
+}
+
+struct Counting {
+    settings: Frames,
+    id: Arc<str>,
+    seq: u64,
+    alive: Vec<Weak<Frame>>,
+}
+
+impl Source for Counting {
+    fn next(&mut self) -> Result<Option<Packet>> {
+        if self.seq == self.settings.count {
+            return Ok(None);
+        }
+        let (source, pts) = (Arc::clone(&self.id), Duration::from_millis(self.seq * 100));
+        let frame = Arc::new(Frame { source, seq: self.seq, pts, ..Frame::default() });
+        self.seq += 1;
+        self.alive.retain(|frame| frame.strong_count() > 0);
+        self.alive.push(Arc::downgrade(&frame));
+        MOST.fetch_max(self.alive.len(), SeqCst);
+        Ok(Some(Packet::new(frame)))
+    }
+}
+
+/// Passes packets on, but only each `of`th.
+#[derive(Clone, Deserialize)]
+struct Pass {
+    #[serde(default = "one")]
+    of: u64,
+}
+
+const fn one() -> u64 {
+    1
+}
+
+impl StageConfig for Pass {
+    fn needs(&self) -> Products {
+        Products::empty()
+    }
+    fn gives(&self) -> Products {
+        Products::empty()
+    }
+    fn build(&self, _: &LineEnv) -> Result<Box<dyn Stage>> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl Stage for Pass {
+    fn process(&mut self, packet: Packet, out: &mut Emitter) -> Result<()> {
+        if packet.frame.seq.is_multiple_of(self.of) {
+            out.emit(packet);
+        }
+        Ok(())
+    }
+}
+
+/// Checks a pipeline whose last line, `seen`, stores the source and the number of each packet.
+fn checked(lines: &str, env: &Env) -> (Checked, Arc<Mutex<Vec<(String, u64)>>>) {
+    let parts = Parts::builtin().with(Part::source::<Frames>("frames")).with(Part::stage::<Pass>("pass"));
+    let mut pipeline = Pipeline::parse("test.yaml", &format!("pipeline:\n{lines}"), &parts).unwrap();
+    let seen = Arc::<Mutex<Vec<(String, u64)>>>::default();
+    let into = Arc::clone(&seen);
+    let store = call(move |packet| {
+        into.lock().unwrap().push((packet.frame.source.to_string(), packet.frame.seq));
+        Ok(())
+    });
+    pipeline.lines.last_mut().unwrap().settings = Settings::Sink(Box::new(store));
+    (pipeline.check(env).unwrap_or_else(|e| panic!("{e}")), seen)
+}
+
+#[test]
+fn a_merge_keeps_no_more_aside_than_check_says() {
+    let _limit = limit::within(120);
+    // One branch skips packets by `every:`, one by its stage, and a line lies below each.
+    for thin in ["every: 500, pass: {}", "pass: { of: 500 }"] {
+        MOST.store(0, SeqCst);
+        let lines = format!(
+            "- frames: {{ count: 3000 }}\n- {{ id: a, pass: {{}} }}\n- {{ id: thin, from: frames, {thin} }}\n\
+             - {{ id: below, from: thin, pass: {{}} }}\n- {{ id: seen, from: [a, below], jsonl: {{}} }}\n"
+        );
+        let (checked, seen) = checked(&lines, &pipe::env(&[]));
+        let bound = checked.graph().frames_bound();
+        assert!(checked.text().contains("ahead of another, at most 11"), "{}", checked.text());
+        checked.run().unwrap().result.unwrap();
+        let most = MOST.load(SeqCst);
+        eprintln!("{thin}: {most} frames existed at once; the bound is {bound}");
+        assert!(most <= bound, "{most} frames, the bound is {bound}");
+        let seen = seen.lock().unwrap();
+        let expected: Vec<u64> = (0..3000).flat_map(|seq| vec![seq; if seq % 500 == 0 { 2 } else { 1 }]).collect();
+        assert_eq!(seen.iter().map(|(_, seq)| *seq).collect::<Vec<_>>(), expected);
+    }
+}
+
+#[test]
+fn every_counts_each_source_on_its_own() {
+    let _limit = limit::within(120);
+    for every in ["2", "1s"] {
+        let lines = format!(
+            "- {{ id: left, frames: {{ count: 100 }} }}\n- {{ id: right, frames: {{ count: 100 }} }}\n\
+             - {{ id: seen, from: [left, right], every: {every}, jsonl: {{}} }}\n"
+        );
+        let (checked, seen) = checked(&lines, &pipe::env(&[]));
+        checked.run().unwrap().result.unwrap();
+        let seen = seen.lock().unwrap();
+        let of = |id: &str| seen.iter().filter(|(source, _)| source == id).count();
+        let expected = if every == "2" { 50 } else { 10 };
+        assert_eq!((of("left"), of("right")), (expected, expected), "every: {every}");
+    }
+}
+
+#[test]
+fn a_model_that_fails_for_good_ends_a_live_run() {
+    let _limit = limit::within(120);
+    for (error, ends) in [(Error::Model as fn(String) -> Error, true), (Error::Data, false)] {
+        let lines = "- frames: { count: 300, live: true }\n\
+                     - { id: broken, pass: {}, queue: { when_full: block } }\n- { id: seen, jsonl: {} }\n";
+        let parts = Parts::builtin().with(Part::source::<Frames>("frames")).with(Part::stage::<Pass>("pass"));
+        let mut pipeline = Pipeline::parse("test.yaml", &format!("pipeline:\n{lines}"), &parts).unwrap();
+        // It fails on the first fifty, works once, and then fails for good.
+        let work = move |packet: &Packet| if packet.frame.seq == 50 { Ok(()) } else { Err(error("not today".into())) };
+        pipeline.lines[1].settings = Settings::Stage(Box::new(call(work)));
+        let outcome = pipeline.check(&pipe::env(&[])).unwrap().run().unwrap();
+        let failed = outcome.board.line("broken").unwrap().failed.load(SeqCst);
+        match outcome.result {
+            Err(error) if ends => {
+                let told = error.to_string();
+                assert!(told.contains("broken: 100 packets in a row failed") && told.contains("not today"), "{told}");
+                assert_eq!((error.exit_code(), failed), (3, 149));
+            }
+            Ok(()) if !ends => assert_eq!(failed, 299),
+            other => panic!("{other:?}, {failed} failed"),
+        }
+    }
+}
