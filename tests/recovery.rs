@@ -200,3 +200,32 @@ fn damaged_pictures_cost_themselves_and_nothing_but_damage_is_a_stall() {
     assert!(stalled.contains("no picture for"), "{stalled}");
     assert!(line.health().damaged() > 10, "each is counted");
 }
+
+#[test]
+fn live_sources_of_one_run_share_their_time() {
+    let _limit = limit::within(120);
+    use ocelli::internals::stage::{Care, Feed, Link, Shot, Watch};
+    /// A picture at once, and then one every hundred milliseconds of the clock.
+    struct Steady;
+    struct SteadyFeed(Watch);
+    impl Link for Steady {
+        fn connect(&self, watch: &Watch) -> ocelli::internals::error::Result<Box<dyn Feed>> {
+            Ok(Box::new(SteadyFeed(watch.clone())))
+        }
+    }
+    impl Feed for SteadyFeed {
+        fn read(&mut self, _: &mut Shot) -> ocelli::internals::error::Result<bool> {
+            Ok(self.0.sleep(Duration::from_millis(100)))
+        }
+    }
+    let mut env = pipe::env(&[]);
+    let clock = Arc::new(ManualClock::default());
+    env.clock = clock.clone();
+    let open = |id| live::keep(Box::new(Steady), Care::default(), &LineEnv::alone(&env, id));
+    let (mut early, mut late) = (open("early"), open("late"));
+    assert_eq!(early.next().unwrap().unwrap().frame.pts, Duration::ZERO);
+    clock.advance(Duration::from_mins(1));
+    // The camera comes up a minute later; its first picture is not from the beginning of the run.
+    let pts = late.next().unwrap().unwrap().frame.pts;
+    assert!(pts >= Duration::from_mins(1), "{pts:?}");
+}

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 Each row of the table is a line of the pipeline: what it is, what it reads, its queue, and what its packets \
 carry. If there are faults, all are shown at once, each with its file, line and column, and the exit code is 2.")]
 pub struct CheckArgs {
-    /// The pipelines' YAML files
+    /// The pipelines' YAML files, or `-` for standard input
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// Print the graph in Graphviz's DOT language

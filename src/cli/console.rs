@@ -73,12 +73,13 @@ pub fn fault(error: &Error) {
     }
 }
 
-/// Writes the table of a run.
-pub fn table(board: &Board, elapsed: Duration) {
+/// Writes the table of a run; `name` tells several apart.
+pub fn table(name: &str, board: &Board, elapsed: Duration) {
     if !JSON.load(Relaxed) {
-        return say(&format!("\n{}{:.1} s", board.table(elapsed), elapsed.as_secs_f64()));
+        let title = if name.is_empty() { String::new() } else { format!("{name}\n") };
+        return say(&format!("\n{title}{}{:.1} s", board.table(elapsed), elapsed.as_secs_f64()));
     }
-    let seconds = json!({ "seconds": elapsed.as_secs_f64(), "lines": board.json() });
+    let seconds = json!({ "pipeline": name, "seconds": elapsed.as_secs_f64(), "lines": board.json() });
     object("INFO", "table", seconds.as_object().cloned().unwrap_or_default());
 }
 

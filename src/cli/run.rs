@@ -8,7 +8,7 @@ use crate::eval::report::shown;
 use crate::host::Board;
 use crate::infer::bundle;
 use crate::pipeline::{Checked, DEFAULT_MAX_FAULTS, Line, Options, Outcome, Pipeline, Run, Settings};
-use crate::stage::Env;
+use crate::stage::{Env, Outputs};
 use crate::trial::measuring;
 use crate::types::Products;
 use clap::Args;
@@ -24,14 +24,20 @@ use std::time::{Duration, Instant};
   ocelli run quickstart                             the bundled pipeline, from any folder
   ocelli run pipelines/quickstart.yaml --truth      also measure the answers against the truth
   ocelli run door.yaml --models /srv/models --log json
-  ocelli run door.yaml | head -3
+  ocelli run door.yaml yard.yaml --out-base /srv/found
+  sed s/0.5/0.4/ door.yaml | ocelli run - | head -3
 
 Ctrl-C (or SIGTERM) ends the run cleanly: packets in the queues are still processed, and files are closed. \
 A second one, half a second later or more, ends it at once. SIGHUP makes a live run open its output files again, \
 SIGUSR1 prints the table of counters.")]
 pub struct RunArgs {
-    /// The pipeline's YAML file, or the name of a bundled one (`ocelli init --list`)
-    file: PathBuf,
+    /// The pipelines' YAML files, `-` for standard input, or the name of a bundled one (`ocelli init --list`); several
+    /// run side by side
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Where relative paths of outputs start; the working folder if not given
+    #[arg(long, value_name = "FOLDER")]
+    out_base: Option<PathBuf>,
     /// Measure what is found against the source's truth, in an additional line of the pipeline
     #[arg(long)]
     truth: bool,
@@ -44,38 +50,59 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
-    /// Checks and runs the pipeline, and prints the counters.
+    /// Checks and runs the pipelines, and prints their counters.
     ///
     /// # Errors
-    /// If the pipeline cannot start, or if the run fails.
+    /// If a pipeline cannot start, or if a run fails.
     pub fn run(&self, global: &Global) -> Result<()> {
-        let file = self.found()?;
-        let env = Env::for_file(&file, &global.models);
-        let mut checked = Pipeline::read(&file)?.check(&env)?;
-        let mut tally = None;
-        if self.truth {
-            let (with, into) = measured(checked)?;
-            (checked, tally) = (with.check(&env)?, Some(into));
+        if self.files.iter().filter(|file| file.as_os_str() == "-").count() > 1 {
+            return Err(Error::Config("standard input can be read only once".into()));
         }
-        let outcome = drive(&checked, &Options { max_faults: self.max_faults, ..Options::default() }, self.show)?;
-        outcome.result.map_err(|e| e.at(file.display()))?;
-        if let Some(line) = tally.and_then(|tally| summary(&tally)) {
+        let mut shared: Option<Env> = None;
+        let (mut pipelines, mut tallies) = (Vec::new(), Vec::new());
+        for given in &self.files {
+            let file = found(given)?;
+            let mut env = Env::for_file(&file, &global.models);
+            if let Some(folder) = &self.out_base {
+                env.outputs = Outputs::Base(folder.clone());
+            }
+            // A signal is for all of them.
+            let first = shared.get_or_insert_with(|| env.clone());
+            (env.stop, env.reopen) = (first.stop.clone(), first.reopen.clone());
+            let mut checked = Pipeline::read(&file)?.check(&env)?;
+            if self.truth {
+                let (with, into) = measured(checked)?;
+                checked = with.check(&env)?;
+                tallies.push(into);
+            }
+            pipelines.push((given.display().to_string(), checked));
+        }
+        let options = Options { max_faults: self.max_faults, ..Options::default() };
+        let named: Vec<(&str, &Checked)> = pipelines.iter().map(|(name, checked)| (name.as_str(), checked)).collect();
+        let outcomes = drive_all(&named, &options, self.show)?;
+        let mut fault = None;
+        for ((name, _), outcome) in named.iter().zip(outcomes) {
+            if let Err(error) = outcome.result.map_err(|e| e.at(name)) {
+                if let Some(earlier) = fault.replace(error) {
+                    console::fault(&earlier);
+                }
+            }
+        }
+        fault.map_or(Ok(()), Err)?;
+        for line in tallies.iter().filter_map(|tally| summary(tally)) {
             console::say(&line);
         }
         Ok(())
     }
 }
 
-impl RunArgs {
-    /// Returns the file to run: the given one, or else the bundled pipeline of that name.
-    fn found(&self) -> Result<PathBuf> {
-        let bundled =
-            self.file.to_str().filter(|name| !self.file.exists() && bundle::pipelines().any(|known| known == *name));
-        let Some(name) = bundled else { return Ok(self.file.clone()) };
-        let path = bundle::installed(name)?;
-        tracing::info!("running the bundled {}; its outputs go to ./out", path.display());
-        Ok(path)
-    }
+/// Returns the file to run: the given one, or else the bundled pipeline of that name.
+fn found(file: &Path) -> Result<PathBuf> {
+    let bundled = file.to_str().filter(|name| !file.exists() && bundle::pipelines().any(|known| known == *name));
+    let Some(name) = bundled else { return Ok(file.into()) };
+    let path = bundle::installed(name)?;
+    tracing::info!("running the bundled {}; its outputs go to ./out", path.display());
+    Ok(path)
 }
 
 /// The most packets to measure: a scene may be endless, and every measured object is kept.
@@ -152,50 +179,71 @@ impl ShowArgs {
 
 /// Runs a checked pipeline until it ends or a signal arrives, with a progress bar and a table.
 pub(super) fn drive(checked: &Checked, options: &Options, show: ShowArgs) -> Result<Outcome> {
-    for note in checked.notes() {
-        tracing::warn!("{note}");
-    }
-    let running = Arc::<Mutex<Option<(Board, Instant)>>>::default();
-    let table = {
-        let running = Arc::clone(&running);
-        move || match &*running.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some((board, began)) => console::table(board, began.elapsed()),
-            None => console::say("the run has not started yet"),
-        }
-    };
-    signals::listen(checked.env().stop.clone(), checked.env().reopen.clone(), table)?;
-    let run = checked.start_with(options)?;
-    *running.lock().unwrap_or_else(PoisonError::into_inner) = Some((run.board.clone(), Instant::now()));
-    watch(&run, checked, show);
-    let outcome = run.wait();
-    if !show.quiet {
-        console::table(&outcome.board, outcome.elapsed);
-    }
-    Ok(outcome)
+    let outcome = drive_all(&[("", checked)], options, show)?.pop();
+    outcome.ok_or_else(|| Error::Internal("no pipeline was run".into()))
 }
 
-/// Shows a progress bar for the sources that know their length, and logs how a live run goes, until the run ends.
-fn watch(run: &Run, checked: &Checked, show: ShowArgs) {
-    let expected = |board: &Board| board.lines.iter().map(|line| line.expected.load(Relaxed)).sum::<u64>();
+/// What is running: names, boards, and when each began.
+type Boards = Arc<Mutex<Vec<(String, Board, Instant)>>>;
+
+/// Runs checked pipelines side by side until all end or a signal arrives. If one fails, the others go on.
+fn drive_all(pipelines: &[(&str, &Checked)], options: &Options, show: ShowArgs) -> Result<Vec<Outcome>> {
+    let several = pipelines.len() > 1;
+    let Some((_, first)) = pipelines.first() else { return Ok(Vec::new()) };
+    for (name, checked) in pipelines {
+        for note in checked.notes() {
+            if several { tracing::warn!("{name}: {note}") } else { tracing::warn!("{note}") }
+        }
+    }
+    let boards = Boards::default();
+    let shown = Arc::clone(&boards);
+    let table = move || {
+        for (name, board, began) in &*shown.lock().unwrap_or_else(PoisonError::into_inner) {
+            console::table(name, board, began.elapsed());
+        }
+    };
+    signals::listen(first.env().stop.clone(), first.env().reopen.clone(), table)?;
+    let mut runs = Vec::new();
+    for (name, checked) in pipelines {
+        let run = checked.start_with(options).map_err(|e| if several { e.at(name) } else { e })?;
+        let name = if several { (*name).to_owned() } else { String::new() };
+        boards.lock().unwrap_or_else(PoisonError::into_inner).push((name, run.board.clone(), Instant::now()));
+        runs.push(run);
+    }
+    watch(&runs, pipelines, show);
+    let outcomes: Vec<Outcome> = runs.into_iter().map(Run::wait).collect();
+    if !show.quiet {
+        for ((name, _), outcome) in pipelines.iter().zip(&outcomes) {
+            console::table(if several { name } else { "" }, &outcome.board, outcome.elapsed);
+        }
+    }
+    Ok(outcomes)
+}
+
+/// Shows a progress bar for the sources that know their length, and logs how live runs go, until all have ended.
+fn watch(runs: &[Run], pipelines: &[(&str, &Checked)], show: ShowArgs) {
+    let sources = || runs.iter().flat_map(|run| run.board.lines.iter()).filter(|line| line.expected.load(Relaxed) > 0);
     let rows = |line: &Line| matches!(&line.settings, Settings::Sink(sink) if sink.writes().is_some_and(|path| path == Path::new("-")));
     // Rows and a bar on one terminal would overwrite each other.
-    let mixed = std::io::stdout().is_terminal() && checked.lines().iter().any(rows);
-    let bar = progress::counted(expected(&run.board), "frames");
+    let mixed =
+        std::io::stdout().is_terminal() && pipelines.iter().any(|(_, checked)| checked.lines().iter().any(rows));
+    let bar = progress::counted(sources().map(|line| line.expected.load(Relaxed)).sum(), "frames");
     let bar = Some(bar).filter(|bar| !show.quiet && !mixed && !bar.is_hidden() && bar.length() != Some(0));
-    let status = show.status(checked.graph().nodes.iter().any(|node| node.live));
+    let status = show.status(pipelines.iter().any(|(_, checked)| checked.graph().nodes.iter().any(|node| node.live)));
     if bar.is_none() && status.is_none() {
         return;
     }
     console::set_bar(bar.clone());
-    let (clock, mut told, mut counts) = (&checked.env().clock, Instant::now(), Vec::new());
-    while !run.is_finished() {
+    let (mut told, mut counts) = (Instant::now(), vec![Vec::new(); runs.len()]);
+    while !runs.iter().all(Run::is_finished) {
         std::thread::sleep(Duration::from_millis(100));
         if let Some(bar) = &bar {
-            let known = run.board.lines.iter().filter(|line| line.expected.load(Relaxed) > 0);
-            bar.set_position(known.map(|line| line.received.load(Relaxed)).sum());
+            bar.set_position(sources().map(|line| line.received.load(Relaxed)).sum());
         }
         if status.is_some_and(|status| told.elapsed() >= status) {
-            tracing::info!("{}", run.board.status(&mut counts, told.elapsed(), clock.now()));
+            for ((run, (_, checked)), counts) in runs.iter().zip(pipelines).zip(&mut counts) {
+                tracing::info!("{}", run.board.status(counts, told.elapsed(), checked.env().clock.now()));
+            }
             told = Instant::now();
         }
     }

@@ -1,5 +1,6 @@
 //! Where models are found.
 
+use super::zoo::Zoo;
 use super::{Card, Extra, Plan, Session, bundle, selfcheck};
 use crate::error::{Error, Result};
 use crate::host::data_folder;
@@ -15,6 +16,8 @@ type Plans = Arc<Mutex<HashMap<(PathBuf, Extra), Weak<Plan>>>>;
 #[derive(Clone, Default)]
 pub struct ModelStore {
     roots: Vec<PathBuf>,
+    /// Folders that would be searched, too, but do not exist.
+    missing: Vec<PathBuf>,
     plans: Plans,
 }
 
@@ -31,7 +34,7 @@ impl ModelStore {
         roots.extend([base_dir.join("models"), base_dir.join("../models"), PathBuf::from("models")]);
         roots.extend(data_folder().map(|folder| folder.join("models")));
         roots.push(PathBuf::from("/usr/share/ocelli/models"));
-        roots.retain(|root| root.is_dir());
+        let (mut roots, missing): (Vec<_>, Vec<_>) = roots.into_iter().partition(|root| root.is_dir());
         let mut seen = Vec::new();
         roots.retain(|root| {
             let whole = root.canonicalize().unwrap_or_else(|_| root.clone());
@@ -39,7 +42,7 @@ impl ModelStore {
             seen.push(whole);
             new
         });
-        Self { roots, plans: Arc::default() }
+        Self { roots, missing, plans: Arc::default() }
     }
 
     /// Creates a session of a model. It shares its plan with every other session of the same model and outputs.
@@ -85,13 +88,19 @@ impl ModelStore {
             return Card::read(&folder);
         }
         let names = self.names();
-        let hint = nearest(name, names.iter().map(String::as_str))
-            .map_or_else(|| "see `ocelli models list`".to_owned(), |near| format!("did you mean `{near}`?"));
-        let places: Vec<String> = self.roots.iter().map(|root| root.display().to_string()).collect();
-        let places = if places.is_empty() {
-            "found no folder of models".to_owned()
+        let known = Zoo::built_in()?.entries.iter().any(|(entry, _)| entry == name);
+        let hint = match nearest(name, names.iter().map(String::as_str)) {
+            _ if known => format!("`ocelli models pull {name}` gets it"),
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "see `ocelli models list`".to_owned(),
+        };
+        let list = |folders: &[PathBuf]| {
+            folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ")
+        };
+        let places = if self.roots.is_empty() {
+            format!("there is no folder of models, neither {}", list(&self.missing).replace(", ", " nor "))
         } else {
-            format!("looked in {}", places.join(", "))
+            format!("looked in {}", list(&self.roots))
         };
         Err(Error::Model(format!("no model `{name}`: {places} (add folders with --models or OCELLI_MODELS); {hint}")))
     }

@@ -134,11 +134,11 @@ fn read_lines(root: &Node, parts: &Parts, faults: &mut Vec<Fault>) -> Vec<Line> 
     let mut lines: Vec<Line> = Vec::new();
     let mut found = false;
     for (key, value) in entries {
-        if key.text() != Some("pipeline") {
-            faults.push(Fault::new(
-                key.place,
-                format!("unknown key `{}`, expected `pipeline`", key.text().unwrap_or_default()),
-            ));
+        let name = key.text().unwrap_or_default();
+        if name != "pipeline" {
+            faults.push(Fault::new(key.place, format!("unknown key `{name}`, expected `pipeline`")));
+            // One fault is enough for a word that is only misspelt.
+            found |= yaml::nearest(&name.to_lowercase(), ["pipeline"]).is_some();
             continue;
         }
         found = true;

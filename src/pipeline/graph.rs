@@ -342,8 +342,8 @@ impl Builder<'_> {
                 Settings::Source(source) => source.reads(self.env).into_iter().map(whole).collect(),
                 // The file it really writes, which may differ from the one in the YAML.
                 Settings::Sink(sink) => match (sink.writes(), &self.env.outputs) {
-                    (Some(path), Outputs::Named) if path == Path::new("-") => vec![path],
-                    (Some(path), outputs @ (Outputs::Named | Outputs::Folder(_))) => {
+                    (Some(path), Outputs::Named | Outputs::Base(_)) if path == Path::new("-") => vec![path],
+                    (Some(path), outputs @ (Outputs::Named | Outputs::Base(_) | Outputs::Folder(_))) => {
                         vec![whole(outputs.path(&path.to_string_lossy()))]
                     }
                     (_, Outputs::Rows(_)) | (None, _) => Vec::new(),

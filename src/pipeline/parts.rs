@@ -99,7 +99,13 @@ impl Parts {
             let message = format!("this build has no `{word}`; build with `--features {feature}`");
             return Err(Fault::new(place, message));
         }
-        let hint = nearest(word, self.words())
+        // `scene:{` has no space after its colon, `scene {` no colon.
+        let plain = word.split([':', ' ', '{']).next().unwrap_or_default();
+        if plain != word && self.words().any(|known| known == plain) {
+            let message = format!("found `{word}`; a colon and a space follow the word: `{plain}: {{ … }}`");
+            return Err(Fault::new(place, message));
+        }
+        let hint = nearest(&word.to_lowercase(), self.words())
             .map_or_else(|| format!("expected {}", one_of(self.words())), |near| format!("did you mean `{near}`?"));
         Err(Fault::new(place, format!("unknown source, stage or sink `{word}`; {hint}")))
     }

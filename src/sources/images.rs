@@ -45,8 +45,11 @@ impl Images {
         } else if path.is_file() {
             vec![path]
         } else {
-            let matched = matches(&self.path)?;
-            if matched.is_empty() { matches(&env.base_dir.join(&self.path).to_string_lossy())? } else { matched }
+            if !self.path.contains(['*', '?', '[']) {
+                env.existing_input(&self.path)?;
+            }
+            let matched = matches(&env.base_dir.join(&self.path).to_string_lossy())?;
+            if matched.is_empty() { matches(&self.path)? } else { matched }
         };
         if files.is_empty() {
             return Err(Error::Data(format!("{}: no pictures found (JPEG, PNG or BMP)", self.path)));

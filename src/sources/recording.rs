@@ -49,7 +49,7 @@ impl Recording {
         if let Some(known) = self.known.get() {
             return Ok(known);
         }
-        let path = env.input_path(&self.path);
+        let path = env.existing_input(&self.path)?;
         let flight = Flight::open(&path, self.run)?;
         let sources = &flight.begin.sources;
         let source = match &self.source {

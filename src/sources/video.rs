@@ -50,7 +50,7 @@ impl SourceConfig for Video {
 
     fn check(&self, env: &Env) -> Result<()> {
         for path in [Some(&self.path), self.truth.as_ref()].into_iter().flatten() {
-            let path = env.input_path(path);
+            let path = env.existing_input(path)?;
             std::fs::File::open(&path).map_err(|e| Error::io(&path, e))?;
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! The environment of parts, and what each line has of its own.
 
 use super::Tap;
+use crate::error::{Error, Result};
 use crate::host::{Board, Clock, DropReason, Health, LineCounters, Reopen, Role, Secrets, Stop, SystemClock};
 use crate::infer::ModelStore;
 use crate::types::Packet;
@@ -13,7 +14,7 @@ use std::time::Duration;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Env {
-    /// The folder of the pipeline's file. Relative input paths start there or in the working folder.
+    /// The folder of the pipeline's file. Relative input paths start there, or else in the working folder.
     pub base_dir: PathBuf,
     /// Where models are found.
     #[doc(hidden)]
@@ -48,6 +49,8 @@ pub enum Outputs {
     /// To the paths in the YAML.
     #[default]
     Named,
+    /// To the paths in the YAML; relative ones start in this folder.
+    Base(PathBuf),
     /// Below this folder, whatever the YAML says, so that a replay does not overwrite the files of the live run.
     Folder(PathBuf),
     /// The rows of `jsonl` go here; no other sink writes.
@@ -64,7 +67,8 @@ impl Outputs {
                 let inside = |part: &std::path::Component<'_>| matches!(part, std::path::Component::Normal(_));
                 folder.join(std::path::Path::new(path).components().filter(inside).collect::<PathBuf>())
             }
-            Self::Named | Self::Rows(_) => PathBuf::from(path),
+            Self::Base(folder) if path != "-" => folder.join(path),
+            Self::Named | Self::Base(_) | Self::Rows(_) => PathBuf::from(path),
         }
     }
 }
@@ -96,13 +100,36 @@ impl Env {
         Self::new(folder, models)
     }
 
-    /// Resolves an input path of the YAML. An absolute path stays as it is. A relative one starts in the working folder
-    /// if it exists there, otherwise in the pipeline's folder.
+    /// Resolves an input path of the YAML. An absolute path stays as it is. A relative one starts in the pipeline's
+    /// folder if it exists there, otherwise in the working folder.
     #[must_use]
     pub fn input_path(&self, path: &str) -> PathBuf {
-        let plain = PathBuf::from(path);
         let beside = self.base_dir.join(path);
-        if plain.is_relative() && !plain.exists() && beside.exists() { beside } else { plain }
+        if beside.exists() { beside } else { PathBuf::from(path) }
+    }
+
+    /// Like [`Env::input_path`], for a file or folder that must exist.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names every place that was tried.
+    pub fn existing_input(&self, path: &str) -> Result<PathBuf> {
+        let found = self.input_path(path);
+        if found.exists() {
+            return Ok(found);
+        }
+        let beside = self.base_dir.join(path);
+        if Path::new(path).is_absolute() || beside == found {
+            return Err(Error::Config(format!("{path} does not exist")));
+        }
+        let here = std::path::absolute(&found).unwrap_or(found);
+        let there = std::path::absolute(&beside).unwrap_or(beside);
+        if let Some(name) = path.strip_prefix('$') {
+            return Err(Error::Config(format!(
+                "{path} does not exist; for an environment variable, write `${{{name}}}`"
+            )));
+        }
+        let second = if there == here { String::new() } else { format!(" and {}", here.display()) };
+        Err(Error::Config(format!("{path} does not exist; looked for {}{second}", there.display())))
     }
 }
 

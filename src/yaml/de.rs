@@ -49,6 +49,9 @@ impl de::Error for ReadError {
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
+        if !field.is_empty() && field.chars().all(|c| c.is_ascii_digit()) {
+            return Self::custom(format!("`{field}` after a comma: decimals are written with a point, such as 0.5"));
+        }
         Self::custom(unknown("field", field, expected))
     }
 
@@ -70,8 +73,8 @@ fn unknown(kind: &str, word: &str, expected: &[&'static str]) -> String {
 #[derive(Clone, Copy)]
 struct Reader<'a>(&'a Node);
 
-/// What a visitor expects, in plain words.
-struct Wanted(String);
+/// What a visitor expects, in plain words, and the largest number that it takes.
+struct Wanted(String, Option<u64>);
 
 impl Wanted {
     fn by<'de, V: Visitor<'de>>(visitor: &V) -> Self {
@@ -81,7 +84,15 @@ impl Wanted {
                 self.0.expecting(f)
             }
         }
-        let plain = match Shown(visitor).to_string().as_str() {
+        let shown = Shown(visitor).to_string();
+        let most = match shown.as_str() {
+            "u8" => Some(u8::MAX.into()),
+            "u16" => Some(u16::MAX.into()),
+            "u32" => Some(u32::MAX.into()),
+            "u64" | "usize" => Some(u64::MAX),
+            _ => None,
+        };
+        let plain = match shown.as_str() {
             "a string" => "text".to_owned(),
             "f32" | "f64" => "a number".to_owned(),
             "a boolean" => "`true` or `false`".to_owned(),
@@ -90,9 +101,10 @@ impl Wanted {
             other if other.starts_with("struct ") => "a map".to_owned(),
             other if other.starts_with("an array of length ") => other.replace("an array of length", "a list of"),
             other if other.starts_with("enum ") => "a word or a map with one key".to_owned(),
+            "a sequence" => "a list".to_owned(),
             other => other.to_owned(),
         };
-        Self(plain)
+        Self(plain, most)
     }
 }
 
@@ -100,8 +112,41 @@ impl<'a> Reader<'a> {
     fn mismatch(self, wanted: &Wanted) -> ReadError {
         let scalar = matches!(self.0.value, Value::Int(_) | Value::Float(_) | Value::Bool(_));
         let quote = if scalar && wanted.0 == "text" { "; put it in quotes" } else { "" };
-        let message = format!("found {}, expected {}{quote}", self.0.describe(), wanted.0);
+        let remedy = self.remedy(wanted);
+        let too_large = wanted.1.is_some_and(|most| match self.0.value {
+            Value::Int(found) => u64::try_from(found).is_ok_and(|found| found > most),
+            Value::Float(found) => found > most as f64 || found >= i64::MAX as f64,
+            _ => false,
+        });
+        let message = match wanted.1.filter(|_| too_large && !self.0.secret) {
+            Some(u64::MAX) => "found a number that is too large".to_owned(),
+            Some(most) => format!("found {}, expected at most {most}", self.0.describe()),
+            None => format!("found {}, expected {}{quote}{remedy}", self.0.describe(), wanted.0),
+        };
         ReadError { message, place: Some(self.0.place) }
+    }
+
+    /// How to write what was probably meant: `; write [person]`.
+    fn remedy(self, wanted: &Wanted) -> String {
+        let Some(text) = self.0.text().filter(|_| !self.0.secret) else { return String::new() };
+        let number = |text: &str| text.trim().parse::<f64>().ok();
+        match wanted.0.as_str() {
+            "a list" => format!("; write [{text}]"),
+            "a list of 2" => match text.split_once(['x', 'X', '×']) {
+                Some((a, b)) if number(a).is_some() && number(b).is_some() => format!("; write [{a}, {b}]"),
+                _ => String::new(),
+            },
+            "a number" => match text.strip_suffix('%').and_then(number) {
+                Some(percent) => format!("; write {}", percent / 100.0),
+                None => String::new(),
+            },
+            "`true` or `false`" => match text.to_lowercase().as_str() {
+                "yes" | "on" | "y" => "; write true".into(),
+                "no" | "off" | "n" => "; write false".into(),
+                _ => String::new(),
+            },
+            _ => String::new(),
+        }
     }
 
     /// The value of a `${…}` may be a number or a bool where one is expected.
@@ -190,12 +235,16 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
-        _: &'static [&'static str],
+        fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ReadError> {
-        match &self.0.value {
-            Value::Null => self.map(visitor, &[]),
-            Value::Map(entries) => self.map(visitor, entries),
+        match (&self.0.value, fields.first()) {
+            (Value::Null, _) => self.map(visitor, &[]),
+            (Value::Map(entries), _) => self.map(visitor, entries),
+            (Value::Text(text), Some(first)) if !self.0.secret => {
+                let message = format!("found {}, expected a map; write {{ {first}: {text} }}", self.0.describe());
+                Err(ReadError { message, place: Some(self.0.place) })
+            }
             _ => Err(self.mismatch(&Wanted::by(&visitor))),
         }
     }
@@ -274,7 +323,7 @@ impl<'de> de::MapAccess<'de> for Entries<'_> {
 /// The fault of a whole value. If its message might contain the value of a `${…}`, the message is replaced.
 fn settled(error: ReadError, node: &Node) -> ReadError {
     if node.secret && error.place.is_none() {
-        return Reader(node).mismatch(&Wanted("one that is valid here".into()));
+        return Reader(node).mismatch(&Wanted("one that is valid here".into(), None));
     }
     error.or_at(node.place)
 }
@@ -294,7 +343,7 @@ impl<'de> de::EnumAccess<'de> for Variant<'_> {
         Ok((
             value.map_err(|e| {
                 if self.key.secret {
-                    Reader(self.key).mismatch(&Wanted("one of the allowed words".into()))
+                    Reader(self.key).mismatch(&Wanted("one of the allowed words".into(), None))
                 } else {
                     e.or_at(self.key.place)
                 }

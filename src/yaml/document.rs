@@ -6,6 +6,7 @@ use super::place::Place;
 use super::substitute;
 use crate::error::{Error, Result};
 use std::fmt::Write as _;
+use std::io::Read;
 use std::path::Path;
 
 /// The maximum length of a file; longer files are not read.
@@ -25,20 +26,26 @@ pub struct Document {
 }
 
 impl Document {
-    /// Reads a file and parses it. `${NAME}` and `${file:PATH}` are substituted; PATH is relative to the file's folder.
+    /// Reads a file, or standard input for `-`, and parses it. `${NAME}` and `${file:PATH}` are substituted; PATH is relative to the file's folder.
     ///
     /// # Errors
     /// [`Error::Io`] if the file cannot be read, [`Error::Config`] with all faults if it is not valid YAML.
     pub fn read(path: &Path) -> Result<Self> {
-        let file = path.display().to_string();
-        let io = |e| Error::io(path, e);
-        let length = std::fs::metadata(path).map_err(io)?.len();
-        if length > MAX_FILE_BYTES {
+        let input = path == Path::new("-");
+        let file = if input { "standard input".to_owned() } else { path.display().to_string() };
+        let io = |e| Error::io(&file, e);
+        let mut bytes = Vec::new();
+        let most = MAX_FILE_BYTES + 1;
+        if input {
+            std::io::stdin().take(most).read_to_end(&mut bytes).map_err(io)?;
+        } else {
+            std::fs::File::open(path).and_then(|opened| opened.take(most).read_to_end(&mut bytes)).map_err(io)?;
+        }
+        if bytes.len() as u64 > MAX_FILE_BYTES {
             return Err(Error::Config(format!(
-                "{file}: {length} bytes; a YAML file may have at most {MAX_FILE_BYTES}; is it the right file?"
+                "{file}: a YAML file may have at most {MAX_FILE_BYTES} bytes; is it the right file?"
             )));
         }
-        let bytes = std::fs::read(path).map_err(io)?;
         let text = String::from_utf8(bytes).map_err(|e| {
             let at = e.utf8_error().valid_up_to();
             Error::Config(format!("{file}: byte {at} is not UTF-8; save the file as UTF-8"))

@@ -10,6 +10,7 @@ mod node;
 mod place;
 mod substitute;
 mod units;
+mod wording;
 
 pub use de::read;
 pub use document::{Document, MAX_FILE_BYTES};

@@ -2,6 +2,7 @@
 
 use super::fault::Fault;
 use super::place::Place;
+use super::wording;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::Spanned;
 
@@ -88,6 +89,13 @@ pub fn parse(text: &str) -> Result<Node, Fault> {
             || Place { line: 1, column: 1, width: 1 },
             |at| Place { line: at.line() as u32, column: at.column() as u32, width: 1 },
         );
+        // The parser stumbles further down, where it is hard to see why.
+        if let Some((line, column, c)) = wording::odd_space(text) {
+            let place = Place { line: line as u32, column: column as u32, width: 1 };
+            let message =
+                format!("a space that is not a plain one (U+{:04X}); replace it with a plain space", c as u32);
+            return Fault::new(place, message);
+        }
         Fault::new(place, plain_message(&e))
     })
 }
@@ -98,6 +106,9 @@ fn plain_message(error: &serde_yaml::Error) -> String {
     let first = full.lines().next().unwrap_or_default();
     if let Some((_, rest)) = first.split_once("duplicate mapping key: ") {
         return format!("the key `{}` appears twice; keep one", rest.split(", set").next().unwrap_or(rest));
+    }
+    if let Some(ours) = wording::meaning(first) {
+        return format!("not valid YAML: {ours}");
     }
     let cut = first.rfind(" at line ").or_else(|| first.find(": line ")).unwrap_or(first.len());
     format!("not valid YAML: {}", &first[..cut])

@@ -11,6 +11,11 @@ pub fn from_process(name: &str, folder: &Path) -> Result<String, String> {
         let text = std::fs::read_to_string(&path).map_err(|e| format!("`${{{name}}}`: {}: {e}", path.display()))?;
         return Ok(text.trim_end_matches(['\n', '\r']).to_owned());
     }
+    if let Some((plain, _)) = name.split_once([':', '-', '=', '?']) {
+        return Err(format!(
+            "`${{{name}}}`: there are no defaults or conditions, as a shell has them; write `${{{plain}}}` and set `{plain}`"
+        ));
+    }
     std::env::var(name).map_err(|_| {
         format!("`${{{name}}}`: the environment has no `{name}`; set it, or write `$${{…}}` for a literal `${{…}}`")
     })
@@ -21,6 +26,10 @@ pub fn apply(node: &mut Node, lookup: &impl Fn(&str) -> Result<String, String>, 
     match &mut node.value {
         Value::List(list) => list.iter_mut().for_each(|item| apply(item, lookup, faults)),
         Value::Map(entries) => entries.iter_mut().for_each(|(_, value)| apply(value, lookup, faults)),
+        Value::Text(text) if super::wording::curly(text) => {
+            let message = "typographic quotes, which YAML takes for part of the text; write \"…\" or '…'";
+            faults.push(Fault::new(node.place, message));
+        }
         Value::Text(text) if text.contains('$') => match expand(text, lookup) {
             Ok((expanded, used)) => {
                 node.value = Value::Text(expanded);

@@ -3,13 +3,28 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::time::Duration;
 
+/// Reads a text, and says what it should be if there is something else.
+struct Words(&'static str);
+
+impl serde::de::Visitor<'_> for Words {
+    type Value = String;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<String, E> {
+        Ok(text.to_owned())
+    }
+}
+
 /// A duration such as `500ms`, `2s` or `1h`; never zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span(pub Duration);
 
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
+        let text = deserializer.deserialize_str(Words("a time such as `500ms`, `2s` or `1h`"))?;
         let parsed = humantime::parse_duration(&text).ok();
         let sane = parsed.filter(|time| !time.is_zero() && *time < Duration::from_hours(24 * 365));
         let message = || serde::de::Error::custom(format!("{text:?} is not a duration; write it as 500ms, 2s or 1h"));
@@ -40,7 +55,7 @@ pub struct Bytes(pub u64);
 
 impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
+        let text = deserializer.deserialize_str(Words("a size such as `500MB` or `20GB`"))?;
         crate::host::parse_bytes(&text).map(Self).map_err(serde::de::Error::custom)
     }
 }
