@@ -167,6 +167,11 @@ pub trait StageConfig: Send {
     fn takes_input(&self, _env: &Env) -> Result<Option<(String, InputForm)>> {
         Ok(None)
     }
+    /// Returns the name of the model it runs, if it runs one.
+    #[doc(hidden)]
+    fn model(&self) -> Option<&str> {
+        None
+    }
     /// As [`SourceConfig::check`].
     ///
     /// # Errors

@@ -8,7 +8,7 @@ mod limit;
 mod support;
 
 use rustix::process::Signal;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Output, Stdio};
 
 fn ocelli(args: &[&str]) -> Output {
@@ -94,6 +94,69 @@ fn faults_of_models_are_told_apart() {
     std::fs::write(home.join("labels.txt"), "one\ntwo\n").unwrap();
     std::fs::write(home.join("card.yaml"), &card).unwrap();
     assert!(verify().contains("has shape [1, 1260, 11], but the card says [1, 1260, 7]"), "wrong labels");
+}
+
+#[test]
+fn check_compares_models_with_their_cards_and_looks_where_sinks_write() {
+    let _limit = limit::within(300);
+    let folder = tempfile::tempdir().unwrap();
+    let models = folder.path().display().to_string();
+    let copy = |model: &str, old: &str, new: &str| {
+        let home = folder.path().join("m");
+        std::fs::create_dir_all(&home).unwrap();
+        for entry in std::fs::read_dir(format!("models/{model}")).unwrap().flatten() {
+            std::fs::copy(entry.path(), home.join(entry.file_name())).unwrap();
+        }
+        let card = std::fs::read_to_string(home.join("card.yaml")).unwrap();
+        assert!(old.is_empty() || card.contains(old), "{card}");
+        std::fs::write(home.join("card.yaml"), card.replace(old, new)).unwrap();
+    };
+    let text_of = |word: &str| {
+        format!("pipeline:\n- scene: {{ frames: 1 }}\n- resize: {{ for: m }}\n- {word}: {{ model: m }}\n- jsonl\n")
+    };
+    let detect = file(&folder, "detect.yaml", &text_of("detect"));
+    let says = |pipeline: &str, code: i32, fast: bool| {
+        let mut words = vec!["check", pipeline, "--models", &models];
+        words.extend(fast.then_some("--fast"));
+        let output = ocelli(&words);
+        assert_eq!(output.status.code(), Some(code), "{}", text(&output.stderr));
+        text(&output.stdout) + &text(&output.stderr)
+    };
+    copy("scene", "", "");
+    assert!(says(&detect, 0, false).contains("`detect`: `jsonl` gets its boxes without `nms`"));
+    copy("scene", "dtype: f32", "dtype: u8");
+    assert!(says(&detect, 3, false).contains("detect: model `m`: the graph takes F32, but the card says U8"));
+    says(&detect, 0, true);
+    copy("scene", "", "");
+    std::fs::write(folder.path().join("m/model.onnx"), "not a model").unwrap();
+    assert!(says(&detect, 3, false).contains("has sha256"));
+    copy("scene_tags", "person", "person, dog");
+    let classify = file(&folder, "classify.yaml", &text_of("classify"));
+    assert!(says(&classify, 3, false).contains("classes apart, but the card has"));
+    // A folder in the place of a file, and a file in the place of a folder.
+    for path in ["m", "m/card.yaml/rows.jsonl"] {
+        let lines = format!("pipeline:\n- scene: {{ frames: 1 }}\n- jsonl: {{ path: '{models}/{path}' }}\n");
+        let said = says(&file(&folder, "sink.yaml", &lines), 74, false);
+        assert!(said.contains("jsonl: ") && said.contains("directory"), "{said}");
+    }
+    // From standard input, and several at once.
+    let base = folder.path().join("base");
+    let good =
+        file(&folder, "a.yaml", "pipeline:\n- scene: { frames: 3, size: [64, 48] }\n- jsonl: { path: a.jsonl }\n");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ocelli"))
+        .args(["run", &good, "-", "--out-base", &base.display().to_string()])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let piped = "pipeline:\n- scene: { frames: 4, size: [64, 48] }\n- jsonl: { path: deep/b.jsonl }\n";
+    child.stdin.take().unwrap().write_all(piped.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("a.yaml\n") && text(&output.stderr).contains("\n-\n"));
+    for (path, rows) in [("a.jsonl", 3), ("deep/b.jsonl", 4)] {
+        assert_eq!(std::fs::read_to_string(base.join(path)).unwrap().lines().count(), rows);
+    }
 }
 
 #[test]

@@ -91,11 +91,14 @@ impl Stage for Pass {
     }
 }
 
+/// The source and the number of each packet.
+type Seen = Arc<Mutex<Vec<(String, u64)>>>;
+
 /// Checks a pipeline whose last line, `seen`, stores the source and the number of each packet.
-fn checked(lines: &str, env: &Env) -> (Checked, Arc<Mutex<Vec<(String, u64)>>>) {
+fn checked(lines: &str, env: &Env) -> (Checked, Seen) {
     let parts = Parts::builtin().with(Part::source::<Frames>("frames")).with(Part::stage::<Pass>("pass"));
     let mut pipeline = Pipeline::parse("test.yaml", &format!("pipeline:\n{lines}"), &parts).unwrap();
-    let seen = Arc::<Mutex<Vec<(String, u64)>>>::default();
+    let seen = Seen::default();
     let into = Arc::clone(&seen);
     let store = call(move |packet| {
         into.lock().unwrap().push((packet.frame.source.to_string(), packet.frame.seq));

@@ -21,6 +21,9 @@ pub struct CheckArgs {
     /// The pipelines' YAML files, or `-` for standard input
     #[arg(required = true)]
     files: Vec<PathBuf>,
+    /// Look at the YAML and the cards only: do not compare models with their cards, or try where sinks write
+    #[arg(long)]
+    fast: bool,
     /// Print the graph in Graphviz's DOT language
     #[arg(long, conflicts_with = "svg")]
     dot: bool,
@@ -57,6 +60,9 @@ impl CheckArgs {
 
     fn check(&self, file: &Path, global: &Global) -> Result<String> {
         let checked = Pipeline::read(file)?.check(&Env::for_file(file, &global.models))?;
+        if !self.fast {
+            checked.look_outside().map_err(|e| e.at(file.display()))?;
+        }
         if self.dot {
             return Ok(checked.dot());
         }

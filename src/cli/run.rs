@@ -82,10 +82,10 @@ impl RunArgs {
         let outcomes = drive_all(&named, &options, self.show)?;
         let mut fault = None;
         for ((name, _), outcome) in named.iter().zip(outcomes) {
-            if let Err(error) = outcome.result.map_err(|e| e.at(name)) {
-                if let Some(earlier) = fault.replace(error) {
-                    console::fault(&earlier);
-                }
+            if let Err(error) = outcome.result.map_err(|e| e.at(name))
+                && let Some(earlier) = fault.replace(error)
+            {
+                console::fault(&earlier);
             }
         }
         fault.map_or(Ok(()), Err)?;

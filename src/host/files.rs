@@ -16,6 +16,28 @@ pub fn make_parent(path: &Path) -> Result<()> {
     }
 }
 
+/// Finds out whether a file could be written, without creating anything.
+///
+/// # Errors
+/// [`Error::Io`] names the file or the folder that is in the way.
+pub fn can_write(path: &Path) -> Result<()> {
+    let allowed =
+        |path: &Path| rustix::fs::access(path, rustix::fs::Access::WRITE_OK).map_err(|e| Error::io(path, e.into()));
+    if path.is_dir() {
+        return Err(Error::io(path, std::io::ErrorKind::IsADirectory.into()));
+    }
+    if path.exists() {
+        allowed(path)?;
+    }
+    let nearest = path.ancestors().skip(1).find(|folder| folder.exists() && !folder.as_os_str().is_empty());
+    let folder = nearest.unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        return Err(Error::io(folder, std::io::ErrorKind::NotADirectory.into()));
+    }
+    // A device needs no file beside it.
+    if path.exists() && !path.is_file() { Ok(()) } else { allowed(folder) }
+}
+
 /// Writes a whole file so that readers see either the old one or the new one, never half of it, even if several
 /// processes do so at once.
 ///
@@ -47,6 +69,9 @@ mod tests {
         replace(&path, b"one").unwrap();
         replace(&path, b"two").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        can_write(&folder.path().join("new/folder/c.txt")).unwrap();
+        can_write(Path::new("/dev/null")).unwrap();
+        assert!(can_write(folder.path()).is_err() && can_write(&path.join("c.txt")).is_err());
         // A folder is in the way of the new file.
         let taken = folder.path().join("a");
         assert!(replace(&taken, b"three").is_err());

@@ -28,7 +28,7 @@ pub use child::{Child, Stderr};
 pub use clock::{Clock, ManualClock, SystemClock, WallWatch};
 pub use counters::{DropReason, EdgeCounters, LineCounters, Role};
 pub use cpu::cpu_class;
-pub use files::{make_parent, replace};
+pub use files::{can_write, make_parent, replace};
 pub use folders::data_folder;
 pub use health::{Health, State, Status};
 pub use histogram::Histogram;

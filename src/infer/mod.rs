@@ -2,6 +2,7 @@
 
 pub mod bundle;
 mod card;
+pub mod header;
 mod outputs;
 mod plan;
 pub mod selfcheck;

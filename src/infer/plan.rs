@@ -162,7 +162,7 @@ impl Plan {
     }
 }
 
-fn named(card: &Card, error: Error) -> Error {
+pub(super) fn named(card: &Card, error: Error) -> Error {
     match error {
         Error::Model(message) if !message.starts_with("model `") => {
             Error::Model(format!("model `{}`: {message}", card.name))
@@ -181,7 +181,7 @@ pub(super) fn datum_of(dtype: Dtype) -> DatumType {
 
 /// Returns the input that receives the picture, and its shape: the card's, or the graph's if that has the same number
 /// of elements but another rank.
-fn picture_input(card: &Card, model: &Model) -> Result<(String, Vec<usize>)> {
+pub(super) fn picture_input(card: &Card, model: &Model) -> Result<(String, Vec<usize>)> {
     let spec = &card.fields.input;
     let is_state = |name: &str| card.fields.model.state.iter().any(|s| s.input == name);
     let wanted = |name: &str| spec.name.as_deref().map_or(!is_state(name), |n| n == name);

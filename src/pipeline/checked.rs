@@ -2,8 +2,13 @@
 
 use super::config::{Line, Pipeline};
 use super::graph::Graph;
+use super::settings::Settings;
+use crate::error::Result;
+use crate::host::can_write;
+use crate::infer::header;
 use crate::stage::{Env, Tap};
 use crate::yaml::{Document, Faults};
+use std::path::Path;
 use std::sync::Arc;
 
 /// A pipeline whose lines fit together, with the environment in which it was checked.
@@ -66,6 +71,34 @@ impl Checked {
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.graph.notes
+    }
+
+    /// Looks at what lies outside the YAML: compares the files of models with their cards, and finds out whether sinks
+    /// could write. Nothing is loaded or created.
+    ///
+    /// # Errors
+    /// The first fault, with its line.
+    #[doc(hidden)]
+    pub fn look_outside(&self) -> Result<()> {
+        for line in &self.pipeline.lines {
+            match &line.settings {
+                Settings::Stage(stage) => {
+                    let Some(model) = stage.model() else { continue };
+                    let card = self.env.models.card(model)?;
+                    header::check(&card).map_err(|e| e.at(&line.id))?;
+                }
+                Settings::Sink(sink) => {
+                    let Some(path) = sink.writes().filter(|path| path != Path::new("-")) else { continue };
+                    let path = self.env.outputs.path(&path.to_string_lossy()).to_string_lossy().into_owned();
+                    // What the first field of the name will be is not known yet, but its folder is.
+                    let known = path.split('{').next().unwrap_or_default();
+                    let known = if known.len() < path.len() { format!("{known}_") } else { known.to_owned() };
+                    can_write(Path::new(&known)).map_err(|e| e.at(&line.id))?;
+                }
+                Settings::Source(_) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Returns the graph as a plain-text table.

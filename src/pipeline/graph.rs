@@ -67,6 +67,7 @@ impl Graph {
         builder.check_ends();
         builder.check_files();
         builder.check_disk();
+        builder.check_overlaps();
         let Builder { nodes, faults, notes, .. } = builder;
         if !faults.is_empty() {
             return Err(faults);
@@ -361,6 +362,28 @@ impl Builder<'_> {
                     }
                 }
                 used.push((path, &line.id));
+            }
+        }
+    }
+
+    /// Remarks on detections that go out as the model makes them: several boxes for each object.
+    fn check_overlaps(&mut self) {
+        let word = |at: usize| self.pipeline.lines[at].word;
+        let mut told = BTreeSet::new();
+        for (sink, line) in self.pipeline.lines.iter().enumerate() {
+            if !matches!(line.settings, Settings::Sink(_)) {
+                continue;
+            }
+            let mut open = self.nodes[sink].inputs.clone();
+            while let Some(at) = open.pop() {
+                match word(at) {
+                    "detect" if told.insert(at) => self.notes.push(format!(
+                        "`{}`: `{}` gets its boxes without `nms`, so several for each object; add `- nms` below it",
+                        self.pipeline.lines[at].id, line.id
+                    )),
+                    "detect" | "nms" => {}
+                    _ => open.extend(&self.nodes[at].inputs),
+                }
             }
         }
     }

@@ -125,6 +125,10 @@ impl StageConfig for Cam {
         Products::CLASSES | Products::HEATMAP
     }
 
+    fn model(&self) -> Option<&str> {
+        Some(&self.model)
+    }
+
     fn takes_input(&self, env: &Env) -> Result<Option<(String, InputForm)>> {
         Ok(Some((self.model.clone(), env.models.card(&self.model)?.fields.input.form())))
     }

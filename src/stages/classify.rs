@@ -65,6 +65,10 @@ impl StageConfig for Classify {
         }
     }
 
+    fn model(&self) -> Option<&str> {
+        Some(&self.model)
+    }
+
     fn takes_input(&self, env: &Env) -> Result<Option<(String, InputForm)>> {
         let form = env.models.card(&self.model)?.fields.input.form();
         Ok((self.each == Each::Frame).then(|| (self.model.clone(), form)))

@@ -68,6 +68,10 @@ impl StageConfig for Detect {
         Products::DETECTIONS
     }
 
+    fn model(&self) -> Option<&str> {
+        Some(&self.model)
+    }
+
     fn takes_input(&self, env: &Env) -> Result<Option<(String, InputForm)>> {
         let form = env.models.card(&self.model)?.fields.input.form();
         Ok(Some((self.model.clone(), form)))

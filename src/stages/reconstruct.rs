@@ -39,6 +39,10 @@ impl StageConfig for Reconstruct {
         Products::CANVAS | Products::ERROR
     }
 
+    fn model(&self) -> Option<&str> {
+        Some(&self.model)
+    }
+
     fn takes_input(&self, env: &Env) -> Result<Option<(String, InputForm)>> {
         Ok(Some((self.model.clone(), env.models.card(&self.model)?.fields.input.form())))
     }
