@@ -87,7 +87,7 @@ fn a_minute_with_faults_replays_to_the_byte() {
 
 const SMALL: &str = "pipeline:
 - scene: { live: true, fps: 200, frames: 12, size: [48, 32] }
-- jsonl: { truth: true }
+- { jsonl: { truth: true }, queue: { capacity: 16 } }
 ";
 
 /// A recording that was cut anywhere gives the frames before the cut, without an error.
