@@ -69,6 +69,6 @@ impl CheckArgs {
         if self.svg {
             return Ok(checked.svg());
         }
-        Ok(format!("{}: valid\n{}", file.display(), checked.text()))
+        Ok(console::harmless(&format!("{}: valid\n{}", file.display(), checked.text())))
     }
 }

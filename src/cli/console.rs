@@ -27,6 +27,12 @@ pub fn start(json: bool) {
     };
 }
 
+/// Whether every line on standard error is JSON.
+#[must_use]
+pub fn is_json() -> bool {
+    JSON.load(Relaxed)
+}
+
 /// Standard error, with the progress bar out of the way.
 struct Beside;
 
@@ -49,7 +55,7 @@ pub fn set_bar(bar: Option<ProgressBar>) {
 
 /// Writes a text to standard error. Nothing can be done if that is closed.
 pub fn say(text: &str) {
-    if JSON.load(Relaxed) {
+    if is_json() {
         object("INFO", text, Map::new());
     } else {
         let _ = writeln!(Beside, "{}", harmless(text));
@@ -59,7 +65,7 @@ pub fn say(text: &str) {
 /// Writes the fault that ends the program: in JSON with its exit `code`, and one object with `file`, `line` and `col`
 /// for each fault in a file.
 pub fn fault(error: &Error) {
-    if !JSON.load(Relaxed) {
+    if !is_json() {
         let _ = writeln!(Beside, "{}", harmless(&error.to_string()));
         return;
     }
@@ -75,7 +81,7 @@ pub fn fault(error: &Error) {
 
 /// Writes the table of a run; `name` tells several apart.
 pub fn table(name: &str, board: &Board, elapsed: Duration) {
-    if !JSON.load(Relaxed) {
+    if !is_json() {
         let title = if name.is_empty() { String::new() } else { format!("{name}\n") };
         return say(&format!("\n{title}{}{:.1} s", board.table(elapsed), elapsed.as_secs_f64()));
     }
@@ -92,7 +98,8 @@ fn object(level: &str, message: &str, mut fields: Map<String, Value>) {
 }
 
 /// Replaces what would control a terminal: text may come from a file, a child process or a camera.
-fn harmless(text: &str) -> String {
+#[must_use]
+pub fn harmless(text: &str) -> String {
     let plain = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
     text.chars().map(|c| if plain(c) { c.to_string() } else { c.escape_default().to_string() }).collect()
 }

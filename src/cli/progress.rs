@@ -1,12 +1,13 @@
-//! Progress bars: on a terminal only, always on standard error.
+//! Progress bars: on a terminal only, always on standard error, and never between lines of JSON.
 
+use super::console;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 
 /// A bar for `total` things; hidden if standard error is not a terminal.
 #[must_use]
 pub fn counted(total: u64, things: &'static str) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
+    if console::is_json() || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new(total).with_message(things);
@@ -18,7 +19,7 @@ pub fn counted(total: u64, things: &'static str) -> ProgressBar {
 /// A bar for a download of `total` bytes (0 if unknown), of which `have` are already here.
 #[must_use]
 pub fn bytes(total: u64, have: u64) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
+    if console::is_json() || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
     let bar = if total > 0 { ProgressBar::new(total) } else { ProgressBar::no_length() };
