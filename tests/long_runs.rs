@@ -9,7 +9,7 @@ mod support;
 use ocelli::internals::error::{Error, Result};
 use ocelli::internals::pipeline::{Checked, Parts, Pipeline, Settings};
 use ocelli::internals::stage::{Emitter, Env, LineEnv, Part, Source, SourceConfig, Stage, StageConfig};
-use ocelli::internals::types::{Frame, Packet, Products};
+use ocelli::internals::types::{Frame, Image, Packet, PixelFormat, Products, Size};
 use serde::Deserialize;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, Weak};
@@ -26,6 +26,9 @@ struct Frames {
     count: u64,
     #[serde(default)]
     live: bool,
+    /// From this number on, frames are larger.
+    #[serde(default)]
+    grows_at: Option<u64>,
 }
 
 impl SourceConfig for Frames {
@@ -50,7 +53,11 @@ impl Source for Counting {
             return Ok(None);
         }
         let (source, pts) = (Arc::clone(&self.id), Duration::from_millis(self.seq * 100));
-        let frame = Arc::new(Frame { source, seq: self.seq, pts, ..Frame::default() });
+        let image = self.settings.grows_at.map_or_else(Image::default, |at| {
+            let size = if self.seq < at { Size::new(64, 48) } else { Size::new(96, 64) };
+            Image::new(size, PixelFormat::Rgb8)
+        });
+        let frame = Arc::new(Frame { source, seq: self.seq, pts, image, ..Frame::default() });
         self.seq += 1;
         self.alive.retain(|frame| frame.strong_count() > 0);
         self.alive.push(Arc::downgrade(&frame));
@@ -171,4 +178,42 @@ fn a_model_that_fails_for_good_ends_a_live_run() {
             other => panic!("{other:?}, {failed} failed"),
         }
     }
+}
+
+/// A camera whose picture changes its size, for example because it was turned: nothing is lost, live.
+#[cfg(feature = "h264")]
+#[test]
+fn a_live_video_goes_on_in_a_new_file_when_its_frames_change_size() {
+    let _limit = limit::within(120);
+    let folder = tempfile::tempdir().unwrap();
+    let parts = Parts::builtin().with(Part::source::<Frames>("frames"));
+    let lines = |live: bool, name: String| {
+        let path = folder.path().join(name).display().to_string();
+        format!(
+            "pipeline:\n- frames: {{ count: 40, grows_at: 25, live: {live} }}\n\
+             - {{ record: {{ path: '{path}' }}, queue: {{ capacity: 64 }} }}\n"
+        )
+    };
+    let run =
+        |text: &str| Pipeline::parse("test.yaml", text, &parts).unwrap().check(&pipe::env(&[])).unwrap().run().unwrap();
+    for extension in ["mp4", "avi"] {
+        let outcome = run(&lines(true, format!("live.{extension}")));
+        outcome.result.unwrap();
+        let record = outcome.board.line("record").unwrap();
+        assert_eq!((record.passed.load(SeqCst), record.failed.load(SeqCst), record.files.written()), (40, 0, 2));
+    }
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let mut reader = ocelli::internals::media::video::open(&entry.unwrap().path()).unwrap();
+        let (size, mut count) = (reader.size(), 0);
+        while reader.next_picture().unwrap().is_some() {
+            count += 1;
+        }
+        found.push((size.width, count));
+    }
+    found.sort_unstable();
+    assert_eq!(found, [(64, 25), (64, 25), (96, 15), (96, 15)]);
+    // A recorded run has one file, and says what to do.
+    let error = run(&lines(false, "recorded.mp4".into())).result.unwrap_err().to_string();
+    assert!(error.contains("frames changed from 64x48 to 96x64") && error.contains("{seq}"), "{error}");
 }

@@ -26,6 +26,7 @@ pub enum WhenFull {
 pub struct QueueSetting {
     /// How many packets may wait, 1–1024. Default: 2 for recorded streams, 1 for live ones.
     #[serde(default)]
+    #[schemars(range(min = 1, max = 1024))]
     pub capacity: Option<usize>,
     /// What happens when the queue is full.
     #[serde(default)]

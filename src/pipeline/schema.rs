@@ -10,6 +10,9 @@ use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 
+/// What a time looks like: `500ms`, `1h 30m`.
+const TIME: &str = "^([0-9]+ *[a-zA-Z]+ *)+$";
+
 /// A part as it appears in the manual.
 struct Entry {
     name: &'static str,
@@ -40,10 +43,10 @@ pub fn schema() -> Value {
             let id = json!({ "type": "string" });
             map.insert("from".into(), json!({ "description": "Id of the line above to read from, or a list of ids", "oneOf": [id, { "type": "array", "items": id, "minItems": 1 }] }));
             map.insert("queue".into(), queue.clone());
-            map.insert("every".into(), json!({ "description": "Take every Nth packet (3), or at most one per interval of media time (2s)", "oneOf": [{ "type": "integer", "minimum": 1 }, { "type": "string" }] }));
+            map.insert("every".into(), json!({ "description": "Take every Nth packet (3), or at most one per interval of media time (2s)", "oneOf": [{ "type": "integer", "minimum": 1 }, { "type": "string", "pattern": TIME }] }));
             map.insert(
                 "deadline".into(),
-                json!({ "description": "Live: drop packets older than this (500ms)", "type": "string" }),
+                json!({ "description": "Live: drop packets older than this (500ms)", "type": "string", "pattern": TIME }),
             );
         } else {
             map.insert("faulty".into(), faulty.clone());
@@ -60,17 +63,26 @@ pub fn schema() -> Value {
         for entry in group {
             let mut properties = common(with_inputs);
             let about = entry.schema.get("description").cloned().unwrap_or_default();
-            properties.insert(entry.name.into(), json!({ "anyOf": [entry.schema, { "type": "null" }] }));
-            lines.push(json!({ "type": "object", "description": about, "properties": properties, "required": [entry.name], "additionalProperties": false }));
+            let mut settings = entry.schema;
+            if let Some(settings) = settings.as_object_mut() {
+                // `- nms:` alone uses the defaults.
+                settings.insert("type".into(), json!(["object", "null"]));
+            }
+            properties.insert(entry.name.into(), settings);
+            // With a condition for each word, an editor shows a fault at its setting and not at the whole line.
+            let line = json!({ "description": about, "properties": properties, "additionalProperties": false });
+            lines.push(json!({ "if": { "type": "object", "required": [entry.name] }, "then": line }));
         }
     }
     let words: Vec<&str> = super::parts::Parts::builtin().words().collect();
-    lines.push(json!({ "enum": words, "description": "A part with default settings" }));
+    let one_part: Vec<Value> = words.iter().map(|word| json!({ "required": [word] })).collect();
+    let alone = json!({ "enum": words, "description": "A part with default settings" });
+    lines.push(json!({ "if": { "type": "object" }, "then": { "anyOf": one_part }, "else": alone }));
     let root = Schema::try_from(json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Ocelli pipeline",
         "type": "object",
-        "properties": { "pipeline": { "type": "array", "minItems": 1, "items": { "oneOf": lines } } },
+        "properties": { "pipeline": { "type": "array", "minItems": 1, "items": { "type": ["object", "string"], "allOf": lines } } },
         "required": ["pipeline"],
         "additionalProperties": false,
     }));

@@ -26,12 +26,15 @@ pub struct Record {
     /// The file to write, ending in `.mp4` or `.avi`. `{date}`, `{time}` and `{start}` (`2026-11-26`, `14-03-59` and
     /// `20261126T140359Z`, of the file's first picture, in UTC) and `{seq}` (the number of the file) are filled in. With
     /// `{date}`, a new file begins every day.
+    #[schemars(regex(pattern = r"\.([mM][pP]4|[aA][vV][iI])$"))]
     pub path: String,
     /// H.264: the quantisation parameter, from 10 (large file, high quality) to 51 (small file, low quality).
     #[serde(default = "default_qp")]
+    #[schemars(range(min = 10, max = 51))]
     pub qp: u8,
     /// MJPEG: the JPEG quality, 1–100.
     #[serde(default = "default_quality")]
+    #[schemars(range(min = 1, max = 100))]
     pub quality: u8,
     /// When the next file begins.
     #[serde(default)]

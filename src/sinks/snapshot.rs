@@ -26,12 +26,14 @@ pub struct Snapshot {
     /// that was read, without its extension), `{date}` and `{time}` (`2026-11-26` and `14-03-59`, in UTC) and `{start}`
     /// (`20261126T140359Z`, of the run's first picture) are filled in. If a picture of an earlier live run has the same
     /// name, `-2` is put in front of the extension.
+    #[schemars(regex(pattern = r"\.([jJ][pP][eE]?[gG]|[pP][nN][gG])$"))]
     pub path: String,
     /// Write only frames in which something was found.
     #[serde(default)]
     pub found: bool,
     /// JPEG quality, 1–100.
     #[serde(default = "default_quality")]
+    #[schemars(range(min = 1, max = 100))]
     pub quality: u8,
     /// What to write.
     #[serde(default)]

@@ -35,9 +35,11 @@ pub struct Cam {
     pub top: usize,
     /// Minimum score (0–1) of an answer.
     #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub min_score: f32,
     /// Number of threads that work on one frame.
     #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 64))]
     pub threads: usize,
 }
 

@@ -20,18 +20,22 @@ pub struct Classify {
     pub model: String,
     /// Maximum number of answers per frame; a box gets only its best one.
     #[serde(default = "default_top")]
+    #[schemars(range(min = 1))]
     pub top: usize,
     /// Minimum score (0–1) of an answer.
     #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub min_score: f32,
     /// What to classify: the whole frame (put `resize: { for: MODEL }` above) or each box.
     #[serde(default)]
     pub each: Each,
     /// For `each: box`: how much of the surroundings of a box to include, as a fraction of its sides.
     #[serde(default)]
+    #[schemars(range(min = 0.0, max = 4.0))]
     pub margin: f32,
     /// Number of threads that work on one picture.
     #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 64))]
     pub threads: usize,
 }
 

@@ -21,12 +21,14 @@ pub struct Detect {
     pub model: String,
     /// Minimum score (0–1) of an answer.
     #[serde(default = "default_min_score")]
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub min_score: f32,
     /// Labels to keep; if not given, all.
     #[serde(default)]
     pub classes: Option<Vec<String>>,
     /// Number of threads that work on one frame; docs/models.md shows what more than one gains.
     #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 64))]
     pub threads: usize,
 }
 

@@ -16,12 +16,14 @@ use serde::Deserialize;
 pub struct Nms {
     /// Of two boxes that overlap by more than this IoU (0–1), only the better stays.
     #[serde(default = "default_iou")]
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub iou: f32,
     /// Whether boxes of different classes suppress each other too.
     #[serde(default)]
     pub across_classes: bool,
     /// Maximum number of boxes to keep.
     #[serde(default = "default_max")]
+    #[schemars(range(min = 1))]
     pub max: usize,
     /// Lower scores instead of dropping boxes; `iou` then applies to `linear` only.
     #[serde(default)]
@@ -31,6 +33,7 @@ pub struct Nms {
     pub sigma: f32,
     /// For `soft`: boxes whose score falls below this are dropped.
     #[serde(default = "default_min_score")]
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub min_score: f32,
 }
 

@@ -20,6 +20,7 @@ pub struct Segment {
     pub model: String,
     /// Number of threads that work on one frame.
     #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 64))]
     pub threads: usize,
 }
 

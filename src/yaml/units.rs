@@ -45,7 +45,7 @@ impl schemars::JsonSchema for Span {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "string" })
+        schemars::json_schema!({ "type": "string", "pattern": "^([0-9]+ *[a-zA-Z]+ *)+$" })
     }
 }
 
@@ -66,6 +66,6 @@ impl schemars::JsonSchema for Bytes {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "string" })
+        schemars::json_schema!({ "type": "string", "pattern": "^[0-9.]+ *([kKmMgGtT]i?)?[bB]?$" })
     }
 }

@@ -28,9 +28,11 @@ pub struct Keep {
     pub bytes: Option<Bytes>,
     /// Files that were written in the last days.
     #[serde(default)]
+    #[schemars(range(min = 1))]
     pub days: Option<u32>,
     /// At most this many files.
     #[serde(default)]
+    #[schemars(range(min = 2))]
     pub files: Option<u32>,
 }
 

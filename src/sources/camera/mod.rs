@@ -40,6 +40,7 @@ pub struct Camera {
     pub size: Option<Size>,
     /// Frames per second; the nearest rate that the camera offers is used.
     #[serde(default = "default_fps")]
+    #[schemars(range(min = 0.1, max = 1000.0))]
     pub fps: f64,
     /// Pixel layouts that may be used, the preferred one first: `yuyv`, `nv12`, `mjpeg`, `rgb`, `bgr`.
     #[serde(default = "all_formats")]

@@ -24,6 +24,7 @@ pub struct Ffmpeg {
     pub input: Vec<String>,
     /// Maximum frames per second; if not given, all frames.
     #[serde(default)]
+    #[schemars(range(min = 0.001, max = 1000.0))]
     pub fps: Option<f64>,
     /// Width and height to which `ffmpeg` scales the pictures.
     #[serde(default)]

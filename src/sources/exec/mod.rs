@@ -33,6 +33,7 @@ pub struct Exec {
     pub size: Option<Size>,
     /// Frames per second, if known; used only to notice that no more frames arrive.
     #[serde(default)]
+    #[schemars(range(min = 0.001, max = 1000.0))]
     pub fps: Option<f64>,
     /// What happens when the program ends.
     #[serde(default)]

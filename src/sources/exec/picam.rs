@@ -22,6 +22,7 @@ pub struct Picam {
     pub size: Size,
     /// Frames per second.
     #[serde(default = "default_fps")]
+    #[schemars(range(min = 0.001, max = 1000.0))]
     pub fps: f64,
     /// Raw frames instead of JPEG: no loss of quality and no decoding, but ten times the bytes through the pipe.
     #[serde(default)]

@@ -36,6 +36,7 @@ pub struct Scene {
     pub size: Size,
     /// Frames per second.
     #[serde(default = "default_fps")]
+    #[schemars(range(min = 0.01, max = 1000.0))]
     pub fps: f64,
     /// Number of frames; endless if not given.
     #[serde(default)]
@@ -45,6 +46,7 @@ pub struct Scene {
     pub objects: u32,
     /// Sensor noise, in levels of 255.
     #[serde(default = "default_noise")]
+    #[schemars(range(min = 0.0, max = 64.0))]
     pub noise: f32,
     /// Behave like a camera: frames come at their own pace, and are lost if nobody takes them.
     #[serde(default)]
