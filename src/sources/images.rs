@@ -22,7 +22,7 @@ pub struct Images {
     pub path: String,
     /// Pictures per second of media time.
     #[serde(default = "default_fps")]
-    #[schemars(range(min = 1e-06, max = 1000000.0))]
+    #[schemars(range(min = 1e-6, max = 1e6))]
     pub fps: f64,
     /// When the first picture was taken; 1970 if not given.
     #[serde(default)]
