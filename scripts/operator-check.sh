@@ -61,7 +61,7 @@ printf '{"source":"scene","se' >>out/rows.jsonl
 begin live.yaml
 waits 20 rows_at_least $((before + 80)) out/rows.jsonl
 check "a row that was cut off is removed and told" says "its last row had been cut off"
-kill -INT "$pid"; sleep 0.1; kill -INT "$pid"
+kill -INT "$pid"; kill -TERM "$pid" 2>/dev/null
 wait "$pid"; code=$?
 check "two signals in a burst end the run cleanly" test "$code" = 0
 check "rows of before and after the restart are there and whole" whole out/rows.jsonl
@@ -90,6 +90,17 @@ check "neither of them ends the run" alive
 end; code=$?
 check "and it ends cleanly" test "$code" = 0
 check "rows are whole in both files" whole out/rows.2 out/rows.jsonl
+
+# A file of the day: HUP goes on in it, and a renamed one gets its name again.
+printf 'pipeline:\n- scene: { size: [64, 48], fps: 25, live: true }\n- jsonl: { path: "day/{date}.jsonl" }\n' >day.yaml
+begin day.yaml
+waits 20 bash -c 'cat day/*.jsonl | wc -l | grep -q ..'
+kill -HUP "$pid"; sleep 1
+days=(day/*.jsonl)
+check "HUP goes on in the file of the day" test "${#days[@]}" = 1
+mv "${days[0]}" day/old
+check "and a renamed one gets its name again" waits 4 test -s "${days[0]}"
+end
 
 # Rotated and kept.
 cat >kept.yaml <<'YAML'

@@ -22,6 +22,7 @@ const ONLY_CHECK: &[&str] = &[
     "from_sink",
     "from_unknown",
     "huge_number",
+    "keep_name",
     "keep_nothing",
     "keep_one",
     "keep_small",

@@ -82,6 +82,11 @@ impl SinkConfig for Snapshot {
             return Err(Error::Config(format!("`quality` is {}; it must lie between 1 and 100", self.quality)));
         }
         check_keep(self.keep.as_ref())?;
+        if self.keep.is_some() && pattern(&self.path)?.has(Field::Name) {
+            let message =
+                "`keep` cannot tell pictures called `{name}` from other files; use `{seq}` or `{time}` in `path`";
+            return Err(Error::Config(message.into()));
+        }
         if self.keep.is_some() && !is_many(&pattern(&self.path)?) {
             let message = "`keep` has no effect on a single picture; add a field such as `{seq}` to `path`";
             return Err(Error::Config(message.into()));

@@ -48,7 +48,8 @@ impl Field {
             Self::Start => r"\d{8}T\d{6}Z",
             Self::Seq => r"\d{6,}",
             Self::PtsMs => r"\d+",
-            Self::Source | Self::Name => r"[^/]+",
+            Self::Source => r"[\w.-]+",
+            Self::Name => r"[^/]+",
         }
     }
 }

@@ -98,6 +98,7 @@ impl Series {
         let Some(open) = self.open.as_ref().filter(|_| self.env.live()) else { return false };
         let asked = self.env.reopen.count();
         if std::mem::replace(&mut self.reopened, asked) != asked {
+            self.same_name_again();
             return true;
         }
         let now = self.env.clock.now();
@@ -109,8 +110,14 @@ impl Series {
         if moved {
             let path = open.file.path().display();
             tracing::warn!(line = &**self.env.id(), "{path} was renamed or deleted; a new file is begun");
+            self.same_name_again();
         }
         moved
+    }
+
+    /// Lets the next file have the name of the last one: that may be free now, or is to be continued.
+    const fn same_name_again(&mut self) {
+        self.last.1 = self.last.1.saturating_sub(1);
     }
 
     /// Opens a file for a frame at `wall` if none is open.
