@@ -43,8 +43,13 @@ impl OutFile {
     pub fn open(path: &Path, begin: Begin) -> Result<Self> {
         make_parent(path)?;
         // A link stays a link: what it points to is written.
-        let path = if path.is_symlink() { path.canonicalize().unwrap_or_else(|_| path.into()) } else { path.into() };
-        if let Some(file) = special(&path)? {
+        let open_already = is_descriptor(path);
+        let path = if path.is_symlink() && !open_already {
+            path.canonicalize().unwrap_or_else(|_| path.into())
+        } else {
+            path.into()
+        };
+        if let Some(file) = special(&path, open_already)? {
             return Ok(Self { path, part: None, file, len: 0, regular: false, torn: false });
         }
         if path.is_dir() {
@@ -216,15 +221,22 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     path.metadata().ok().map(|found| (found.dev(), found.ino()))
 }
 
+/// Whether a path stands for a file that the process has open already.
+fn is_descriptor(path: &Path) -> bool {
+    let known = ["/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/self/fd/"];
+    path.to_str().is_some_and(|path| known.iter().any(|known| path.starts_with(known)))
+}
+
 /// Opens a pipe or a device; `None` if there is none of this name.
-fn special(path: &Path) -> Result<Option<File>> {
+fn special(path: &Path, open_already: bool) -> Result<Option<File>> {
     let Ok(found) = path.metadata() else { return Ok(None) };
     let kind = found.file_type();
     let special = kind.is_fifo() || kind.is_char_device() || kind.is_block_device() || kind.is_socket();
-    if !special && !path.starts_with("/dev/") && !path.starts_with("/proc/") {
+    if !special && !open_already {
         return Ok(None);
     }
-    OpenOptions::new().write(true).open(path).map(Some).map_err(|e| Error::io(path, e))
+    // What a shell has redirected may be a file that others add to.
+    OpenOptions::new().append(true).open(path).map(Some).map_err(|e| Error::io(path, e))
 }
 
 #[cfg(test)]

@@ -45,7 +45,11 @@ fn check_labels(card: &Card, model: &Model) -> Result<()> {
     let name = card.fields.model.outputs.first();
     let output = graph.output.iter().find(|output| name.is_none_or(|name| output.label() == name));
     let shape = output.and_then(element_type).and_then(|(_, shape)| shape);
-    let values = shape.and_then(|shape| shape.iter().skip(1).copied().try_fold(1, |all, side| Some(all * side?)));
+    let values = shape.and_then(|shape| {
+        // The batch comes first, unless there is only one dimension.
+        let batch = usize::from(shape.len() > 1);
+        shape.iter().skip(batch).copied().try_fold(1_usize, |all, side| all.checked_mul(side?))
+    });
     match values {
         Some(values) if card.family_name() == "classifier" && labels > 0 && values != labels => {
             Err(Error::Model(format!("the graph tells {values} classes apart, but the card has {labels} labels")))
