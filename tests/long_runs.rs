@@ -11,9 +11,10 @@ use ocelli::internals::pipeline::{Checked, Parts, Pipeline, Settings};
 use ocelli::internals::stage::{Emitter, Env, LineEnv, Part, Source, SourceConfig, Stage, StageConfig};
 use ocelli::internals::types::{Frame, Image, Packet, PixelFormat, Products, Size};
 use serde::Deserialize;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use support::call::call;
 use support::pipe;
 
@@ -26,6 +27,9 @@ struct Frames {
     count: u64,
     #[serde(default)]
     live: bool,
+    /// The day of the first frame, from 1970-01-01.
+    #[serde(default)]
+    day: u64,
     /// Whether they count for [`MOST`].
     #[serde(default)]
     counted: bool,
@@ -60,7 +64,8 @@ impl Source for Counting {
             let size = if self.seq < at { Size::new(64, 48) } else { Size::new(96, 64) };
             Image::new(size, PixelFormat::Rgb8)
         });
-        let frame = Arc::new(Frame { source, seq: self.seq, pts, image, ..Frame::default() });
+        let wall = SystemTime::UNIX_EPOCH + Duration::from_hours(24 * self.settings.day) + pts;
+        let frame = Arc::new(Frame { source, seq: self.seq, pts, wall, image, ..Frame::default() });
         self.seq += 1;
         self.alive.retain(|frame| frame.strong_count() > 0);
         self.alive.push(Arc::downgrade(&frame));
@@ -221,4 +226,60 @@ fn a_live_video_goes_on_in_a_new_file_when_its_frames_change_size() {
     // A recorded run has one file, and says what to do.
     let error = run(&lines(false, "recorded.mp4".into())).result.unwrap_err().to_string();
     assert!(error.contains("frames changed from 64x48 to 96x64") && error.contains("{seq}"), "{error}");
+}
+
+/// Runs a recorded pipeline in which `break` is a stage that fails on frame 30, if there is one.
+fn record(text: &str) -> Result<()> {
+    let parts = Parts::builtin().with(Part::source::<Frames>("frames")).with(Part::stage::<Pass>("pass"));
+    let mut pipeline = Pipeline::parse("test.yaml", text, &parts).unwrap();
+    let work = |packet: &Packet| if packet.frame.seq == 30 { Err(Error::Data("torn".into())) } else { Ok(()) };
+    for line in pipeline.lines.iter_mut().filter(|line| line.id == "break") {
+        line.settings = Settings::Stage(Box::new(call(work)));
+    }
+    pipeline.check(&pipe::env(&[])).unwrap_or_else(|e| panic!("{e}")).run().unwrap().result
+}
+
+#[test]
+fn a_recorded_run_that_fails_leaves_the_old_file_alone() {
+    let _limit = limit::within(120);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.jsonl");
+    for round in 0..20 {
+        std::fs::write(&path, "old\n").unwrap();
+        let lines = |stage: &str| {
+            format!("pipeline:\n- frames: {{ count: 60 }}\n{stage}- jsonl: {{ path: '{}' }}\n", path.display())
+        };
+        let error = record(&lines("- { id: break, pass: {} }\n")).unwrap_err();
+        assert!(error.to_string().contains("torn"), "{error}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "old\n", "round {round}");
+        let part = std::fs::read_to_string(folder.path().join("rows.jsonl.part")).unwrap();
+        assert!(part.lines().count() <= 30 && (part.is_empty() || part.ends_with('\n')), "{part}");
+        record(&lines("")).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 60);
+        assert!(!folder.path().join("rows.jsonl.part").exists());
+    }
+}
+
+#[test]
+fn a_recorded_run_never_overwrites_its_own_files() {
+    let _limit = limit::within(120);
+    let rows = |folder: &std::path::Path, sources: &str, path: &str| {
+        let path = folder.join(path).display().to_string();
+        record(&format!("pipeline:\n{sources}- {{ from: [left, right], jsonl: {{ path: '{path}' }} }}\n")).unwrap();
+        let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        let read = |path: &PathBuf| (path.file_name().unwrap().to_owned(), std::fs::read_to_string(path).unwrap());
+        files.iter().map(read).collect::<Vec<_>>()
+    };
+    // Two clips of different days, which take turns.
+    for (sources, path) in [
+        ("- { id: left, frames: { count: 300 } }\n- { id: right, frames: { count: 300, day: 9 } }\n", "{date}.jsonl"),
+        ("- { id: left, frames: { count: 300, day: 1 } }\n- { id: right, frames: { count: 300 } }\n", "{date}.jsonl"),
+    ] {
+        let [first, second] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let found = rows(first.path(), sources, path);
+        let total: usize = found.iter().map(|(_, text)| text.lines().count()).sum();
+        assert_eq!(total, 600, "{:?}", found.iter().map(|(name, text)| (name, text.len())).collect::<Vec<_>>());
+        assert_eq!(found, rows(second.path(), sources, path), "the same files in every run");
+    }
 }

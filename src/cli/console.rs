@@ -43,9 +43,21 @@ impl Write for Beside {
         bar.as_ref().map_or_else(write, |bar| bar.suspend(write))
     }
 
+    /// Writes all at once, so that no other line comes in between.
+    fn write_all(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        let bar = BAR.lock().unwrap_or_else(PoisonError::into_inner);
+        let write = || std::io::stderr().lock().write_all(bytes);
+        bar.as_ref().map_or_else(write, |bar| bar.suspend(write))
+    }
+
     fn flush(&mut self) -> std::io::Result<()> {
         std::io::stderr().flush()
     }
+}
+
+/// Writes whole lines. Nothing can be done if standard error is closed.
+fn print(text: &str) {
+    let _ = Beside.write_all(format!("{text}\n").as_bytes());
 }
 
 /// Sets the progress bar that other output must not disturb, or none.
@@ -53,12 +65,12 @@ pub fn set_bar(bar: Option<ProgressBar>) {
     *BAR.lock().unwrap_or_else(PoisonError::into_inner) = bar;
 }
 
-/// Writes a text to standard error. Nothing can be done if that is closed.
+/// Writes a text to standard error.
 pub fn say(text: &str) {
     if is_json() {
         object("INFO", text, Map::new());
     } else {
-        let _ = writeln!(Beside, "{}", harmless(text));
+        print(&harmless(text));
     }
 }
 
@@ -66,8 +78,7 @@ pub fn say(text: &str) {
 /// for each fault in a file.
 pub fn fault(error: &Error) {
     if !is_json() {
-        let _ = writeln!(Beside, "{}", harmless(&error.to_string()));
-        return;
+        return print(&harmless(&error.to_string()));
     }
     let code = Value::from(error.exit_code());
     let Error::File { faults, .. } = error else {
@@ -94,7 +105,7 @@ fn object(level: &str, message: &str, mut fields: Map<String, Value>) {
     fields.insert("message".into(), message.into());
     let time = humantime::format_rfc3339_micros(SystemTime::now()).to_string();
     let line = json!({ "timestamp": time, "level": level, "fields": fields, "target": "ocelli" });
-    let _ = writeln!(Beside, "{line}");
+    print(&line.to_string());
 }
 
 /// Replaces what would control a terminal: text may come from a file, a child process or a camera.

@@ -205,7 +205,11 @@ fn drive_all(pipelines: &[(&str, &Checked)], options: &Options, show: ShowArgs) 
     signals::listen(first.env().stop.clone(), first.env().reopen.clone(), table)?;
     let mut runs = Vec::new();
     for (name, checked) in pipelines {
-        let run = checked.start_with(options).map_err(|e| if several { e.at(name) } else { e })?;
+        let run = checked.start_with(options).map_err(|e| {
+            // The others end, and what they have written so far is not complete.
+            runs.iter().for_each(|run: &Run| run.stop().fail());
+            if several { e.at(name) } else { e }
+        })?;
         let name = if several { (*name).to_owned() } else { String::new() };
         boards.lock().unwrap_or_else(PoisonError::into_inner).push((name, run.board.clone(), Instant::now()));
         runs.push(run);
@@ -230,15 +234,22 @@ fn watch(runs: &[Run], pipelines: &[(&str, &Checked)], show: ShowArgs) {
     let bar = progress::counted(sources().map(|line| line.expected.load(Relaxed)).sum(), "frames");
     let bar = Some(bar).filter(|bar| !show.quiet && !mixed && !bar.is_hidden() && bar.length() != Some(0));
     let status = show.status(pipelines.iter().any(|(_, checked)| checked.graph().nodes.iter().any(|node| node.live)));
-    if bar.is_none() && status.is_none() {
+    if bar.is_none() && status.is_none() && runs.len() == 1 {
         return;
     }
     console::set_bar(bar.clone());
     let (mut told, mut counts) = (Instant::now(), vec![Vec::new(); runs.len()]);
+    let mut faulty = vec![false; runs.len()];
     while !runs.iter().all(Run::is_finished) {
         std::thread::sleep(Duration::from_millis(100));
         if let Some(bar) = &bar {
             bar.set_position(sources().map(|line| line.received.load(Relaxed)).sum());
+        }
+        // The end of one of several would otherwise show only when all have ended.
+        for ((run, (name, _)), faulty) in runs.iter().zip(pipelines).zip(&mut faulty).filter(|_| runs.len() > 1) {
+            if let Some(fault) = run.fault().filter(|_| !std::mem::replace(faulty, true)) {
+                tracing::error!("{name}: ends: {fault}; the other pipelines go on");
+            }
         }
         if status.is_some_and(|status| told.elapsed() >= status) {
             for ((run, (_, checked)), counts) in runs.iter().zip(pipelines).zip(&mut counts) {

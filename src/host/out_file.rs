@@ -5,7 +5,7 @@ use super::lock::lock;
 use crate::error::{Error, Result};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// How a file is begun.
@@ -62,7 +62,7 @@ impl OutFile {
             Begin::Append => options.read(true).append(true).create(true),
             Begin::New => options.write(true).create_new(true),
             // Emptied only once it is locked.
-            Begin::Replace => options.write(true).create(true).truncate(false),
+            Begin::Replace => options.write(true).create(true).truncate(false).custom_flags(NO_LINKS),
         };
         // Until we have the lock, its owner may have renamed the file that we opened.
         for _ in 0..10 {
@@ -91,6 +91,12 @@ impl OutFile {
     #[must_use]
     pub const fn len(&self) -> u64 {
         self.len
+    }
+
+    /// Whether it is a regular file, and not a pipe or a device.
+    #[must_use]
+    pub const fn is_regular(&self) -> bool {
+        self.regular
     }
 
     /// Whether nothing is in it.
@@ -211,6 +217,9 @@ fn part_of(path: &Path) -> PathBuf {
     name.push(".part");
     path.with_file_name(name)
 }
+
+/// Nobody shall lead us to another file by a link that is called `NAME.part`.
+const NO_LINKS: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
 
 /// What tells a file from all others.
 fn of(file: &File) -> (u64, u64) {

@@ -80,7 +80,7 @@ impl Checked {
     /// The first fault, with its line.
     #[doc(hidden)]
     pub fn look_outside(&self) -> Result<()> {
-        for line in &self.pipeline.lines {
+        for (line, node) in self.pipeline.lines.iter().zip(&self.graph.nodes) {
             match &line.settings {
                 Settings::Stage(stage) => {
                     let Some(model) = stage.model() else { continue };
@@ -93,7 +93,7 @@ impl Checked {
                     // What the first field of the name will be is not known yet, but its folder is.
                     let known = path.split('{').next().unwrap_or_default();
                     let known = if known.len() < path.len() { format!("{known}_") } else { known.to_owned() };
-                    can_write(Path::new(&known)).map_err(|e| e.at(&line.id))?;
+                    can_write(Path::new(&known), node.live).map_err(|e| e.at(&line.id))?;
                 }
                 Settings::Source(_) => {}
             }

@@ -75,20 +75,17 @@ impl Graph {
         let mut graph = Self { nodes, notes };
         for (index, line) in pipeline.lines.iter().enumerate() {
             if graph.merges_with_buffer(index) {
-                let (id, above) = (&line.id, graph.above(index));
-                let holds =
-                    |at: &usize| matches!(&pipeline.lines[*at].settings, Settings::Stage(stage) if stage.holds_back());
-                graph.notes.push(match above.iter().find(|at| holds(at)) {
-                    Some(at) => format!(
-                        "`{id}`: buffers packets when one of its streams is ahead of another, without a bound, because \
-                         `{}` may hold packets back",
-                        pipeline.lines[*at].id
-                    ),
-                    None => format!(
-                        "`{id}`: buffers packets when one of its streams is ahead of another, at most {}",
-                        graph.buffered(index)
-                    ),
-                });
+                let holds = |at: &&usize| matches!(&pipeline.lines[**at].settings, Settings::Stage(stage) if stage.holds_back());
+                let holder = graph.above(index).iter().find(holds).map(|&at| &pipeline.lines[at].id);
+                let bound = match (holder, graph.buffered(index)) {
+                    (Some(holder), _) => format!("without a bound, because `{holder}` may hold packets back"),
+                    (None, Some(most)) => format!("at most {most}"),
+                    (None, None) => "without a bound: it merges more than the branches of one source".to_owned(),
+                };
+                graph.notes.push(format!(
+                    "`{}`: buffers packets when one of its streams is ahead of another, {bound}",
+                    line.id
+                ));
             }
         }
         Ok(graph)
@@ -105,13 +102,18 @@ impl Graph {
     }
 
     /// The maximum number of packets that a line keeps aside because one of its streams is ahead of another: those that
-    /// the lines above it still hold, and one.
+    /// the lines above it still hold, and one. There is no bound if those streams have several sources, or were merged
+    /// before: then one may be ahead by any number.
     #[must_use]
-    pub fn buffered(&self, index: usize) -> usize {
+    pub fn buffered(&self, index: usize) -> Option<usize> {
         if !self.merges_with_buffer(index) {
-            return 0;
+            return Some(0);
         }
-        1 + self.above(index).iter().map(|&at| self.nodes[at].frames_held()).sum::<usize>()
+        let above = self.above(index);
+        let sources = above.iter().filter(|&&at| self.nodes[at].inputs.is_empty()).count();
+        let merged = above.iter().any(|&at| self.nodes[at].inputs.len() > 1);
+        let held = above.iter().map(|&at| self.nodes[at].frames_held()).sum::<usize>();
+        (sources == 1 && !merged).then_some(1 + held)
     }
 
     /// Whether a line, or one below it, must know how far a stream is that skips packets.
@@ -132,7 +134,7 @@ impl Graph {
             let canvas = if node.carries.contains(Products::CANVAS) { frame } else { 0 };
             let mask = if node.carries.contains(Products::MASK) { frame / 3 } else { 0 };
             let input = node.input.map_or(0, |form| form.size.pixels() as u64 * 3);
-            sum += (node.frames_held() + self.buffered(index)) as u64 * (frame + canvas + mask + input);
+            sum += (node.frames_held() + self.buffered(index).unwrap_or(0)) as u64 * (frame + canvas + mask + input);
         }
         Some(sum)
     }
@@ -140,7 +142,7 @@ impl Graph {
     /// Returns the maximum number of frames that are queued or being processed.
     #[must_use]
     pub fn frames_bound(&self) -> usize {
-        (0..self.nodes.len()).map(|at| self.nodes[at].frames_held() + self.buffered(at)).sum()
+        (0..self.nodes.len()).map(|at| self.nodes[at].frames_held() + self.buffered(at).unwrap_or(0)).sum()
     }
 
     /// Returns whether a line merges recorded streams that could block each other: a line above it has several readers,

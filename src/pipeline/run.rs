@@ -173,7 +173,7 @@ impl Run {
                 sinks: Arc::clone(&sinks),
                 max_faults: options.max_faults,
                 faults: 0,
-                failing: 0,
+                failing: None,
             };
             let gate = Gate::new(line, node.live, options);
             let thread = std::thread::Builder::new().name(line.id.clone());
@@ -189,6 +189,13 @@ impl Run {
     #[must_use]
     pub const fn stop(&self) -> &Stop {
         &self.stop
+    }
+
+    /// Returns the fault that is ending the run, if there is one.
+    #[must_use]
+    #[doc(hidden)]
+    pub fn fault(&self) -> Option<String> {
+        self.fault.text()
     }
 
     /// Returns whether all lines have ended.

@@ -20,11 +20,21 @@ impl FirstFault {
     /// Stores a fault and asks all lines to stop.
     pub fn report(&self, error: Error, stop: &Stop) {
         let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(error, Error::ReaderGone) {
+            stop.request();
+        } else {
+            stop.fail();
+        }
         // A reader of the output that went away must not hide a later real fault.
         if first.as_ref().is_none_or(|known| matches!(known, Error::ReaderGone)) {
             *first = Some(error);
         }
-        stop.request();
+    }
+
+    /// What ended the run, if it was a fault.
+    pub fn text(&self) -> Option<String> {
+        let first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        first.as_ref().filter(|fault| !matches!(fault, Error::ReaderGone)).map(ToString::to_string)
     }
 
     /// Takes the fault out.
@@ -55,8 +65,8 @@ pub struct Worker {
     /// How many faults of the model, or of our own, in a row end the run; and how many there are now.
     pub(super) max_faults: u64,
     pub(super) faults: u64,
-    /// How many packets have failed since one succeeded.
-    pub(super) failing: u64,
+    /// While it fails: how many packets have failed since one succeeded.
+    pub(super) failing: Option<u64>,
 }
 
 fn micros(time: Duration) -> u64 {
@@ -65,14 +75,14 @@ fn micros(time: Duration) -> u64 {
 
 impl Worker {
     /// Runs until the stream ends, and reports the fault if one ends it.
-    pub fn run(mut self, job: Job, inbox: Inbox, outbox: Outbox, gate: Gate) {
+    pub fn run(mut self, job: Job, inbox: Inbox, mut outbox: Outbox, gate: Gate) {
         let is_sink = matches!(job, Job::Sink(_));
         let done = catch(|| match job {
             Job::Source(source) => {
                 drop(inbox);
-                self.source_loop(source, outbox)
+                self.source_loop(source, &mut outbox)
             }
-            Job::Stage(stage) => self.stage_loop(stage, inbox, outbox, gate),
+            Job::Stage(stage) => self.stage_loop(stage, inbox, &mut outbox, gate),
             Job::Sink(sink) => self.sink_loop(sink, inbox, gate),
         });
         self.slot.close();
@@ -94,6 +104,8 @@ impl Worker {
             Err(said) => self.fault.report(Error::Internal(format!("{id}: panicked: {said}")), &self.env.stop),
         }
         let spent = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        // Only now do the readers learn that the stream ended: by then the fault is known to all.
+        drop(outbox);
         let micros = spent.tv_sec.unsigned_abs() * 1_000_000 + spent.tv_nsec.unsigned_abs() / 1000;
         self.env.counters().cpu_micros.store(micros, Relaxed);
     }
@@ -108,7 +120,7 @@ impl Worker {
         done
     }
 
-    fn source_loop(&mut self, mut source: Box<dyn Source>, mut outbox: Outbox) -> Result<()> {
+    fn source_loop(&mut self, mut source: Box<dyn Source>, outbox: &mut Outbox) -> Result<()> {
         let began = Instant::now();
         let mut count = 0u64;
         while !self.env.stop.is_requested() && self.frames.is_none_or(|most| count < most) {
@@ -118,7 +130,7 @@ impl Worker {
                 Ok(Some(packet)) => packet,
                 Ok(None) => break,
                 Err(error @ Error::Data(_)) if self.forgives => {
-                    self.failed(&error, None);
+                    self.failed(&error, None, 1);
                     continue;
                 }
                 // A failure while the run is stopping is not a fault: a child process may have got the same signal.
@@ -165,7 +177,7 @@ impl Worker {
         &mut self,
         mut stage: Box<dyn Stage>,
         mut inbox: Inbox,
-        mut outbox: Outbox,
+        outbox: &mut Outbox,
         mut gate: Gate,
     ) -> Result<()> {
         let (mut out, mut seq) = (Emitter::default(), 0);
@@ -173,13 +185,13 @@ impl Worker {
             let packet = match item {
                 Item::Packet(packet) => packet,
                 Item::Tick(pts) => {
-                    self.tick(pts, &outbox);
+                    self.tick(pts, outbox);
                     continue;
                 }
             };
             let pts = packet.frame.pts;
             if let Some(Job::Stage(next)) = self.slot.take() {
-                if !self.last_words(&mut *stage, seq, &mut out, &mut outbox)? {
+                if !self.last_words(&mut *stage, seq, &mut out, outbox)? {
                     return Ok(());
                 }
                 stage = next;
@@ -188,7 +200,7 @@ impl Worker {
             self.env.counters().received.fetch_add(1, Relaxed);
             if let Err(reason) = gate.admit(&packet, &*self.env.clock) {
                 self.env.count_drop(&packet, reason);
-                self.tick(pts, &outbox);
+                self.tick(pts, outbox);
                 continue;
             }
             seq = packet.frame.seq;
@@ -197,13 +209,13 @@ impl Worker {
                 out.clear();
             }
             if out.is_empty() {
-                self.tick(pts, &outbox);
+                self.tick(pts, outbox);
             }
-            if !self.send(&mut out, &mut outbox) {
+            if !self.send(&mut out, outbox) {
                 return Ok(());
             }
         }
-        self.last_words(&mut *stage, seq, &mut out, &mut outbox).map(|_| ())
+        self.last_words(&mut *stage, seq, &mut out, outbox).map(|_| ())
     }
 
     /// Tells the readers that nothing up to `pts` will come, unless the stage may hold such a packet back.
@@ -237,6 +249,10 @@ impl Worker {
     /// Writes until the stream ends, then finishes the sink, even after a fault, so that files are closed properly.
     fn sink_loop(&mut self, mut sink: Box<dyn Sink>, inbox: Inbox, gate: Gate) -> Result<()> {
         let written = self.write_all(&mut sink, inbox, gate);
+        if written.as_ref().is_err_and(|e| !matches!(e, Error::ReaderGone)) {
+            // Before the sink finishes: its file is not complete.
+            self.env.stop.fail();
+        }
         let finished = self.finish_sink(&mut *sink);
         written.and(finished)
     }
@@ -300,13 +316,7 @@ impl Worker {
                 self.count_written(count, true);
                 Ok(())
             }
-            // The failure itself counts as one packet.
-            Err(error) => {
-                let more = count.saturating_sub(1);
-                self.count_written(more, false);
-                self.failing += more;
-                self.settle::<()>(Err(error), seq).map(|_| ())
-            }
+            Err(error) => self.settle_failed(error, seq, count),
         }
     }
 
@@ -329,25 +339,35 @@ impl Worker {
                 self.worked();
                 Ok(Some(value))
             }
-            Err(Error::ReaderGone) => Err(Error::ReaderGone),
+            Err(error) => self.settle_failed(error, seq, 1).map(|()| None),
+        }
+    }
+
+    /// Handles a failure that cost `count` packets.
+    fn settle_failed(&mut self, error: Error, seq: u64, count: u64) -> Result<()> {
+        match error {
+            Error::ReaderGone => Err(Error::ReaderGone),
             // What a supervisor gave up for good is not about one packet.
-            Err(error) if self.forgives && self.env.health().get().state != State::Failed => {
+            error if self.forgives && self.env.health().get().state != State::Failed => {
                 // These do not pass by themselves, so a service manager should know.
                 let lasting = matches!(error, Error::Model(_) | Error::Internal(_));
                 self.faults = if lasting { self.faults + 1 } else { 0 };
                 if self.faults >= self.max_faults {
                     return Err(error.at(format_args!("{} packets in a row failed; frame {seq}", self.faults)));
                 }
-                self.failed(&error, Some(seq));
-                Ok(None)
+                self.failed(&error, Some(seq), count);
+                Ok(())
             }
-            Err(error) => Err(error.at(format_args!("frame {seq}"))),
+            error => {
+                self.env.counters().failed.fetch_add(count.saturating_sub(1), Relaxed);
+                Err(error.at(format_args!("frame {seq}")))
+            }
         }
     }
 
-    fn failed(&mut self, error: &Error, seq: Option<u64>) {
-        self.failing += 1;
-        self.env.counters().failed.fetch_add(1, Relaxed);
+    fn failed(&mut self, error: &Error, seq: Option<u64>, count: u64) {
+        self.failing = Some(self.failing.unwrap_or(0) + count);
+        self.env.counters().failed.fetch_add(count, Relaxed);
         let (now, reason) = (self.env.clock.now(), self.env.secrets.redact(&error.to_string()));
         self.env.health().fail(&reason, now);
         if let Some(told) = self.limiter.failed(&reason, now) {
@@ -356,10 +376,7 @@ impl Worker {
     }
 
     fn worked(&mut self) {
-        if self.failing == 0 {
-            return;
-        }
-        let lost = std::mem::take(&mut self.failing);
+        let Some(lost) = self.failing.take() else { return };
         self.faults = 0;
         let now = self.env.clock.now();
         self.env.health().work(now);

@@ -19,7 +19,7 @@ use std::time::SystemTime;
 /// `- jsonl` (to standard output) or `- jsonl: { path: found.jsonl }`
 ///
 /// A live run appends to a file that exists; a recorded one writes to `found.jsonl.part`, which replaces the file at the
-/// end. For a camera that is watched for years:
+/// end unless the run failed. For a camera that is watched for years:
 ///
 /// `- jsonl: { path: "rows/{date}.jsonl", keep: { days: 30, bytes: 2GB } }`
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
@@ -196,7 +196,7 @@ impl Sink for Writing {
         }
         let mut done = Ok(());
         if let Out::Files(files) = &self.out
-            && files.is_due(packet.frame.wall, self.rows.len())
+            && files.is_due(packet.frame.wall, self.rows.len(), self.first)
         {
             let row = self.rows.split_off(before);
             done = self.write_out();

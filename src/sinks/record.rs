@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 ///
 /// A live run begins a new file each time it starts, and when the size of the frames changes; without a field in `path`,
 /// `-{start}` is put in front of its extension. A recorded run writes to `door.mp4.part`, which replaces the file at the
-/// end. For a camera that is watched for years:
+/// end unless the run failed. For a camera that is watched for years:
 ///
 /// `- record: { path: "video/{date}/{time}.mp4", rotate: { time: 1h }, keep: { bytes: 20GB } }`
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
@@ -183,7 +183,7 @@ impl Recording {
                 )
             }));
         }
-        Ok(over || self.files.is_disturbed() || self.files.is_due(wall, held))
+        Ok(over || self.files.is_disturbed() || self.files.is_due(wall, held, None))
     }
 }
 

@@ -87,7 +87,7 @@ impl SinkConfig for Snapshot {
                 "`keep` cannot tell pictures called `{name}` from other files; use `{seq}` or `{time}` in `path`";
             return Err(Error::Config(message.into()));
         }
-        if self.keep.is_some() && !is_many(&pattern(&self.path)?) {
+        if self.keep.is_some() && !is_several(&pattern(&self.path)?) {
             let message = "`keep` has no effect on a single picture; add a field such as `{seq}` to `path`";
             return Err(Error::Config(message.into()));
         }
@@ -95,12 +95,13 @@ impl SinkConfig for Snapshot {
     }
 
     fn writes(&self) -> Option<PathBuf> {
-        let one = pattern(&self.path).is_ok_and(|pattern| !pattern.is_many());
-        one.then(|| PathBuf::from(&self.path))
+        // Lines of several sources may have one pattern, and yet names of their own.
+        let shared = pattern(&self.path).is_ok_and(|pattern| pattern.has(Field::Source) || pattern.has(Field::Name));
+        (!shared).then(|| PathBuf::from(&self.path))
     }
 
     fn disk(&self, _live: bool) -> Disk {
-        let many = pattern(&self.path).is_ok_and(|pattern| is_many(&pattern));
+        let many = pattern(&self.path).is_ok_and(|pattern| is_several(&pattern));
         match self.keep.and_then(|keep| keep.bytes) {
             _ if !many => Disk::OneFile,
             Some(bytes) => Disk::Most(bytes.0),
@@ -111,9 +112,9 @@ impl SinkConfig for Snapshot {
     fn open(&self, env: &LineEnv) -> Result<Box<dyn Sink>> {
         self.check(env)?;
         let names = pattern(&env.outputs.path(&self.path).to_string_lossy())?;
-        let kept = self.keep.map(|keep| Kept::scan(keep, &names));
-        let spare = env.live() && is_many(&names);
         let (settings, env) = (self.clone(), env.clone());
+        let kept = self.keep.map(|keep| Kept::scan(keep, &names, &env));
+        let spare = env.live() && is_many(&names);
         Ok(Box::new(Taking {
             settings,
             env,
@@ -130,6 +131,11 @@ impl SinkConfig for Snapshot {
 fn pattern(path: &str) -> Result<Pattern> {
     let known = [Field::Source, Field::Seq, Field::PtsMs, Field::Name, Field::Date, Field::Time, Field::Start];
     Pattern::parse(path, &known)
+}
+
+/// Whether there are several pictures: one of each moment, or the newest one of each day or run.
+fn is_several(pattern: &Pattern) -> bool {
+    is_many(pattern) || pattern.has(Field::Date) || pattern.has(Field::Start)
 }
 
 /// Whether each picture has a name of its own.

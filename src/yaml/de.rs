@@ -241,7 +241,8 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
         match (&self.0.value, fields.first()) {
             (Value::Null, _) => self.map(visitor, &[]),
             (Value::Map(entries), _) => self.map(visitor, entries),
-            (Value::Text(text), Some(first)) if !self.0.secret => {
+            // Of the settings that stand for the whole part, the first one is meant.
+            (Value::Text(text), Some(first @ (&"path" | &"model" | &"url" | &"command"))) if !self.0.secret => {
                 let message = format!("found {}, expected a map; write {{ {first}: {text} }}", self.0.describe());
                 Err(ReadError { message, place: Some(self.0.place) })
             }

@@ -1,9 +1,10 @@
 //! A file that has been read and parsed.
 
 use super::fault::{Fault, Faults};
-use super::node::{self, Node};
+use super::node::{self, Node, Value};
 use super::place::Place;
 use super::substitute;
+use super::wording;
 use crate::error::{Error, Result};
 use std::fmt::Write as _;
 use std::io::Read;
@@ -75,12 +76,31 @@ impl Document {
             Ok(root) => {
                 document.root = root;
                 let mut faults = Vec::new();
+                document.find_curly(&document.root, &mut faults);
                 let secrets = std::cell::RefCell::new(Vec::new());
                 let noted = |name: &str| lookup(name).inspect(|value| secrets.borrow_mut().push(value.clone()));
                 substitute::apply(&mut document.root, &noted, &mut faults);
                 document.secrets = secrets.into_inner();
                 if faults.is_empty() { Ok(document) } else { Err(document.error(&faults)) }
             }
+        }
+    }
+
+    /// Finds texts in typographic quotes, unless these are in quotes themselves.
+    fn find_curly(&self, node: &Node, faults: &mut Vec<Fault>) {
+        match &node.value {
+            Value::List(list) => list.iter().for_each(|item| self.find_curly(item, faults)),
+            Value::Map(entries) => entries.iter().for_each(|(_, value)| self.find_curly(value, faults)),
+            Value::Text(text) if wording::curly(text) => {
+                let Place { line, column, .. } = node.place;
+                let begins = self.text.lines().nth((line as usize).wrapping_sub(1));
+                let begins = begins.and_then(|line| line.chars().nth((column as usize).wrapping_sub(1)));
+                if begins == text.chars().next() {
+                    let message = "typographic quotes, which YAML takes for part of the text; write \"…\" or '…'";
+                    faults.push(Fault::new(node.place, message));
+                }
+            }
+            _ => {}
         }
     }
 
@@ -117,5 +137,17 @@ impl Document {
         let number = place.line.to_string();
         let _ = write!(message, "\n {number} | {shown}\n {} | ", " ".repeat(number.len()));
         let _ = write!(message, "{}{}", " ".repeat(column - 1 - start), "^".repeat(width));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn typographic_quotes_are_refused_unless_they_are_meant() {
+        let parse = |text: &str| Document::parse("t.yaml", text.into(), |_| Err("none".into())).map(|_| ());
+        assert!(parse("a: “door”").unwrap_err().to_string().starts_with("t.yaml:1:4: typographic quotes"));
+        parse("a: '“door”'\nb: \"«Tür»\"").unwrap();
     }
 }

@@ -90,7 +90,8 @@ pub fn parse(text: &str) -> Result<Node, Fault> {
             |at| Place { line: at.line() as u32, column: at.column() as u32, width: 1 },
         );
         // The parser stumbles further down, where it is hard to see why.
-        if let Some((line, column, c)) = wording::odd_space(text) {
+        let near = |(line, ..): &(usize, usize, char)| (*line..*line + 4).contains(&(place.line as usize));
+        if let Some((line, column, c)) = wording::odd_space(text).filter(near) {
             let place = Place { line: line as u32, column: column as u32, width: 1 };
             let message =
                 format!("a space that is not a plain one (U+{:04X}); replace it with a plain space", c as u32);

@@ -26,10 +26,6 @@ pub fn apply(node: &mut Node, lookup: &impl Fn(&str) -> Result<String, String>, 
     match &mut node.value {
         Value::List(list) => list.iter_mut().for_each(|item| apply(item, lookup, faults)),
         Value::Map(entries) => entries.iter_mut().for_each(|(_, value)| apply(value, lookup, faults)),
-        Value::Text(text) if super::wording::curly(text) => {
-            let message = "typographic quotes, which YAML takes for part of the text; write \"…\" or '…'";
-            faults.push(Fault::new(node.place, message));
-        }
         Value::Text(text) if text.contains('$') => match expand(text, lookup) {
             Ok((expanded, used)) => {
                 node.value = Value::Text(expanded);

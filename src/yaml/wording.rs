@@ -40,7 +40,9 @@ pub fn odd_space(text: &str) -> Option<(usize, usize, char)> {
         |c: char| c != ' ' && c != '\t' && (c.is_whitespace() || matches!(c, '\u{200b}' | '\u{feff}' | '\u{2060}'));
     text.lines().enumerate().find_map(|(line, text)| {
         let mut before = None;
-        for (column, c) in text.chars().enumerate() {
+        // What a comment says does not matter.
+        let end = text.find('#').unwrap_or(text.len());
+        for (column, c) in text[..end].chars().enumerate() {
             let at_start = text.chars().take(column).all(|c| matches!(c, ' ' | '-'));
             if odd(c) && (at_start || before == Some(':')) && !(line == 0 && column == 0 && c == '\u{feff}') {
                 return Some((line + 1, column + 1, c));

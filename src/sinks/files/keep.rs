@@ -2,7 +2,7 @@
 
 use super::pattern::Pattern;
 use super::settings::Keep;
-use crate::host::{Limiter, is_locked};
+use crate::host::{Limiter, Role, is_locked};
 use crate::stage::LineEnv;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -25,9 +25,11 @@ struct Old {
 impl Kept {
     /// Looks for the files that earlier runs have left.
     #[must_use]
-    pub fn scan(keep: Keep, pattern: &Pattern) -> Self {
+    pub fn scan(keep: Keep, pattern: &Pattern, env: &LineEnv) -> Self {
+        let sources = env.board.lines.iter().filter(|line| line.role == Role::Source);
+        let sources: Vec<&str> = sources.map(|line| &*line.id).collect();
         let mut kept = Self { keep, files: VecDeque::new(), bytes: 0, limiter: Limiter::default() };
-        for (path, bytes, written) in pattern.existing() {
+        for (path, bytes, written) in pattern.existing(&sources) {
             kept.bytes += bytes;
             kept.files.push_back(Old { path, bytes, written });
         }
@@ -43,8 +45,9 @@ impl Kept {
 
     /// Takes a file out of the list, because it is written again.
     pub fn forget(&mut self, path: &Path) {
+        let plain = |path: &Path| path.strip_prefix(".").unwrap_or(path).to_path_buf();
         self.files.retain(|old| {
-            let other = old.path != path;
+            let other = plain(&old.path) != plain(path);
             self.bytes -= if other { 0 } else { old.bytes };
             other
         });

@@ -48,8 +48,7 @@ impl Field {
             Self::Start => r"\d{8}T\d{6}Z",
             Self::Seq => r"\d{6,}",
             Self::PtsMs => r"\d+",
-            Self::Source => r"[\w.-]+",
-            Self::Name => r"[^/]+",
+            Self::Source | Self::Name => r"[^/]+",
         }
     }
 }
@@ -153,9 +152,11 @@ impl Pattern {
     }
 
     /// Finds the files that have such a name, with their number of bytes and the time of their last change; the oldest
-    /// first.
+    /// first. `sources` are the ids that `{source}` can stand for.
     #[must_use]
-    pub fn existing(&self) -> Vec<(PathBuf, u64, SystemTime)> {
+    pub fn existing(&self, sources: &[&str]) -> Vec<(PathBuf, u64, SystemTime)> {
+        let sources: Vec<String> = sources.iter().map(|id| regex_lite::escape(id)).collect();
+        let sources = format!("({})", sources.join("|"));
         let (mut wide, mut strict) = (String::new(), String::from("^"));
         for (at, piece) in self.0.iter().enumerate() {
             match piece {
@@ -179,7 +180,7 @@ impl Pattern {
                     if !wide.ends_with('*') {
                         wide.push('*');
                     }
-                    strict.push_str(field.shape());
+                    strict.push_str(if *field == Field::Source { &sources } else { field.shape() });
                 }
             }
         }
@@ -242,9 +243,21 @@ mod tests {
         for other in ["v-14-03-59_000007-2.mp4", "v-14-03-59_000006.mp4", "v-14-03-59_x.mp4", "holiday.mp4"] {
             std::fs::write(name.with_file_name(other), other).unwrap();
         }
-        assert_eq!(pattern.existing().len(), 2);
+        assert_eq!(pattern.existing(&[]).len(), 2);
         let start = Pattern::parse("out/door.mp4", &[]).unwrap().with_start();
         assert_eq!(start.fill(&values, 1).unwrap(), Path::new("out/door-20261126T140359Z.mp4"));
+    }
+
+    #[test]
+    fn only_pictures_of_our_sources_are_ours() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = format!("{}/{{source}}-{{seq}}.jpg", folder.path().display());
+        let pattern = Pattern::parse(&path, &Field::ALL).unwrap();
+        for name in ["Tür-000001.jpg", "IMG-20240101.jpg", "yard-000001.jpg", "Tür-000002-2.jpg"] {
+            std::fs::write(folder.path().join(name), name).unwrap();
+        }
+        let found = pattern.existing(&["Tür", "a.b"]);
+        assert_eq!(found.len(), 2, "{found:?}");
     }
 
     #[test]

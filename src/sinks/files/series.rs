@@ -6,6 +6,7 @@ use super::settings::Rules;
 use crate::error::{Error, Result};
 use crate::host::{Begin, OutFile};
 use crate::stage::LineEnv;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -18,8 +19,9 @@ pub struct Series {
     open: Option<Open>,
     /// How many files were begun.
     count: u64,
-    /// The name of the last file, before it got a number, and its number.
-    last: (PathBuf, u32),
+    /// The names of this run's files, before they got a number, with the last number of each. A live run needs only the
+    /// last name: it never begins a file that exists.
+    names: HashMap<PathBuf, u32>,
     /// When somebody last looked whether the file is still where it was.
     looked: Duration,
     reopened: u64,
@@ -40,10 +42,10 @@ impl Series {
     /// # Errors
     /// [`Error::Io`].
     pub fn new(rules: Rules, begin: Begin, env: &LineEnv) -> Result<Self> {
-        let kept = rules.keep.map(|keep| Kept::scan(keep, &rules.pattern));
+        let kept = rules.keep.map(|keep| Kept::scan(keep, &rules.pattern, env));
         let (reopened, looked) = (env.reopen.count(), env.clock.now());
-        let last = (PathBuf::new(), 0);
-        let series = Self { rules, begin, env: env.clone(), kept, open: None, count: 0, last, looked, reopened };
+        let names = HashMap::new();
+        let series = Self { rules, begin, env: env.clone(), kept, open: None, count: 0, names, looked, reopened };
         series.probe()?;
         Ok(series)
     }
@@ -51,8 +53,9 @@ impl Series {
     /// Finds out whether the folder can be written to.
     fn probe(&self) -> Result<()> {
         let path = self.rules.pattern.fill(&Values::file(self.env.clock.wall(), 0), 1)?;
-        if path.exists() && !path.is_file() {
-            // A pipe or a device needs no folder, and a folder in its place is refused when it is opened.
+        // A pipe or a device needs no folder, and a folder in its place is refused when it is opened. A file that exists
+        // can be added to whoever owns its folder.
+        if path.exists() && (!path.is_file() || (self.begin == Begin::Append && !self.rules.many)) {
             return Ok(());
         }
         crate::host::make_parent(&path)?;
@@ -73,16 +76,19 @@ impl Series {
         self.open.is_some()
     }
 
-    /// Whether the next file is due before `more` bytes of a frame at `wall` are written.
+    /// Whether the next file is due before `more` bytes of a frame at `wall` are written. If none is open yet, `held` is
+    /// the time of the first frame that waits to be written.
     #[must_use]
-    pub fn is_due(&self, wall: SystemTime, more: usize) -> bool {
-        let Some(open) = &self.open else { return false };
-        let full = self.rules.rotate.bytes.is_some_and(|most| open.file.len() + more as u64 > most.0);
-        let late = open.slot.zip(self.slot(wall)).is_some_and(|(before, now)| {
+    pub fn is_due(&self, wall: SystemTime, more: usize, held: Option<SystemTime>) -> bool {
+        let before = self.open.as_ref().map_or_else(|| held.and_then(|held| self.slot(held)), |open| open.slot);
+        let len = self.open.as_ref().map_or(0, |open| open.file.len());
+        let full = self.rules.rotate.bytes.is_some_and(|most| len + more as u64 > most.0);
+        let late = before.zip(self.slot(wall)).is_some_and(|(before, now)| {
             // Frames of several cameras may arrive out of order at the full hour; a clock that was set back leaps.
-            now > before || now + 1 < before
+            // The times of recordings say nothing about each other, so there, only later ones count.
+            now > before || (self.env.live() && now + 1 < before)
         });
-        (full && !open.file.is_empty()) || late
+        (full && (len > 0 || held.is_some())) || late
     }
 
     /// The number of the time slot of `rotate.time`, or of the day if the path has `{date}`.
@@ -95,7 +101,9 @@ impl Series {
 
     /// Whether a live sink must close its file and open another: somebody asked for it, or the file was moved.
     pub fn is_disturbed(&mut self) -> bool {
-        let Some(open) = self.open.as_ref().filter(|_| self.env.live()) else { return false };
+        // A pipe has no name that could change, and its reader would take the end of one writer for the end.
+        let regular = |open: &&Open| self.env.live() && open.file.is_regular();
+        let Some(open) = self.open.as_ref().filter(regular) else { return false };
         let asked = self.env.reopen.count();
         if std::mem::replace(&mut self.reopened, asked) != asked {
             self.same_name_again();
@@ -116,8 +124,8 @@ impl Series {
     }
 
     /// Lets the next file have the name of the last one: that may be free now, or is to be continued.
-    const fn same_name_again(&mut self) {
-        self.last.1 = self.last.1.saturating_sub(1);
+    fn same_name_again(&mut self) {
+        self.names.values_mut().for_each(|number| *number = number.saturating_sub(1));
     }
 
     /// Opens a file for a frame at `wall` if none is open.
@@ -132,7 +140,11 @@ impl Series {
                 kept.make_room(Some(file.len()), &self.env);
             }
             self.env.counters().files.count(file.path());
-            (self.count, self.last) = (self.count + 1, (base, number));
+            self.count += 1;
+            if self.begin != Begin::Replace {
+                self.names.clear();
+            }
+            self.names.insert(base, number);
             (self.looked, self.reopened) = (self.env.clock.now(), self.env.reopen.count());
             self.open = Some(Open { file, slot: self.slot(wall) });
         }
@@ -152,7 +164,7 @@ impl Series {
             return Ok((OutFile::open(&base, self.begin)?, base, 1));
         }
         // A file of this run is never begun a second time.
-        let first = if self.last.0 == base { self.last.1 + 1 } else { 1 };
+        let first = self.names.get(&base).map_or(1, |last| last + 1);
         for number in first..MOST {
             let path = name(number)?;
             let file = match self.begin {
@@ -189,7 +201,9 @@ impl Series {
         let Some(Open { mut file, .. }) = self.open.take() else { return Ok(()) };
         let headed = head.map_or(Ok(()), |head| file.overwrite_start(head));
         let (path, len, moved) = (file.path().to_path_buf(), file.len(), file.is_moved());
-        let finished = file.finish(keep_empty);
+        // What a failed run has written stays in `.part`: the old file is better than half a new one.
+        let failed = self.begin == Begin::Replace && self.env.stop.is_failed();
+        let finished = if failed { Ok(()) } else { file.finish(keep_empty) };
         if let Some(kept) = self.kept.as_mut().filter(|_| !moved && (len > 0 || keep_empty)) {
             kept.add(&path, len, self.env.clock.wall());
             kept.make_room(None, &self.env);
