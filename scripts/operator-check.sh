@@ -54,7 +54,7 @@ begin live.yaml
 waits 20 rows_at_least 60 out/rows.jsonl
 "$ocelli" run live.yaml 2>second; code=$?
 check "a second instance is refused and the first one named" \
-    test "$code" = 74 -a -n "$(grep "process $pid (.*run live.yaml) writes to it" second)"
+    test "$code" = 74 -a -n "$(grep "process $pid (.*run live.yaml) is writing to it" second)"
 kill -9 "$pid"; wait "$pid" 2>/dev/null
 before=$(wc -l <out/rows.jsonl)
 printf '{"source":"scene","se' >>out/rows.jsonl

@@ -41,8 +41,8 @@ pub struct RunArgs {
     /// Measure what is found against the source's truth, in an additional line of the pipeline
     #[arg(long)]
     truth: bool,
-    /// End the run when the model of one line, or Ocelli itself, has failed on this many packets in a row; recorded
-    /// runs end at the first
+    /// End a live run when a line has failed on this many packets in a row because of its model or a bug; a recorded
+    /// run ends at the first fault
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_FAULTS, value_parser = clap::value_parser!(u64).range(1..))]
     max_faults: u64,
     #[command(flatten)]

@@ -45,9 +45,12 @@ pub struct Files {
 }
 
 impl Files {
-    /// Counts a file that was begun.
+    /// Counts a file that was begun; one that replaces the last one is the same file.
     pub fn count(&self, path: &Path) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if *last == path {
+            return;
+        }
         last.clear();
         last.push(path);
         self.written.fetch_add(1, Relaxed);

@@ -13,7 +13,7 @@ use std::path::Path;
 pub fn lock(file: &File, path: &Path) -> Result<()> {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => {
-            let message = format!("{} writes to it; stop that, or choose another path", owner(file));
+            let message = format!("{} is writing to it; stop it, or choose another path", owner(file));
             Err(Error::io(path, std::io::Error::other(message)))
         }
         // Some network file systems have no locks; that must not keep anyone from writing there.

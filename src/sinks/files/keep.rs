@@ -45,9 +45,8 @@ impl Kept {
 
     /// Takes a file out of the list, because it is written again.
     pub fn forget(&mut self, path: &Path) {
-        let plain = |path: &Path| path.strip_prefix(".").unwrap_or(path).to_path_buf();
         self.files.retain(|old| {
-            let other = plain(&old.path) != plain(path);
+            let other = old.path != path;
             self.bytes -= if other { 0 } else { old.bytes };
             other
         });

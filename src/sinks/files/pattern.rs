@@ -94,7 +94,8 @@ impl Pattern {
     /// # Errors
     /// [`Error::Config`] names a field that is not known.
     pub fn parse(path: &str, known: &[Field]) -> Result<Self> {
-        let mut parts = path.split('{');
+        // As `glob` returns it.
+        let mut parts = path.trim_start_matches("./").split('{');
         let mut pieces = vec![Piece::Text(parts.next().unwrap_or_default().to_owned())];
         for part in parts {
             let (name, text) = part.split_once('}').unwrap_or((part, ""));
@@ -185,9 +186,7 @@ impl Pattern {
             }
         }
         let (Ok(found), Ok(strict)) = (glob::glob(&wide), Regex::new(&strict)) else { return Vec::new() };
-        let plain = |path: &Path| path.to_string_lossy().trim_start_matches("./").to_owned();
-        let strict =
-            |path: &Path| strict.is_match(&path.to_string_lossy()) || strict.is_match(&format!("./{}", plain(path)));
+        let strict = |path: &Path| strict.is_match(&path.to_string_lossy());
         let facts = |path: PathBuf| {
             let found = path.symlink_metadata().ok().filter(std::fs::Metadata::is_file)?;
             Some((path, found.len(), found.modified().ok()?))

@@ -2,6 +2,7 @@
 
 use super::pattern::{Field, Pattern};
 use crate::error::{Error, Result};
+use crate::host::decimal_bytes;
 use crate::stage::Disk;
 use crate::yaml::{Bytes, Span};
 use serde::Deserialize;
@@ -74,8 +75,8 @@ impl Rules {
             let each = rotate.bytes.get_or_insert(Bytes((most / 10).max(1_000_000)));
             if each.0 > most / 2 {
                 let message = format!(
-                    "`keep.bytes` must be at least twice `rotate.bytes` ({} bytes): whole files are removed",
-                    each.0
+                    "`keep.bytes` must be at least twice `rotate.bytes` ({}): whole files are removed",
+                    decimal_bytes(each.0)
                 );
                 return Err(Error::Config(message));
             }
