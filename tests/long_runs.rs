@@ -149,6 +149,23 @@ fn a_merge_keeps_no_more_aside_than_check_says() {
 }
 
 #[test]
+fn check_does_not_promise_a_bound_that_does_not_hold() {
+    let _limit = limit::within(120);
+    let two = "- { id: x, frames: { count: 3 } }\n- { id: y, frames: { count: 3 } }\n\
+               - { id: a, from: x, pass: {} }\n- { id: b, from: x, pass: {} }\n- { id: seen, from: [a, b, y], jsonl: {} }\n";
+    let nested = "- { id: x, frames: { count: 3 } }\n- { id: a, from: x, pass: {} }\n- { id: b, from: x, pass: {} }\n\
+                  - { id: m, from: [a, b], pass: {} }\n- { id: seen, from: [m, x], jsonl: {} }\n";
+    for lines in [two, nested] {
+        let (checked, _) = checked(lines, &pipe::env(&[]));
+        assert!(
+            checked
+                .text()
+                .contains("`seen`: buffers packets when one of its streams is ahead of another, without a bound")
+        );
+    }
+}
+
+#[test]
 fn every_counts_each_source_on_its_own() {
     let _limit = limit::within(120);
     for every in ["2", "1s"] {
