@@ -206,6 +206,22 @@ fn fields(schema: &Value, out: &mut String) {
         let _ = writeln!(out, "| `{name}` | {} | {default} | {about} |", kind(field));
     }
     words_of(properties, out);
+    maps_of(properties, out);
+}
+
+/// Lists the keys of each setting that is a map.
+fn maps_of(properties: &Map<String, Value>, out: &mut String) {
+    for (name, field) in properties {
+        let choices = field.get("anyOf").and_then(Value::as_array).into_iter().flatten();
+        let Some(keys) = std::iter::once(field).chain(choices).find_map(|f| f.get("properties")?.as_object()) else {
+            continue;
+        };
+        let _ = write!(out, "\n`{name}` is a map with\n");
+        for (key, value) in keys {
+            let about = value.get("description").and_then(Value::as_str).unwrap_or_default().replace('\n', " ");
+            let _ = writeln!(out, "* `{key}`: {about}");
+        }
+    }
 }
 
 /// Lists the words of each setting that takes one of several words.
@@ -256,6 +272,7 @@ fn kind(field: &Value) -> String {
         "integer" => "whole number".to_owned(),
         "boolean" => "true or false".to_owned(),
         "array" => "list".to_owned(),
+        "object" => "map".to_owned(),
         other => other.to_owned(),
     };
     types.iter().map(plain).collect::<Vec<_>>().join(" or ")

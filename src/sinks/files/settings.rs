@@ -11,10 +11,10 @@ use serde::Deserialize;
 #[derive(Clone, Copy, Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rotate {
-    /// Before a file has more bytes, such as `100MB`.
+    /// When the file has this many bytes, such as `100MB`.
     #[serde(default)]
     pub bytes: Option<Bytes>,
-    /// After this time, such as `1h`; on the clock, so that `1h` begins a file at every full hour (UTC).
+    /// After this time, such as `1h`. It follows the clock: `1h` begins a file at every full hour (UTC).
     #[serde(default)]
     pub time: Option<Span>,
 }
@@ -24,14 +24,14 @@ pub struct Rotate {
 #[derive(Clone, Copy, Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Keep {
-    /// At most this many bytes together, such as `20GB`.
+    /// The most bytes of all files together, such as `20GB`.
     #[serde(default)]
     pub bytes: Option<Bytes>,
-    /// Files that were written in the last days.
+    /// The most days since a file was last written.
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub days: Option<u32>,
-    /// At most this many files.
+    /// The most files, the one that is being written included.
     #[serde(default)]
     #[schemars(range(min = 2))]
     pub files: Option<u32>,
