@@ -1,4 +1,5 @@
-//! Faulty pipelines and their exact error messages: each `tests/bad/*.yaml` must give the `.txt` next to it.
+//! Faulty pipelines, cards and test files, and their exact error messages: each `.yaml` of `tests/bad`, `tests/bad_cards`
+//! and `tests/bad_tests` must give the `.txt` next to it.
 //! `OCELLI_BLESS=1` rewrites the messages; read them before committing.
 #![allow(clippy::unwrap_used)]
 
@@ -6,30 +7,71 @@
 mod limit;
 mod support;
 
+use ocelli::internals::error::{Error, Result};
+use ocelli::internals::infer::Card;
+use ocelli::internals::models::reconstruction::Reconstructor;
+use ocelli::internals::models::segmentation::Segmenter;
+use ocelli::internals::models::{self, Family};
 use ocelli::internals::pipeline::Pipeline;
+use ocelli::internals::trial::TestFile;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use support::pipe;
 
-fn complaint(path: &Path) -> String {
-    let checked = Pipeline::read(path).and_then(|pipeline| Ok(pipeline.check(&pipe::env(&[])).map(|_| ())?));
-    match checked {
+fn read_pipeline(path: &Path) -> Result<()> {
+    Pipeline::read(path).and_then(|pipeline| Ok(pipeline.check(&pipe::env(&[])).map(|_| ())?))
+}
+
+fn read_test(path: &Path) -> Result<()> {
+    TestFile::read(path).map(|_| ())
+}
+
+/// Reads a card as far as it can be read without its weights.
+fn read_card(path: &Path) -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("m");
+    std::fs::create_dir(&home).unwrap();
+    std::fs::copy(path, home.join("card.yaml")).unwrap();
+    let read = || {
+        let card = Card::read(&home)?;
+        match models::family(&card)? {
+            Family::Classifier(_) => Ok(()),
+            Family::Segmentation(spec) => Segmenter::new(spec, &card).map(|_| ()),
+            Family::Reconstruction(spec) => Reconstructor::new(spec, &card).map(|_| ()),
+            _ => models::detector(&card).map(|_| ()),
+        }
+    };
+    read().map_err(|e| Error::Model(e.to_string().replace(&home.display().to_string(), "m")))
+}
+
+fn message(path: &Path, read: fn(&Path) -> Result<()>, code: u8) -> String {
+    match read(path) {
         Ok(()) => panic!("{}: no fault was found", path.display()),
         Err(error) => {
-            assert_eq!(error.exit_code(), 2, "{}: {error}", path.display());
+            assert_eq!(error.exit_code(), code, "{}: {error}", path.display());
             format!("{error}\n").replace(env!("CARGO_MANIFEST_DIR"), ".")
         }
     }
 }
 
+fn complaint(path: &Path) -> String {
+    message(path, read_pipeline, 2)
+}
+
 #[test]
 fn every_bad_file_gets_its_message() {
     let _limit = limit::within(120);
-    let entries = std::fs::read_dir("tests/bad").unwrap();
+    compare("tests/bad", 90, complaint);
+    compare("tests/bad_cards", 50, |path| message(path, read_card, 3));
+    compare("tests/bad_tests", 35, |path| message(path, read_test, 2));
+}
+
+fn compare(folder: &str, least: usize, complaint: impl Fn(&Path) -> String) {
+    let entries = std::fs::read_dir(folder).unwrap();
     let mut files: Vec<PathBuf> =
         entries.map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "yaml")).collect();
     files.sort();
-    assert!(files.len() >= 90);
+    assert!(files.len() >= least, "{folder}: {}", files.len());
     let mut wrong = Vec::new();
     for file in files {
         let found = complaint(&file);

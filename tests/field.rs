@@ -9,7 +9,7 @@ mod limit;
 mod support;
 
 use ocelli::internals::infer::{Card, Extra, Outputs, Plan, Session, selfcheck};
-use ocelli::internals::models::{reconstruction::Reconstructor, segmentation::Segmenter};
+use ocelli::internals::models::{check, reconstruction::Reconstructor, segmentation::Segmenter};
 use ocelli::internals::ops::iou::iou;
 use ocelli::internals::ops::resize::{Fit, Resize, plan};
 use ocelli::internals::stage::Env;
@@ -562,4 +562,26 @@ fn people_are_found_from_the_frame_they_walk_in() {
         assert!((60..=62).contains(&first), "{model}: first person in frame {first}");
         assert!(seen >= 119, "{model}: a person in {seen} of 121 frames");
     }
+}
+
+/// `ocelli check` knows before the first frame whether a card's labels fit the graph, wherever the graph declares the
+/// shapes of its outputs; elsewhere the first frame tells.
+#[test]
+fn check_finds_labels_that_do_not_fit() {
+    let _limit = limit::within(600);
+    let Some(folder) = folder("OCELLI_FIELD") else { return };
+    let root = models(&folder);
+    let env = pipe::env(&[root.path().to_path_buf()]);
+    let (mut found, mut open) = (0, Vec::new());
+    for name in env.models.names() {
+        let mut card = env.models.card(&name).unwrap_or_else(|e| panic!("{e}"));
+        check(&card).unwrap_or_else(|e| panic!("{name} is refused: {e}"));
+        if card.labels.is_empty() {
+            continue;
+        }
+        card.labels = card.labels.iter().chain(&["one more".to_owned()]).cloned().collect();
+        if check(&card).is_err() { found += 1 } else { open.push(name) }
+    }
+    eprintln!("one label too many: {found} found, {} at the first frame only: {}", open.len(), open.join(", "));
+    assert!(found > 10);
 }

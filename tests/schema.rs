@@ -7,8 +7,8 @@
 mod limit;
 
 use boon::{Compiler, SchemaIndex, Schemas, ValidationError};
-use ocelli::internals::pipeline::schema;
 use ocelli::internals::yaml::{self, Node, Value};
+use ocelli::internals::{models, pipeline, trial};
 use serde_json::Value as Json;
 use std::path::PathBuf;
 
@@ -49,6 +49,22 @@ const ONLY_CHECK: &[&str] = &[
     "wrong_input_size",
 ];
 
+/// The same for cards: what depends on several settings or on other files.
+const ONLY_CARD: &[&str] = &[
+    "anchor_file",
+    "anchors_missing",
+    "background",
+    "labels_file",
+    "logit_v8",
+    "many_cells",
+    "one_label",
+    "strides_large",
+];
+
+/// The same for test files.
+const ONLY_TEST: &[&str] =
+    &["drops_alone", "expects_nothing", "labels_alone", "range_backwards", "set_several", "tolerance_alone"];
+
 fn json(node: &Node) -> Json {
     match &node.value {
         Value::Null => Json::Null,
@@ -67,9 +83,9 @@ fn json(node: &Node) -> Json {
 struct Checker(Schemas, SchemaIndex);
 
 impl Checker {
-    fn new() -> Self {
+    fn new(schema: Json) -> Self {
         let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
-        compiler.add_resource("ocelli.json", schema()).unwrap();
+        compiler.add_resource("ocelli.json", schema).unwrap();
         let index = compiler.compile("ocelli.json", &mut schemas).unwrap();
         Self(schemas, index)
     }
@@ -105,8 +121,14 @@ fn files(folder: &str, all: &mut Vec<PathBuf>) {
 #[test]
 fn the_schema_finds_what_check_finds_in_the_text() {
     let _limit = limit::within(120);
-    let (checker, mut bad) = (Checker::new(), Vec::new());
-    files("tests/bad", &mut bad);
+    compare("tests/bad", pipeline::schema(), ONLY_CHECK);
+    compare("tests/bad_cards", models::schema(), ONLY_CARD);
+    compare("tests/bad_tests", trial::schema(), ONLY_TEST);
+}
+
+fn compare(folder: &str, schema: Json, only_check: &[&str]) {
+    let (checker, mut bad) = (Checker::new(schema), Vec::new());
+    files(folder, &mut bad);
     let (mut found, mut not_yaml, mut missed) = (0, 0, Vec::new());
     for path in bad {
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
@@ -116,14 +138,17 @@ fn the_schema_finds_what_check_finds_in_the_text() {
         };
         if checker.faults(&json(&root)).is_empty() { missed.push(name) } else { found += 1 }
     }
-    eprintln!("{found} files are faulty by the schema, {not_yaml} are not YAML, {} only by `check`", missed.len());
-    assert_eq!(missed, ONLY_CHECK);
+    eprintln!(
+        "{folder}: {found} files are faulty by the schema, {not_yaml} are not YAML, {} only by `check`",
+        missed.len()
+    );
+    assert_eq!(missed, only_check, "{folder}");
 }
 
 #[test]
 fn every_pipeline_of_ours_is_valid_and_faults_are_shown_at_the_setting() {
     let _limit = limit::within(120);
-    let (checker, mut good) = (Checker::new(), Vec::new());
+    let (checker, mut good) = (Checker::new(pipeline::schema()), Vec::new());
     files("pipelines", &mut good);
     assert!(good.len() > 15);
     for path in good {
@@ -138,6 +163,37 @@ fn every_pipeline_of_ours_is_valid_and_faults_are_shown_at_the_setting() {
     ] {
         let text = std::fs::read_to_string(format!("tests/bad/{name}.yaml")).unwrap();
         let mut places = checker.faults(&json(&yaml::parse(&text).unwrap()));
+        places.dedup();
+        assert_eq!(places, [place], "{name}");
+    }
+}
+
+#[test]
+fn every_card_and_test_of_ours_is_valid() {
+    let _limit = limit::within(120);
+    let valid = |checker: &Checker, path: &PathBuf| {
+        let root = yaml::parse(&std::fs::read_to_string(path).unwrap()).unwrap();
+        assert_eq!(checker.faults(&json(&root)), Vec::<String>::new(), "{}", path.display());
+    };
+    let (cards, mut found) = (Checker::new(models::schema()), Vec::new());
+    files("tests/cards", &mut found);
+    files("models", &mut found);
+    assert!(found.len() > 25);
+    found
+        .iter()
+        .filter(|path| path.file_name().is_some_and(|name| name != "zoo.yaml"))
+        .for_each(|path| valid(&cards, path));
+    let (tests, mut found) = (Checker::new(trial::schema()), Vec::new());
+    files("tests/pipelines", &mut found);
+    found.retain(|path| path.to_string_lossy().ends_with(".test.yaml"));
+    assert!(found.len() > 3);
+    found.iter().for_each(|path| valid(&tests, path));
+    // A fault is shown at its setting.
+    for (name, place) in
+        [("bins", "/family/yolo/bins"), ("std_zero", "/input/std/1"), ("two_anchors", "/family/ssd/anchors")]
+    {
+        let text = std::fs::read_to_string(format!("tests/bad_cards/{name}.yaml")).unwrap();
+        let mut places = cards.faults(&json(&yaml::parse(&text).unwrap()));
         places.dedup();
         assert_eq!(places, [place], "{name}");
     }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// How far rows may differ. Zero means not at all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tolerance {
     /// Scores, shares and similar values.

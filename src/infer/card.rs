@@ -18,6 +18,7 @@ pub struct ModelSpec {
     /// File name of the ONNX graph, relative to the card.
     pub file: String,
     /// SHA-256 of that file, as 64 hexadecimal digits.
+    #[schemars(regex(pattern = "^[0-9a-fA-F]{64}$"))]
     pub sha256: String,
     /// SPDX identifier of the licence of the weights.
     pub license: String,
@@ -103,12 +104,15 @@ pub struct InputSpec {
     pub mean: [f32; 3],
     /// Values to divide by after subtracting `mean`, one per channel.
     #[serde(default = "default_std")]
+    #[schemars(extend("items" = { "type": "number", "not": { "const": 0 } }))]
     pub std: [f32; 3],
     /// Scale of an 8-bit input that takes normalised values: `round(value / scale) + zero_point`.
     #[serde(default)]
+    #[schemars(extend("not" = { "const": 0 }))]
     pub scale: Option<f32>,
     /// Value that represents 0 in an 8-bit input with a `scale`.
     #[serde(default)]
+    #[schemars(range(min = -255, max = 255))]
     pub zero_point: i32,
 }
 
@@ -273,6 +277,7 @@ pub enum Labels {
     /// A file with one name per line, relative to the card.
     File(String),
     /// The names themselves.
+    #[schemars(extend("maxItems" = 65535))]
     List(Vec<String>),
 }
 
@@ -360,6 +365,10 @@ impl Card {
         if let Value::Map(entries) = &mut document.root.value {
             if let Some(at) = entries.iter().position(|(key, _)| key.text() == Some("family")) {
                 family = entries.remove(at).1;
+            } else if let Some((key, _)) = entries.iter().find(|(key, _)| is_family(key)) {
+                let message = format!("unknown field `{}`; did you mean `family`?", key.text().unwrap_or_default());
+                let fault = Fault::new(key.place, message);
+                return Err(as_model(document.error(&[fault])));
             } else {
                 faults.push(Fault::new(document.root.place, "`family` is missing: it says how tensors become answers"));
             }
@@ -371,20 +380,7 @@ impl Card {
                 return Err(as_model(document.error(&faults)));
             }
         };
-        let input = &fields.input;
-        if input.std.contains(&0.0) || input.scale == Some(0.0) {
-            faults.push(Fault::new(
-                document.root.place,
-                "`input.std` and `input.scale` are divisors; they must not be 0",
-            ));
-        }
-        if !(-255..=255).contains(&input.zero_point) {
-            let message = format!("`input.zero_point` is {}; it must lie between -128 and 255", input.zero_point);
-            faults.push(Fault::new(document.root.place, message));
-        }
-        if matches!(&fields.labels, Labels::List(list) if list.len() > usize::from(u16::MAX)) {
-            faults.push(Fault::new(document.root.place, "`labels` has more than 65535 entries"));
-        }
+        faults.extend(out_of_range(&fields, &document.root));
         if !faults.is_empty() {
             return Err(as_model(document.error(&faults)));
         }
@@ -437,6 +433,42 @@ impl Card {
         }
         Ok(bytes)
     }
+}
+
+/// Returns whether a key is meant to be `family`.
+fn is_family(key: &Node) -> bool {
+    key.text().is_some_and(|word| {
+        yaml::nearest(word, ["model", "input", "labels", "quality", "golden", "family"]) == Some("family")
+    })
+}
+
+/// Returns what serde could not know to be wrong.
+fn out_of_range(fields: &CardFields, root: &Node) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let mut fault = |path: &[&str], message: String| {
+        faults.push(Fault::new(root.find(path).unwrap_or(root).place, message));
+    };
+    let input = &fields.input;
+    let hash = &fields.model.sha256;
+    if hash.len() != 64 || !hash.chars().all(|digit| digit.is_ascii_hexdigit()) {
+        let message =
+            format!("model.sha256: {hash:?} is not a hash: expected 64 hexadecimal digits, as `sha256sum` prints");
+        fault(&["model", "sha256"], message);
+    }
+    if input.std.contains(&0.0) {
+        fault(&["input", "std"], "input.std: it is a divisor, so no value may be 0".into());
+    }
+    if input.scale == Some(0.0) {
+        fault(&["input", "scale"], "input.scale: it is a divisor, so it must not be 0".into());
+    }
+    if !(-255..=255).contains(&input.zero_point) {
+        let message = format!("input.zero_point: {} is out of range; expected -255 to 255", input.zero_point);
+        fault(&["input", "zero_point"], message);
+    }
+    if matches!(&fields.labels, Labels::List(list) if list.len() > usize::from(u16::MAX)) {
+        fault(&["labels"], "labels: more than 65535 entries".into());
+    }
+    faults
 }
 
 fn hex(bytes: &[u8]) -> String {

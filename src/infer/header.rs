@@ -5,16 +5,16 @@ use super::plan::{named, picture_input};
 use crate::error::{Error, Result};
 use crate::onnx::{Model, element_type, pb::ValueInfoProto};
 
-/// Reads the weights and compares hash, inputs, outputs, states and, for a classifier, the number of labels with the
-/// card.
+/// Reads the weights and compares hash, inputs, outputs and states with the card. Returns the shape of each output as
+/// the graph declares it, in the card's order, where it does.
 ///
 /// # Errors
 /// [`Error::Model`] says what differs.
-pub fn check(card: &Card) -> Result<()> {
+pub fn check(card: &Card) -> Result<Vec<Option<Vec<usize>>>> {
     compare(card).map_err(|e| named(card, e))
 }
 
-fn compare(card: &Card) -> Result<()> {
+fn compare(card: &Card) -> Result<Vec<Option<Vec<usize>>>> {
     let model = Model::decode(card.weights()?)?;
     picture_input(card, &model)?;
     let spec = &card.fields.model;
@@ -36,24 +36,22 @@ fn compare(card: &Card) -> Result<()> {
             return Err(Error::Model(format!("the card names the input `{name}`; the graph has {known}")));
         }
     }
-    check_labels(card, &model)
+    Ok(declared(card, &model))
 }
 
-/// A classifier has as many labels as its output has values.
-fn check_labels(card: &Card, model: &Model) -> Result<()> {
-    let (labels, graph) = (card.labels.len(), model.graph());
-    let name = card.fields.model.outputs.first();
-    let output = graph.output.iter().find(|output| name.is_none_or(|name| output.label() == name));
-    let shape = output.and_then(element_type).and_then(|(_, shape)| shape);
-    let values = shape.and_then(|shape| {
-        // The batch comes first, unless there is only one dimension.
-        let batch = usize::from(shape.len() > 1);
-        shape.iter().skip(batch).copied().try_fold(1_usize, |all, side| all.checked_mul(side?))
-    });
-    match values {
-        Some(values) if card.family_name() == "classifier" && labels > 0 && values != labels => {
-            Err(Error::Model(format!("the graph tells {values} classes apart, but the card has {labels} labels")))
-        }
-        _ => Ok(()),
+/// Returns the shape of each output as the graph declares it, in the card's order; `None` if it leaves a dimension
+/// open. The batch is 1.
+fn declared(card: &Card, model: &Model) -> Vec<Option<Vec<usize>>> {
+    let graph = model.graph();
+    let known = || graph.output.iter().chain(&graph.value_info);
+    let shape = |name: &str| {
+        let (_, shape) = known().find(|value| value.label() == name).and_then(element_type)?;
+        let sides = shape?.into_iter().enumerate();
+        sides.map(|(at, side)| side.or((at == 0).then_some(1))).collect()
+    };
+    let names = &card.fields.model.outputs;
+    if names.is_empty() {
+        return graph.output.iter().map(|output| shape(output.label())).collect();
     }
+    names.iter().map(|name| shape(name)).collect()
 }

@@ -16,9 +16,11 @@ use serde::Deserialize;
 pub struct NanoDet {
     /// Stride of each level in input pixels, in the order of the outputs.
     #[serde(default = "default_strides")]
+    #[schemars(length(min = 1, max = 8), inner(range(min = 4)))]
     pub strides: Vec<u32>,
     /// Number of bins in the distribution of a distance (`reg_max + 1`).
     #[serde(default = "default_bins")]
+    #[schemars(range(min = 2, max = 64))]
     pub bins: usize,
 }
 

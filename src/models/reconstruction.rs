@@ -6,6 +6,7 @@ use crate::ops::color::{from_ycbcr, to_ycbcr};
 use crate::ops::normalize::{ChannelOrder, Layout};
 use crate::ops::upsample::{Axis, bilinear};
 use crate::types::{Image, PixelFormat, Size};
+use crate::yaml::Fault;
 use serde::Deserialize;
 
 /// `family: { reconstruction: {} }`: one output, a picture of any size with the input's channels, layout and
@@ -18,6 +19,7 @@ pub struct Reconstruction {
     pub output: usize,
     /// Output pixels per input pixel, along each side.
     #[serde(default = "one_times")]
+    #[schemars(range(min = 1, max = 8))]
     pub times: u32,
     /// Scale of an 8-bit output, if the graph keeps it in 8 bits.
     #[serde(default = "one")]
@@ -58,7 +60,8 @@ impl Reconstructor {
     pub fn new(spec: Reconstruction, card: &Card) -> Result<Self> {
         let input = &card.fields.input;
         if !(1..=8).contains(&spec.times) {
-            return Err(Error::Model(format!("model `{}`: `times` is {}; expected 1 to 8", card.name, spec.times)));
+            let message = format!("family.reconstruction.times: {}; expected 1 to 8", spec.times);
+            return Err(card.error(Fault::new(card.family.place, message)));
         }
         let (mean, std, color, layout) = (input.mean, input.std, input.color, input.layout);
         let (shape, values, plane) = (Vec::new(), Vec::new(), Vec::new());

@@ -6,6 +6,7 @@ use crate::infer::{Card, Outputs};
 use crate::ops::normalize::Layout;
 use crate::ops::upsample::{Axis, Scores, argmax};
 use crate::types::{Mask, Placement, Size};
+use crate::yaml::Fault;
 use serde::Deserialize;
 
 /// `family: { segmentation: { form: logits } }`
@@ -29,6 +30,7 @@ pub struct Segmentation {
     pub output: usize,
     /// For `form: binary`: minimum probability of the foreground.
     #[serde(default)]
+    #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
     pub threshold: Option<f32>,
 }
 
@@ -77,17 +79,13 @@ impl Segmenter {
     pub fn new(spec: Segmentation, card: &Card) -> Result<Self> {
         let classes = card.labels.len();
         if !(2..=256).contains(&classes) {
-            return Err(Error::Model(format!(
-                "model `{}`: {classes} labels; segmentation needs 2 to 256, including the background",
-                card.name
-            )));
+            let message = format!("family.segmentation: {classes} labels; it needs 2 to 256, including the background");
+            return Err(card.error(Fault::new(card.family.place, message)));
         }
         if spec.threshold.is_some_and(|t| !(t > 0.0 && t < 1.0)) {
             let threshold = spec.threshold.unwrap_or_default();
-            return Err(Error::Model(format!(
-                "model `{}`: `threshold` is {threshold}; it must lie between 0 and 1",
-                card.name
-            )));
+            let message = format!("family.segmentation.threshold: {threshold}; it must lie between 0 and 1");
+            return Err(card.error(Fault::new(card.family.place, message)));
         }
         let layout = spec.layout.unwrap_or(card.fields.input.layout);
         let input = card.fields.input.size;

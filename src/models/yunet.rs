@@ -16,6 +16,7 @@ use serde::Deserialize;
 pub struct YuNet {
     /// Stride of each level in input pixels, in the order of the outputs.
     #[serde(default = "default_strides")]
+    #[schemars(length(min = 1, max = 8), inner(range(min = 4)))]
     pub strides: Vec<u32>,
 }
 

@@ -4,8 +4,8 @@ use super::resample::{Kernel, resample};
 use crate::error::{Error, Result};
 use crate::types::{Image, PixelFormat, Placement, Size};
 use fast_image_resize as fir;
-use fir::images::{CroppedImageMut, Image as FirImage, ImageRef};
-use fir::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fir::images::{TypedCroppedImageMut, TypedImage, TypedImageRef};
+use fir::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer, pixels};
 
 /// How pixels are weighted when resizing. Each filter gives the same numbers as the named one of Pillow or OpenCV.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
@@ -195,7 +195,7 @@ impl Resize {
     /// [`Error::Internal`] if the plan does not fit the picture.
     pub fn apply(&mut self, from: &Image, plan: &Plan, filter: Filter, pad: u8, into: &mut Image) -> Result<()> {
         into.reshape(plan.input, from.format);
-        let [left, top, width, height] = plan.target;
+        let [_, _, width, height] = plan.target;
         if width < plan.input.width || height < plan.input.height {
             into.data.fill(pad);
         }
@@ -218,19 +218,26 @@ impl Resize {
             resample(from, plan.source, kernel, plan.target, into);
             return Ok(());
         }
-        let pixel = match from.format {
-            PixelFormat::Rgb8 => PixelType::U8x3,
-            PixelFormat::Gray8 => PixelType::U8,
-        };
+        // One call for each kind of pixel, so that the kinds that we do not have are not compiled in.
+        match from.format {
+            PixelFormat::Rgb8 => self.convolve::<pixels::U8x3>(from, plan, filter, into),
+            PixelFormat::Gray8 => self.convolve::<pixels::U8>(from, plan, filter, into),
+        }
+    }
+
+    fn convolve<P: PixelTrait>(&mut self, from: &Image, plan: &Plan, filter: Filter, into: &mut Image) -> Result<()> {
+        let [left, top, width, height] = plan.target;
         let wrong =
             |e: &dyn std::fmt::Display| Error::Internal(format!("resize of {} to {width}x{height}: {e}", from.size));
-        let source = ImageRef::new(from.size.width, from.size.height, &from.data, pixel).map_err(|e| wrong(&e))?;
-        let mut canvas = FirImage::from_slice_u8(plan.input.width, plan.input.height, &mut into.data, pixel)
-            .map_err(|e| wrong(&e))?;
-        let mut target = CroppedImageMut::new(&mut canvas, left, top, width, height).map_err(|e| wrong(&e))?;
+        let source = TypedImageRef::<P>::from_buffer(from.size.width, from.size.height, &from.data);
+        let source = source.map_err(|e| wrong(&e))?;
+        let canvas = TypedImage::<P>::from_buffer(plan.input.width, plan.input.height, &mut into.data);
+        let mut canvas = canvas.map_err(|e| wrong(&e))?;
+        let mut target =
+            TypedCroppedImageMut::from_ref(&mut canvas, left, top, width, height).map_err(|e| wrong(&e))?;
         let [x, y, w, h] = plan.source;
         let options = ResizeOptions::new().resize_alg(algorithm(filter)).crop(x, y, w, h).use_alpha(false);
-        self.resizer.resize(&source, &mut target, &options).map_err(|e| wrong(&e))
+        self.resizer.resize_typed(&source, &mut target, &options).map_err(|e| wrong(&e))
     }
 }
 

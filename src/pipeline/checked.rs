@@ -5,7 +5,7 @@ use super::graph::Graph;
 use super::settings::Settings;
 use crate::error::Result;
 use crate::host::can_write;
-use crate::infer::header;
+use crate::models;
 use crate::stage::{Env, Tap};
 use crate::yaml::{Document, Faults};
 use std::path::Path;
@@ -85,7 +85,7 @@ impl Checked {
                 Settings::Stage(stage) => {
                     let Some(model) = stage.model() else { continue };
                     let card = self.env.models.card(model)?;
-                    header::check(&card).map_err(|e| e.at(&line.id))?;
+                    models::check(&card).map_err(|e| e.at(&line.id))?;
                 }
                 Settings::Sink(sink) => {
                     let Some(path) = sink.writes().filter(|path| path != Path::new("-")) else { continue };

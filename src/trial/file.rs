@@ -4,14 +4,17 @@ use crate::error::{Error, Result};
 use crate::eval::golden::Tolerance;
 use crate::pipeline::Setting;
 use crate::sources::Faults;
-use crate::yaml::{self, Bytes, Document, Span};
+use crate::yaml::{self, Bytes, Document, Fault, Span};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The contents of a test file. Paths are relative to it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("dependentRequired" = { "faulty_source": ["faults"], "run": ["from"] }))]
 pub struct TestFile {
     /// The pipeline's YAML.
     pub pipeline: String,
@@ -51,7 +54,7 @@ pub struct TestFile {
 }
 
 /// What is expected.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Expect {
     /// A file of rows; `--bless` writes it.
@@ -71,6 +74,7 @@ pub struct Expect {
     /// The most allocations per frame in a line's own thread, on average.
     pub allocations: BTreeMap<String, f64>,
     /// The least values of metrics: `AP`, `AP50`, `precision`, `recall`, `miou`, `pixel_accuracy`, `top1`, `top5`.
+    #[schemars(extend("propertyNames" = { "enum": METRICS }))]
     pub accuracy: BTreeMap<String, f64>,
 }
 
@@ -82,6 +86,16 @@ impl<'de> Deserialize<'de> for SettingText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let setting = Setting::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)?;
         if setting.values.len() == 1 { Ok(Self(setting)) } else { Err(serde::de::Error::custom("give one value only")) }
+    }
+}
+
+impl JsonSchema for SettingText {
+    fn schema_name() -> Cow<'static, str> {
+        "Setting".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[^=.]+\\.[^=]+=" })
     }
 }
 
@@ -109,6 +123,17 @@ impl<'de> Deserialize<'de> for Origins {
             }
         }
         deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl JsonSchema for Origins {
+    fn schema_name() -> Cow<'static, str> {
+        "Origins".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let path = json_schema!({ "type": "string" });
+        json_schema!({ "anyOf": [path, { "type": "object", "additionalProperties": path }] })
     }
 }
 
@@ -157,6 +182,7 @@ impl<'de> Deserialize<'de> for Bounds {
                 let parsed = text.split_once("..").and_then(|(a, b)| Some((end(a, 0)?, end(b, u64::MAX)?)));
                 match parsed {
                     Some((least, most)) if least <= most => Ok(Bounds { least, most }),
+                    Some((least, most)) => Err(E::custom(format!("{text:?} is backwards; write {most}..{least}"))),
                     _ => Err(E::custom(format!("{text:?} is not a range; write 7, 5..9, 5.. or ..9"))),
                 }
             }
@@ -165,8 +191,25 @@ impl<'de> Deserialize<'de> for Bounds {
     }
 }
 
+impl JsonSchema for Bounds {
+    fn schema_name() -> Cow<'static, str> {
+        "Bounds".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let range = json_schema!({ "type": "string", "pattern": "^ *[0-9]* *\\.\\. *[0-9]* *$" });
+        json_schema!({ "anyOf": [{ "type": "integer", "minimum": 0 }, range] })
+    }
+}
+
 /// Metrics that `accuracy` may name.
 pub const METRICS: [&str; 8] = ["AP", "AP50", "precision", "recall", "miou", "pixel_accuracy", "top1", "top5"];
+
+/// Returns the JSON Schema of a test file.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    yaml::schema::document("Ocelli test", TestFile::json_schema(&mut yaml::schema::generator()).into())
+}
 
 impl TestFile {
     /// Reads a test file.
@@ -176,23 +219,29 @@ impl TestFile {
     pub fn read(path: &Path) -> Result<Self> {
         let document = Document::read(path)?;
         let test: Self = yaml::read(&document.root).map_err(|fault| document.error(&[fault]))?;
-        let say = |message: String| Err(Error::Config(format!("{}: {message}", document.file)));
+        let say = |path: &[&str], message: String| {
+            let place = document.root.find(path).unwrap_or(&document.root).place;
+            Err(Error::from(document.error(&[Fault::new(place, message)])))
+        };
         if let Some(unknown) = test.expect.accuracy.keys().find(|name| !METRICS.contains(&name.as_str())) {
-            return say(format!("`accuracy`: there is no metric `{unknown}`; expected {}", yaml::one_of(METRICS)));
+            let message = format!("there is no metric `{unknown}`; expected {}", yaml::one_of(METRICS));
+            return say(&["expect", "accuracy"], message);
         }
         let e = &test.expect;
         let useless = [
-            ("`tolerance` needs `golden`", e.tolerance != Tolerance::default() && e.golden.is_none()),
-            ("`labels` needs `accuracy`", test.labels.is_some() && e.accuracy.is_empty()),
-            ("`faulty_source` needs `faults`", test.faulty_source.is_some() && test.faults.is_none()),
-            ("`run` and `drops` need `from`", (test.run.is_some() || test.drops) && test.from.0.is_empty()),
+            (["expect", "tolerance"].as_slice(), "golden", e.tolerance != Tolerance::default() && e.golden.is_none()),
+            (&["labels"], "accuracy", test.labels.is_some() && e.accuracy.is_empty()),
+            (&["faulty_source"], "faults", test.faulty_source.is_some() && test.faults.is_none()),
+            (&["run"], "from", test.run.is_some() && test.from.0.is_empty()),
+            (&["drops"], "from", test.drops && test.from.0.is_empty()),
         ];
-        if let Some((what, _)) = useless.iter().find(|(_, useless)| *useless) {
-            return say(format!("{what}, which is missing"));
+        if let Some((path, needed, _)) = useless.into_iter().find(|(_, _, useless)| *useless) {
+            let what = path.last().copied().unwrap_or_default();
+            return say(path, format!("`{what}` needs `{needed}`, which is missing"));
         }
         let nothing = e.golden.is_none() && e.rows.is_none() && e.counts.is_empty() && e.error.is_none();
         if nothing && e.memory.is_none() && e.allocations.is_empty() && e.accuracy.is_empty() && test.repeat == 0 {
-            return say("`expect` expects nothing, so the test cannot fail".into());
+            return say(&["expect"], "`expect` expects nothing, so the test cannot fail".into());
         }
         Ok(test)
     }

@@ -9,7 +9,7 @@ mod measure;
 mod output;
 pub mod sweep;
 
-pub use file::TestFile;
+pub use file::{TestFile, schema};
 pub use judge::{Trial, Verdict};
 pub use measure::{measure, measuring};
 pub use output::write_file;

@@ -8,6 +8,7 @@ mod document;
 mod fault;
 mod node;
 mod place;
+pub mod schema;
 mod substitute;
 mod units;
 mod wording;

@@ -43,6 +43,14 @@ impl Node {
         Self { place: Place::default(), value: Value::Null, secret: false }
     }
 
+    /// Returns the value below some keys.
+    #[must_use]
+    pub fn find(&self, path: &[&str]) -> Option<&Self> {
+        let Some((key, rest)) = path.split_first() else { return Some(self) };
+        let Value::Map(entries) = &self.value else { return None };
+        entries.iter().find(|(name, _)| name.text() == Some(key)).and_then(|(_, value)| value.find(rest))
+    }
+
     /// The text, if it is one.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
@@ -64,6 +72,7 @@ impl Node {
             Value::Text(text) if text.chars().count() > 40 => "a long text".into(),
             Value::Text(text) => format!("the text {text:?}"),
             Value::List(_) => "a list".into(),
+            Value::Map(entries) if entries.len() > 1 => format!("a map with {} keys", entries.len()),
             Value::Map(_) => "a map".into(),
         }
     }

@@ -91,6 +91,7 @@ const fn yes() -> bool {
 #[serde(deny_unknown_fields)]
 pub struct Priors {
     /// Stride of each level in input pixels.
+    #[schemars(length(max = 16), inner(range(min = 1)))]
     pub strides: Vec<u32>,
     /// Side lengths of the squares of each level, in input pixels.
     pub sizes_px: Vec<Vec<f32>>,

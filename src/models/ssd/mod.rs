@@ -24,6 +24,7 @@ pub struct Ssd {
     pub anchors: Option<Anchors>,
     /// Weights of the offsets x, y, w, h. The offsets are divided by them.
     #[serde(default = "default_weights")]
+    #[schemars(extend("items" = { "type": "number", "not": { "const": 0 } }))]
     pub weights: [f32; 4],
     /// Order of the offsets.
     #[serde(default)]
@@ -141,12 +142,13 @@ impl SsdDetector {
             None => (Vec::new(), vec![0]),
         };
         let columns = card.labels.len() + usize::from(spec.background.is_some());
-        if spec.background.is_some_and(|b| b >= columns) || spec.weights.contains(&0.0) {
-            let message = format!(
-                "family.ssd: `background` {:?} of {columns} columns, `weights` {:?}; name an existing column, and no zeros",
-                spec.background, spec.weights
-            );
-            return Err(card.error(Fault::new(card.family.place, message)));
+        let bad = |message: String| card.error(Fault::new(card.family.place, format!("family.ssd.{message}")));
+        if let Some(column) = spec.background.filter(|column| *column >= columns) {
+            let message = format!("background: {column}; the scores have the columns 0 to {}", columns - 1);
+            return Err(bad(format!("{message}, one for each label and one for the background")));
+        }
+        if spec.weights.contains(&0.0) {
+            return Err(bad(format!("weights: {:?}; offsets are divided by them, so none may be 0", spec.weights)));
         }
         let anchors = anchors.into_iter().map(|a| [a[0] * w, a[1] * h, a[2] * w, a[3] * h]).collect();
         Ok(Self::with_anchors(spec, anchors, levels, columns, input))

@@ -78,6 +78,7 @@ pub struct Yolo {
     pub form: Form,
     /// Stride of each level in input pixels, in the order of the outputs or rows.
     #[serde(default = "default_strides")]
+    #[schemars(length(min = 1, max = 8), inner(range(min = 4)))]
     pub strides: Vec<u32>,
     /// For v3, v5, v7 with `form: heads`: width and height of each level's anchors in input pixels.
     #[serde(default)]
@@ -87,6 +88,7 @@ pub struct Yolo {
     pub scores: Scores,
     /// For v8, v11 with `form: heads`: number of bins in the distribution of a distance (`reg_max`).
     #[serde(default = "default_bins")]
+    #[schemars(range(min = 2, max = 64))]
     pub bins: usize,
     /// The first output of the graph to use, counted from 0.
     #[serde(default)]
