@@ -2,6 +2,7 @@
 
 use super::limits::check_size;
 use super::picture::{Picture, Pixels, VideoReader};
+use super::{jpeg, mjpeg};
 use crate::error::{Error, Result};
 use crate::types::Size;
 use std::fs::File;
@@ -61,7 +62,14 @@ impl VideoReader for AviReader {
         self.file.read_exact(&mut self.buffer).map_err(cut)?;
         let pts = self.frame_time.saturating_mul(number);
         self.next += 1;
-        Ok(Some(Picture { pts, pixels: Pixels::Jpeg(&self.buffer) }))
+        let mut whole = mjpeg::whole(&self.buffer);
+        let pixels = match (whole.next(), whole.next()) {
+            (Some(even), Some(odd)) if is_field(even, self.size) => Pixels::Fields([even, odd]),
+            (Some(picture), _) => Pixels::Jpeg(picture),
+            // What there is of it is shown.
+            (None, _) => Pixels::Jpeg(&self.buffer),
+        };
+        Ok(Some(Picture { pts, pixels }))
     }
 
     fn size(&self) -> Size {
@@ -71,6 +79,12 @@ impl VideoReader for AviReader {
     fn count(&self) -> Option<u64> {
         Some(self.frames.len() as u64)
     }
+}
+
+/// Returns whether a JPEG has only half the rows of the pictures: each chunk then holds the even rows, then the odd ones.
+fn is_field(jpeg: &[u8], size: Size) -> bool {
+    let rows = jpeg::size(jpeg).map(|found| found.height);
+    rows.is_some_and(|rows| rows == size.height.div_ceil(2) || rows == size.height / 2)
 }
 
 /// What one pass over the chunks finds. A truncated file still yields the frames it has.

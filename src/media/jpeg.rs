@@ -1,24 +1,67 @@
 //! JPEG pictures: `zune-jpeg` reads them, `jpeg-encoder` writes them.
 
+use super::huffman;
 use crate::error::{Error, Result};
 use crate::types::{Image, PixelFormat, Size};
 use zune_jpeg::JpegDecoder;
+use zune_jpeg::errors::DecodeErrors;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-/// Decodes a JPEG to 8-bit RGB into `image`'s buffer.
+/// What was wrong with a picture whose missing parts were filled up.
+pub type Damage = String;
+
+/// Decodes a JPEG to 8-bit RGB into `image`'s buffer. If its pixels are damaged, the rest is filled up, and the answer
+/// says what was wrong.
 ///
 /// # Errors
 /// [`Error::Data`] if the bytes are not a readable JPEG.
-pub fn decode(bytes: &[u8], image: &mut Image) -> Result<()> {
+pub fn decode(bytes: &[u8], image: &mut Image) -> Result<Option<Damage>> {
+    let bytes = huffman::complete(bytes);
+    let Err(fault) = decode_as(&bytes, true, image) else { return Ok(None) };
+    decode_as(&bytes, false, image)?;
+    Ok(Some(fault.to_string()))
+}
+
+/// Decodes a JPEG of a live stream, which has no use for half a picture.
+///
+/// # Errors
+/// [`Error::Data`] if the bytes are not a whole JPEG.
+pub fn decode_whole(bytes: &[u8], image: &mut Image) -> Result<()> {
+    match decode(bytes, image)? {
+        Some(damage) => Err(Error::Data(damage)),
+        None => Ok(()),
+    }
+}
+
+fn decode_as(bytes: &[u8], strict: bool, image: &mut Image) -> Result<()> {
+    let bad = |e: DecodeErrors| Error::Data(format!("JPEG: {e:?}"));
     let options = DecoderOptions::default().jpeg_set_out_colorspace(ColorSpace::RGB).set_strict_mode(false);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    decoder.decode_headers().map_err(|e| Error::Data(format!("JPEG: {e:?}")))?;
+    decoder.decode_headers().map_err(bad)?;
     let (width, height) = decoder.dimensions().ok_or_else(|| Error::Data("JPEG: it has no size".into()))?;
     super::limits::check_size(width as u32, height as u32, "JPEG")?;
     image.reshape(Size::new(width as u32, height as u32), PixelFormat::Rgb8);
-    decoder.decode_into(&mut image.data).map_err(|e| Error::Data(format!("JPEG: {e:?}")))
+    // Bytes between headers harm nothing; faults in the pixels do.
+    decoder.set_options(options.set_strict_mode(strict));
+    decoder.decode_into(&mut image.data).map_err(bad)
+}
+
+/// Returns the size that a JPEG's header states.
+#[must_use]
+pub fn size(bytes: &[u8]) -> Option<Size> {
+    let mut decoder = JpegDecoder::new(ZCursor::new(bytes));
+    decoder.decode_headers().ok()?;
+    decoder.dimensions().map(|(width, height)| Size::new(width as u32, height as u32))
+}
+
+/// Returns the EXIF data of a JPEG.
+#[must_use]
+pub fn exif(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut decoder = JpegDecoder::new(ZCursor::new(bytes));
+    decoder.decode_headers().ok()?;
+    decoder.exif().cloned()
 }
 
 /// Encodes a picture as baseline JPEG (4:2:0, or 4:4:4 from quality 90 on) and appends it to `out`.

@@ -22,6 +22,8 @@ pub enum End {
     At(usize),
     /// It continues; nothing before this byte needs to be looked at again.
     Later(usize, Place),
+    /// It was torn: another picture begins at this byte.
+    Torn(usize),
     /// It is not a JPEG.
     Not,
 }
@@ -56,6 +58,8 @@ pub fn find_end(bytes: &[u8], mut at: usize, mut place: Place) -> End {
         }
         let (Some(&mark), Some(&code)) = (bytes.get(at), bytes.get(at + 1)) else { return End::Later(at, place) };
         match (mark, code) {
+            // Pixels never hold a start marker, and between headers it makes no sense.
+            (0xFF, 0xD8) if at > 0 => return End::Torn(at),
             (0xFF, 0xD8 | 0x01) => at += 2,
             (0xFF, 0xD9) => return End::At(at + 2),
             (0xFF, 0xFF) => at += 1,
@@ -92,6 +96,26 @@ pub fn cut(bytes: &[u8]) -> Result<&[u8]> {
         End::At(end) => Ok(&bytes[..end]),
         _ => Err(Error::Data(format!("JPEG: {} bytes without an end marker", bytes.len()))),
     }
+}
+
+/// Returns the whole pictures in a buffer, such as the two fields of a chunk of AVI. Torn ones are left out.
+pub fn whole(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        loop {
+            at += memmem::find(bytes.get(at..)?, &[0xFF, 0xD8, 0xFF])?;
+            let picture = &bytes[at..];
+            match find_end(picture, 2, Place::Marker) {
+                End::At(length) => {
+                    at += length;
+                    return Some(&picture[..length]);
+                }
+                End::Torn(length) => at += length,
+                End::Not => at += 2,
+                End::Later(..) => return None,
+            }
+        }
+    })
 }
 
 /// Finds the JPEG pictures in a stream of bytes.
@@ -162,6 +186,10 @@ impl<R: Read> MjpegReader<R> {
                     let from = self.start;
                     self.start += length;
                     return Ok(Some(&self.buffer[from..from + length]));
+                }
+                End::Torn(length) => {
+                    self.start += length;
+                    return Err(Error::Data("JPEG: a torn picture: the next one begins inside it".into()));
                 }
                 End::Not => {
                     self.start += 2;

@@ -10,6 +10,7 @@ pub mod h264;
 pub mod h264_encode;
 #[cfg(feature = "h264")]
 pub mod h264_live;
+mod huffman;
 pub mod jpeg;
 pub mod limits;
 pub mod mjpeg;

@@ -1,9 +1,9 @@
 //! The interface of every reader of recorded video.
 
-use super::jpeg;
-use crate::error::Result;
+use super::jpeg::{self, Damage};
+use crate::error::{Error, Result};
 use crate::ops::color::{Colorimetry, Planes, planar_to_rgb};
-use crate::types::{Image, Size};
+use crate::types::{Image, PixelFormat, Size};
 use std::time::Duration;
 
 /// One picture as its format stores it, borrowed from the reader.
@@ -22,19 +22,40 @@ pub enum Pixels<'a> {
     Yuv(Planes<'a>, Colorimetry),
     /// A whole JPEG file.
     Jpeg(&'a [u8]),
+    /// Two JPEG files: the even rows, counted from 0, and the odd ones.
+    Fields([&'a [u8]; 2]),
 }
 
 impl Pixels<'_> {
-    /// Converts or decodes into `image`'s buffer.
+    /// Converts or decodes into `image`'s buffer. If a JPEG is damaged, it is filled up, and the answer says what was
+    /// wrong.
     ///
     /// # Errors
-    /// [`crate::error::Error::Data`] if the picture is damaged.
-    pub fn to_rgb(&self, image: &mut Image) -> Result<()> {
+    /// [`crate::error::Error::Data`] if the picture cannot be decoded.
+    pub fn to_rgb(&self, image: &mut Image) -> Result<Option<Damage>> {
         match self {
-            Self::Yuv(planes, how) => planar_to_rgb(planes, *how, image),
+            Self::Yuv(planes, how) => planar_to_rgb(planes, *how, image).map(|()| None),
             Self::Jpeg(bytes) => jpeg::decode(bytes, image),
+            Self::Fields(fields) => weave(fields, image),
         }
     }
+}
+
+/// Decodes two fields into one picture.
+fn weave(fields: &[&[u8]; 2], image: &mut Image) -> Result<Option<Damage>> {
+    let (mut even, mut odd) = (Image::default(), Image::default());
+    let damage = jpeg::decode(fields[0], &mut even)?.or(jpeg::decode(fields[1], &mut odd)?);
+    if even.size.width != odd.size.width || even.size.height.abs_diff(odd.size.height) > 1 {
+        return Err(Error::Data(format!("JPEG: two fields of {} and {}", even.size, odd.size)));
+    }
+    image.reshape(Size::new(even.size.width, even.size.height + odd.size.height), PixelFormat::Rgb8);
+    let stride = image.stride();
+    for (y, row) in image.data.chunks_exact_mut(stride).enumerate() {
+        let field = if y % 2 == 0 { &even } else { &odd };
+        let line = ((y / 2) as u32).min(field.size.height - 1);
+        row.copy_from_slice(field.row(line));
+    }
+    Ok(damage)
 }
 
 /// Reads the pictures of a recording in display order.

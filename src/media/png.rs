@@ -4,11 +4,11 @@ use crate::error::{Error, Result};
 use crate::types::{Image, PixelFormat, Size};
 use std::io::{Cursor, Write};
 
-/// Decodes any PNG to 8-bit RGB. Transparency is dropped, as Pillow's `convert("RGB")` does.
+/// Decodes any PNG to 8-bit RGB and returns its EXIF data. Transparency is dropped, as Pillow's `convert("RGB")` does.
 ///
 /// # Errors
 /// [`Error::Data`] if the bytes are not a complete PNG.
-pub fn decode(bytes: &[u8], image: &mut Image) -> Result<()> {
+pub fn decode(bytes: &[u8], image: &mut Image) -> Result<Option<Vec<u8>>> {
     let bad = |e: png::DecodingError| Error::Data(format!("PNG: {e}"));
     let limits = png::Limits { bytes: super::limits::MAX_PICTURE_BYTES };
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
@@ -31,7 +31,9 @@ pub fn decode(bytes: &[u8], image: &mut Image) -> Result<()> {
         }
         png::ColorType::Indexed => return Err(Error::Data("PNG: the palette was not expanded".into())),
     }
-    Ok(())
+    // It may stand behind the pixels.
+    reader.finish().map_err(bad)?;
+    Ok(reader.info().exif_metadata.as_deref().map(<[u8]>::to_vec))
 }
 
 /// Decodes a grey or palette PNG to its stored values: grey levels, or palette indices. Class maps are stored this way.

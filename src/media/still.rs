@@ -1,37 +1,99 @@
-//! Pictures in files: JPEG, PNG and BMP, recognised by their first bytes.
+//! Pictures in files: JPEG, PNG and BMP, recognised by their first bytes and turned upright as their EXIF data asks.
 
+use super::jpeg::Damage;
 use super::limits::check_size;
 use super::{jpeg, png};
 use crate::error::{Error, Result};
 use crate::types::{Image, PixelFormat, Size};
-use zune_jpeg::zune_core::bytestream::ZCursor;
+use image::codecs::bmp::BmpDecoder;
+use image::metadata::Orientation;
+use image::{ColorType, DynamicImage, ImageDecoder, RgbImage};
+use std::io::Cursor;
 
-/// Decodes a picture to 8-bit RGB into `image`'s buffer.
+/// Decodes a picture to 8-bit RGB into `image`'s buffer, turned as its EXIF data asks. A damaged JPEG is filled up, and
+/// the answer says what was wrong.
 ///
 /// # Errors
-/// [`Error::Data`] if it is not a JPEG, PNG or BMP, or is damaged.
-pub fn decode(bytes: &[u8], image: &mut Image) -> Result<()> {
-    match bytes {
-        [0xFF, 0xD8, ..] => jpeg::decode(bytes, image),
-        [0x89, b'P', b'N', b'G', ..] => png::decode(bytes, image),
-        [b'B', b'M', ..] => decode_bmp(bytes, image),
-        _ => Err(Error::Data("not a JPEG, PNG or BMP".into())),
+/// [`Error::Data`] if it is not a JPEG, PNG or BMP, or cannot be read.
+pub fn decode(bytes: &[u8], image: &mut Image) -> Result<Option<Damage>> {
+    let (damage, exif) = match bytes {
+        [0xFF, 0xD8, ..] => {
+            let damage = jpeg::decode(bytes, image)?;
+            (damage, jpeg::exif(bytes))
+        }
+        [0x89, b'P', b'N', b'G', ..] => (None, png::decode(bytes, image)?),
+        [b'B', b'M', ..] => (None, decode_bmp(bytes, image).map(|()| None)?),
+        _ => return Err(Error::Data(format!("not a JPEG, PNG or BMP{}", what_else(bytes)))),
+    };
+    let orientation = exif.and_then(|exif| {
+        // Some programs put the name of the JPEG segment in front of it.
+        Orientation::from_exif_chunk(exif.strip_prefix(b"Exif\0\0").unwrap_or(&exif))
+    });
+    if let Some(orientation) = orientation.filter(|o| *o != Orientation::NoTransforms) {
+        turn(image, orientation)?;
     }
+    Ok(damage)
+}
+
+/// Turns a picture.
+fn turn(image: &mut Image, orientation: Orientation) -> Result<()> {
+    let Size { width, height } = image.size;
+    let pixels = RgbImage::from_raw(width, height, std::mem::take(&mut image.data));
+    let pixels = pixels.ok_or_else(|| Error::Internal("a picture without its pixels".into()))?;
+    let mut turned = DynamicImage::ImageRgb8(pixels);
+    turned.apply_orientation(orientation);
+    image.size = Size::new(turned.width(), turned.height());
+    image.data = turned.into_rgb8().into_raw();
+    Ok(())
 }
 
 fn decode_bmp(bytes: &[u8], image: &mut Image) -> Result<()> {
-    let bad = |e: zune_bmp::BmpDecoderErrors| Error::Data(format!("BMP: {e:?}"));
-    let mut decoder = zune_bmp::BmpDecoder::new(ZCursor::new(bytes));
-    decoder.decode_headers().map_err(bad)?;
-    let (width, height) = decoder.dimensions().ok_or_else(|| Error::Data("BMP: it has no size".into()))?;
-    check_size(width as u32, height as u32, "BMP")?;
-    let pixels = decoder.decode().map_err(bad)?;
-    image.reshape(Size::new(width as u32, height as u32), PixelFormat::Rgb8);
-    match pixels.len() / (width * height) {
-        3 => image.data.copy_from_slice(&pixels[..width * height * 3]),
-        4 => image.data.chunks_exact_mut(3).zip(pixels.chunks_exact(4)).for_each(|(t, p)| t.copy_from_slice(&p[..3])),
-        1 => image.data.chunks_exact_mut(3).zip(&pixels).for_each(|(t, &p)| t.fill(p)),
-        other => return Err(Error::Data(format!("BMP: {other} bytes per pixel; only 1, 3 and 4 can be read"))),
+    let bad = |e: image::ImageError| Error::Data(format!("BMP: {e}"));
+    let decoder = BmpDecoder::new(Cursor::new(bytes)).map_err(bad)?;
+    let (width, height) = decoder.dimensions();
+    check_size(width, height, "BMP")?;
+    image.reshape(Size::new(width, height), PixelFormat::Rgb8);
+    match decoder.color_type() {
+        ColorType::Rgb8 => decoder.read_image(&mut image.data).map_err(bad),
+        _ => {
+            let decoded = DynamicImage::from_decoder(decoder).map_err(bad)?;
+            image.data = decoded.into_rgb8().into_raw();
+            Ok(())
+        }
     }
-    Ok(())
+}
+
+/// Says what a file is, if it is a well-known kind that cannot be read.
+fn what_else(bytes: &[u8]) -> &'static str {
+    match bytes {
+        [] => "; the file is empty",
+        [b'G', b'I', b'F', b'8', ..] => " but a GIF: play it with `video`, or convert it to PNG",
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => " but a WebP: convert it to JPEG or PNG",
+        [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => " but a TIFF: convert it to PNG",
+        [_, _, _, _, b'f', b't', b'y', b'p', b'h', b'e' | b'm', ..]
+        | [_, _, _, _, b'f', b't', b'y', b'p', b'm', b'i', b'f', ..] => " but a HEIC: convert it to JPEG",
+        [_, _, _, _, b'f', b't', b'y', b'p', b'a', b'v', b'i', ..] => " but an AVIF: convert it to PNG",
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => " but a video: play it with `video`",
+        [0, 5, 22, 7, ..] => " but the notes that macOS keeps beside a file",
+        [0xFF, 0x0A, ..] | [0, 0, 0, 12, b'J', b'X', b'L', ..] => " but a JPEG XL: convert it to JPEG or PNG",
+        [b'%', b'P', b'D', b'F', ..] => " but a PDF",
+        [b'<', ..] => " but HTML, SVG or XML",
+        [b'v', b'e', b'r', b's', b'i', b'o', b'n', b' ', ..] => " but a Git LFS pointer: run `git lfs pull`",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_is_instead_is_said() {
+        let said = |bytes: &[u8]| decode(bytes, &mut Image::default()).unwrap_err().to_string();
+        assert!(said(b"RIFF\0\0\0\0WEBPVP8 ").contains("a WebP"));
+        assert!(said(b"\0\0\0\x18ftypheic").contains("a HEIC"));
+        assert!(said(b"\0\0\0\x18ftypavif").contains("an AVIF"));
+        assert!(said(b"\0\0\0\x18ftypisom").contains("a video"));
+        assert!(said(b"").contains("empty"));
+    }
 }

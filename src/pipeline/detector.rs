@@ -65,7 +65,7 @@ impl Detector {
     pub fn detect_file(&mut self, path: impl AsRef<Path>) -> Result<Found<Arc<Vec<Detection>>>> {
         let (path, mut image) = (path.as_ref(), Image::default());
         let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
-        still::decode(&bytes, &mut image).map_err(|e| e.at(path.display()))?;
+        let _ = still::decode(&bytes, &mut image).map_err(|e| e.at(path.display()))?;
         self.detect(image)
     }
 }

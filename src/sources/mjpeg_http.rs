@@ -151,7 +151,7 @@ impl Feed for Receiving {
         let lost = |what: String| Error::Device(format!("{}: {what}", self.shown));
         match self.pictures.next_picture() {
             Ok(Some(picture)) => {
-                jpeg::decode(picture, &mut shot.image)?;
+                jpeg::decode_whole(picture, &mut shot.image)?;
                 if self.recorded {
                     shot.coded.set_jpeg(picture);
                 }

@@ -62,9 +62,12 @@ impl SourceConfig for Video {
         let shown = path.display().to_string();
         let truth = self.truth.as_ref().map(|path| Truth::read(&env.input_path(path))).transpose()?;
         let (settings, id) = (self.clone(), Arc::clone(env.id()));
-        Ok(Box::new(Playing { settings, shown, reader, truth, id, seq: 0, frames: Pool::new() }))
+        Ok(Box::new(Playing { settings, shown, reader, truth, id, seq: 0, damaged: 0, frames: Pool::new() }))
     }
 }
+
+/// After so many damaged frames the others are only counted.
+const TOLD: u64 = 5;
 
 struct Playing {
     settings: Video,
@@ -73,6 +76,8 @@ struct Playing {
     truth: Option<Truth>,
     id: Arc<str>,
     seq: u64,
+    /// How many frames were damaged.
+    damaged: u64,
     frames: Pool<Frame>,
 }
 
@@ -87,6 +92,9 @@ impl Source for Playing {
             if self.seq == 0 {
                 return Err(Error::Data(format!("{}: contains no pictures", self.shown)));
             }
+            if self.damaged > TOLD {
+                tracing::warn!("{}: {} frames are damaged", self.shown, self.damaged);
+            }
             return Ok(None);
         };
         let frame = self.frames.fill(|frame| {
@@ -94,7 +102,14 @@ impl Source for Playing {
             frame.seq = self.seq;
             frame.pts = picture.pts;
             frame.wall = self.settings.start.0 + picture.pts;
-            picture.pixels.to_rgb(&mut frame.image)
+            if let Some(damage) = picture.pixels.to_rgb(&mut frame.image)? {
+                self.damaged += 1;
+                if self.damaged <= TOLD {
+                    let (shown, seq) = (&self.shown, self.seq);
+                    tracing::warn!("{shown}: frame {seq} is damaged, and what is missing was filled up: {damage}");
+                }
+            }
+            Ok(())
         });
         let frame = frame.map_err(|e| at(e, &self.shown, self.seq))?;
         self.seq += 1;

@@ -63,7 +63,7 @@ impl VerifyArgs {
         let path = card.folder.join(&golden.image);
         let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
         let (mut picture, mut small) = (Image::default(), Image::default());
-        still::decode(&bytes, &mut picture).map_err(|e| e.at(path.display()))?;
+        let _ = still::decode(&bytes, &mut picture).map_err(|e| e.at(path.display()))?;
         let plan = plan(picture.size, input.size, input.fit);
         Resize::default().apply(&picture, &plan, input.filter, input.pad, &mut small)?;
         let input = ModelInput { image: small, placement: plan.placement };

@@ -206,8 +206,8 @@ impl SourceFrames {
 
     fn pixels(&mut self, frame: &FrameEntry, image: &mut Image) -> Result<bool> {
         match frame.form {
-            FormEntry::Jpeg | FormEntry::Remade => jpeg::decode(&self.payload, image).map(|()| true),
-            FormEntry::Png => png::decode(&self.payload, image).map(|()| true),
+            FormEntry::Jpeg | FormEntry::Remade => jpeg::decode(&self.payload, image).map(|_| true),
+            FormEntry::Png => png::decode(&self.payload, image).map(|_| true),
             FormEntry::Unit(time) => self.unit_pixels(Duration::from_nanos(time), image),
         }
     }
@@ -226,7 +226,7 @@ impl SourceFrames {
             let _ = self.decoder.push(&data, Duration::from_nanos(unit.time_ns), unit.key);
         }
         match self.decoder.take(time) {
-            Some(pixels) => pixels.to_rgb(image).map(|()| true),
+            Some(pixels) => pixels.to_rgb(image).map(|_| true),
             None => Ok(false),
         }
     }

@@ -212,7 +212,7 @@ fn fill_field(path: &mut String, field: Field, values: &Values<'_>) -> std::fmt:
         Field::Source => path.push_str(values.source),
         Field::PtsMs => write!(path, "{}", values.pts.as_millis())?,
         Field::Name => {
-            path.push_str(&Path::new(values.name).file_stem().unwrap_or_default().to_string_lossy());
+            path.push_str(&Path::new(values.name).with_extension("").to_string_lossy());
         }
     }
     Ok(())

@@ -94,7 +94,7 @@ impl Converter {
     pub fn to_rgb(&mut self, buffer: &[u8], image: &mut Image) -> Result<()> {
         let Self { pixel, size, stride, .. } = *self;
         if pixel == Pixel::Mjpeg {
-            return jpeg::decode(mjpeg::cut(buffer)?, image);
+            return jpeg::decode_whole(mjpeg::cut(buffer)?, image);
         }
         let row = pixel.row_bytes(size);
         let rows = size.height as usize + if pixel == Pixel::Nv12 { size.height.div_ceil(2) as usize } else { 0 };

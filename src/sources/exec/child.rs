@@ -131,7 +131,7 @@ impl ChildFeed {
         match &mut self.reader {
             Reader::Mjpeg(reader) => {
                 let Some(picture) = reader.next_picture()? else { return Ok(false) };
-                jpeg::decode(picture, &mut shot.image)?;
+                jpeg::decode_whole(picture, &mut shot.image)?;
                 if self.watch.is_recorded() {
                     shot.coded.set_jpeg(picture);
                 }
@@ -143,7 +143,7 @@ impl ChildFeed {
                 }
                 let Y4mInput::Open(reader) = input else { return Ok(false) };
                 let Some(picture) = reader.next_picture().map_err(lost)? else { return Ok(false) };
-                picture.pixels.to_rgb(&mut shot.image)?;
+                let _ = picture.pixels.to_rgb(&mut shot.image)?;
             }
             Reader::Raw(input, output, size) => {
                 let rgb = matches!(output, Output::Rgb(_));

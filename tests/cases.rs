@@ -1,0 +1,164 @@
+//! Files as people have them (`OCELLI_FIELD`, `cases`): each folder's README says where its right values come from.
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/limit.rs"]
+mod limit;
+mod support;
+
+use ocelli::internals::media::still;
+use ocelli::internals::types::{Image, Size};
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+use support::{folder, pipe};
+
+/// The folder of some cases.
+fn cases(name: &str) -> Option<PathBuf> {
+    folder("OCELLI_FIELD").map(|field| field.join("cases").join(name))
+}
+
+fn decoded(path: &Path) -> Image {
+    let mut image = Image::default();
+    let bytes = std::fs::read(path).unwrap();
+    let damage = still::decode(&bytes, &mut image).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    assert_eq!(damage, None, "{}", path.display());
+    image
+}
+
+/// The mean absolute difference of levels.
+fn difference(a: &Image, b: &Image) -> f64 {
+    assert_eq!(a.size, b.size);
+    let sum: u64 = a.data.iter().zip(&b.data).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+    sum as f64 / a.data.len() as f64
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Plays an `images` line and returns the numbers and names of its frames, or the error's text.
+fn images(settings: &str) -> Result<Vec<(u64, String)>, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("rows.jsonl");
+    let text = format!("pipeline:\n- images: {{ {settings} }}\n- jsonl: {{ path: '{}' }}\n", out.display());
+    pipe::play(&text, &pipe::env(&[])).result.map_err(|e| e.to_string())?;
+    let rows = std::fs::read_to_string(out).unwrap();
+    let row = |line: &str| -> (u64, String) {
+        let row: serde_json::Value = serde_json::from_str(line).unwrap();
+        (row["seq"].as_u64().unwrap(), row["name"].as_str().unwrap().to_owned())
+    };
+    Ok(rows.lines().map(row).collect())
+}
+
+/// Pillow's `exif_transpose` and OpenCV's `imread` agree. JPEG: base.png within 3 levels on average.
+#[test]
+fn pictures_are_turned_upright() {
+    let _limit = limit::within(60);
+    let Some(folder) = cases("exif_orientation") else { return };
+    let base = decoded(&folder.join("base.png"));
+    // What is stored is turned by the tag, so that each picture shows something else; the README tells how.
+    for (name, turned) in [("exif1", 0), ("exif2", 2), ("exif4", 4), ("exif6", 6)] {
+        let found = decoded(&folder.join(format!("{name}.jpg")));
+        let expected = if turned == 0 { base.clone() } else { turn(&base, turned) };
+        let off = difference(&found, &expected);
+        assert!(off < 3.0, "{name}: {off}");
+    }
+}
+
+/// Turns a picture as EXIF defines it: the tag says where the first row and column are to be shown.
+fn turn(image: &Image, tag: u8) -> Image {
+    let (w, h) = (image.size.width, image.size.height);
+    let size = if tag < 5 { image.size } else { Size::new(h, w) };
+    let mut turned = Image::new(size, image.format);
+    for y in 0..size.height {
+        for x in 0..size.width {
+            let (sx, sy) = match tag {
+                2 => (w - 1 - x, y),
+                3 => (w - 1 - x, h - 1 - y),
+                4 => (x, h - 1 - y),
+                5 => (y, x),
+                6 => (y, h - 1 - x),
+                7 => (w - 1 - y, h - 1 - x),
+                8 => (w - 1 - y, x),
+                _ => (x, y),
+            };
+            let from = (sy * w + sx) as usize * 3;
+            let to = (y * size.width + x) as usize * 3;
+            turned.data[to..to + 3].copy_from_slice(&image.data[from..from + 3]);
+        }
+    }
+    turned
+}
+
+/// Pillow and OpenCV read the same pixels: their hashes.
+#[test]
+fn bitmaps_are_read_as_pillow_and_opencv_read_them() {
+    let _limit = limit::within(60);
+    let Some(folder) = cases("bmp") else { return };
+    for (name, hash) in [
+        ("1_16.bmp", "41e25eb511729e2c848c3a58fd5f5ca3a072387a53a31e368808946ab6306885"),
+        ("4_10.bmp", "b3813cadeffb7e479ab48cf45f4ba1517b3dea0505b2ead7727df421688cc954"),
+        ("4_12.bmp", "7cd1492303cf3a17054efd95072a25ea2569e9f7fd7d9e9fcba800e58cecc5b5"),
+    ] {
+        assert_eq!(sha256(&decoded(&folder.join(name)).data), hash, "{name}");
+    }
+}
+
+/// base.png, within 2 levels on average (Pillow, OpenCV: 1).
+#[test]
+fn jpegs_of_all_layouts_are_read() {
+    let _limit = limit::within(60);
+    let Some(folder) = cases("jpeg_non_interleaved") else { return };
+    let base = decoded(&folder.join("base.png"));
+    for name in ["ni_1x2.jpg", "ni_2x2.jpg"] {
+        let off = difference(&decoded(&folder.join(name)), &base);
+        assert!(off < 2.0, "{name}: {off}");
+    }
+    let Some(folder) = cases("jpeg_without_tables") else { return };
+    for name in ["webcam_bare.jpg", "webcam_jfif.jpg"] {
+        let off = difference(&decoded(&folder.join(name)), &base);
+        assert!(off < 2.0, "{name}: {off}");
+    }
+    let mut reader = ocelli::internals::media::video::open(&folder.join("interlaced.avi")).unwrap();
+    let (mut frames, mut image) = (0, Image::default());
+    while let Some(picture) = reader.next_picture().unwrap() {
+        assert_eq!(picture.pixels.to_rgb(&mut image).unwrap(), None);
+        assert_eq!(image.size, Size::new(200, 120));
+        frames += 1;
+    }
+    assert_eq!(frames, 6);
+}
+
+#[test]
+fn folders_are_read_as_people_have_them() {
+    let _limit = limit::within(60);
+    let Some(folder) = cases("folder") else { return };
+    let path = |below: &str| folder.join(below).display().to_string();
+    let names =
+        |settings: &str| -> Vec<(u64, String)> { images(settings).unwrap_or_else(|e| panic!("{settings}: {e}")) };
+    let one = |number: u64, name: &str| (number, name.to_owned());
+    for pattern in ["mac", "mac/*", "mac/*.jpg", "[run 1]", "[run 1]/*.jpg", "[run 1]/**"] {
+        assert_eq!(names(&format!("path: '{}'", path(pattern))), [one(0, "a.jpg")], "{pattern}");
+    }
+    // git keeps neither empty folders nor broken links.
+    let own = tempfile::tempdir().unwrap();
+    let picture = folder.join("mac/a.jpg");
+    for below in ["b.jpg", "b.jpg/deep", ".hidden", "c"] {
+        std::fs::create_dir(own.path().join(below)).unwrap();
+        std::fs::copy(&picture, own.path().join(below).join("a.jpg")).unwrap();
+    }
+    std::os::unix::fs::symlink("nowhere", own.path().join("x.jpg")).unwrap();
+    std::fs::copy(&picture, own.path().join("a.jpg")).unwrap();
+    std::fs::write(own.path().join("c/b.webp"), "RIFF").unwrap();
+    let own = own.path().display();
+    assert_eq!(names(&format!("path: '{own}'")), [one(0, "a.jpg")]);
+    let all = ["a.jpg", "b.jpg/a.jpg", "b.jpg/deep/a.jpg", "c/a.jpg"];
+    for pattern in ["**", "**/*", "**/*.jpg"] {
+        let found: Vec<String> = names(&format!("path: '{own}/{pattern}'")).into_iter().map(|(_, name)| name).collect();
+        assert_eq!(found, all, "{pattern}");
+    }
+    // One picture is cut.
+    let corrupt = path("corrupt");
+    let stopped = images(&format!("path: '{corrupt}'")).unwrap_err();
+    assert!(stopped.contains("2.jpg") && stopped.contains("on_bad: skip"), "{stopped}");
+    assert_eq!(names(&format!("path: '{corrupt}', on_bad: skip")), [one(0, "1.jpg"), one(2, "3.jpg")]);
+}
