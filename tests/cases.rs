@@ -162,3 +162,39 @@ fn folders_are_read_as_people_have_them() {
     assert!(stopped.contains("2.jpg") && stopped.contains("on_bad: skip"), "{stopped}");
     assert_eq!(names(&format!("path: '{corrupt}', on_bad: skip")), [one(0, "1.jpg"), one(2, "3.jpg")]);
 }
+
+/// The times of a video's pictures in milliseconds, rounded.
+#[cfg(feature = "h264")]
+fn times(path: &Path) -> Result<Vec<u128>, String> {
+    let mut reader = ocelli::internals::media::video::open(path).map_err(|e| e.to_string())?;
+    let mut all = Vec::new();
+    while let Some(picture) = reader.next_picture().map_err(|e| e.to_string())? {
+        all.push((picture.pts.as_nanos() + 500_000) / 1_000_000);
+    }
+    Ok(all)
+}
+
+/// Counts and times from ffmpeg and OpenCV, as each README tells.
+#[cfg(feature = "h264")]
+#[test]
+fn films_are_read_as_ffmpeg_reads_them() {
+    let _limit = limit::within(120);
+    let Some(field) = folder("OCELLI_FIELD") else { return };
+    let every = |step: u128, count: u128| -> Vec<u128> { (0..count).map(|n| n * step).collect() };
+    let read = |path: &str| times(&field.join("cases").join(path)).unwrap_or_else(|e| panic!("{path}: {e}"));
+    assert_eq!(read("edit_list/trim_edit.mp4").len(), 32);
+    assert_eq!(read("edit_list/edit_cut_start.mp4").len(), 25);
+    assert_eq!(read("trun_negative_cts/cmaf.mp4"), every(40, 50));
+    for name in ["tail_3bytes.mp4", "tail_text.mp4", "udta_zero_end.mov"] {
+        assert_eq!(read(&format!("mp4_trailers/{name}")).len(), 50, "{name}");
+    }
+    assert_eq!(read("cut_files/fast_cut_1.mp4").len(), 49);
+    let cut = read("cut_files/trunc_fast.mp4").len();
+    assert!((27..=29).contains(&cut), "{cut}");
+    assert_eq!(read("cut_files/trunc.mkv").len(), 29);
+    assert_eq!(read("starts_without_key/nokey0.mp4"), every(40, 30));
+    assert_eq!(read("starts_without_key/og_cut.mkv"), every(40, 40));
+    if support::ffmpeg_is_installed() {
+        assert_eq!(read("h264_not_supported/hi444.mp4").len(), 50);
+    }
+}

@@ -1,6 +1,6 @@
 //! The program as a user sees it: verbs, exit codes, help, pipes, signals.
 // The shipped pipelines use every part.
-#![cfg(all(feature = "h264", feature = "mkv"))]
+#![cfg(feature = "h264")]
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/limit.rs"]

@@ -118,7 +118,7 @@ fn videos() {
     if cfg!(feature = "h264") {
         samples.push(("a.mp4", clip[..cut].to_vec(), 80));
     }
-    if cfg!(feature = "mkv") && support::ffmpeg_is_installed() {
+    if support::ffmpeg_is_installed() {
         std::fs::write(at("clip.mp4"), &clip[..cut]).unwrap();
         let made = Command::new("ffmpeg")
             .args(["-v", "error", "-i"])

@@ -122,7 +122,7 @@ fn h264_of_every_common_kind_decodes_as_ffmpeg_decodes_it() {
     assert_equal(&make(folder.path(), "cropped.mp4", odd));
 }
 
-#[cfg(all(feature = "h264", feature = "mkv"))]
+#[cfg(feature = "h264")]
 #[test]
 fn matroska_decodes_as_ffmpeg_decodes_it() {
     let _limit = limit::within(300);

@@ -1,6 +1,6 @@
 //! Every pipeline that we ship is valid, every part is used in one of them, and the documents match the code.
 // The shipped pipelines use every part.
-#![cfg(all(feature = "camera", feature = "h264", feature = "http", feature = "mkv", feature = "rtsp"))]
+#![cfg(all(feature = "camera", feature = "h264", feature = "http", feature = "rtsp"))]
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/limit.rs"]

@@ -7,7 +7,7 @@ use crate::host::{Child, Stderr};
 use crate::types::Size;
 use std::io::BufReader;
 use std::path::Path;
-use std::process::{ChildStdout, Command};
+use std::process::{ChildStdout, Command, Stdio};
 
 /// Reads a recording through `ffmpeg`. The child ends with the reader.
 pub struct FfmpegReader {
@@ -36,6 +36,14 @@ pub fn open(path: &Path, what: &str) -> Result<Box<dyn VideoReader>> {
     }
     child.wait_a_moment(|| false);
     Err(Error::Data(format!("{shown}: ffmpeg cannot read it: {}", last_words(&child))))
+}
+
+/// Returns whether `ffmpeg` can be started.
+#[must_use]
+pub fn is_installed() -> bool {
+    let mut command = Command::new("ffmpeg");
+    command.arg("-version").stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok()
 }
 
 fn last_words(child: &Child) -> String {

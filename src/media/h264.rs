@@ -1,5 +1,6 @@
 //! H.264, using `rust_h264`: packets of any container in, pictures in display order out.
 
+use super::h264_entry::{self, Entry};
 use super::limits::check_size;
 use super::picture::{Picture, Pixels, VideoReader};
 use crate::error::{Error, Result};
@@ -7,20 +8,31 @@ use crate::host::catch;
 use crate::ops::color::{Colorimetry, Planes, Subsampling};
 use crate::types::Size;
 use rust_h264::decoder::{ChromaFormat, Decoder, Frame};
-use rust_h264::nal::{NalUnit, parse_avcc, parse_avcc_config, parse_sps_info};
+use rust_h264::nal::{NalUnit, NalUnitType, parse_avcc, parse_avcc_config, parse_sps_info};
 use std::time::Duration;
+
+/// When a packet's picture is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// Its presentation time in nanoseconds.
+    pub nanos: i64,
+    /// It is not shown at all, only needed to decode others.
+    pub hidden: bool,
+}
 
 /// Supplies the packets of one H.264 track: whole access units with length-prefixed NAL units.
 pub trait PacketSource: Send {
-    /// Reads the next packet into `data` and returns its presentation time in nanoseconds; `None` at the end.
+    /// Reads the next packet into `data` and returns when it is shown; `None` at the end.
     ///
     /// # Errors
     /// [`Error::Data`] or [`Error::Io`].
-    fn next_packet(&mut self, data: &mut Vec<u8>) -> Result<Option<i64>>;
+    fn next_packet(&mut self, data: &mut Vec<u8>) -> Result<Option<Stamp>>;
     /// Returns the `AVCDecoderConfigurationRecord` of the track.
     fn config(&self) -> &[u8];
-    /// Returns the number of packets, if known.
+    /// Returns the number of packets that are shown, if known.
     fn count(&self) -> Option<u64>;
+    /// Returns what people should know about the file, such as that it was cut.
+    fn remark(&self) -> Option<&str>;
 }
 
 /// Decodes a track. Bit-exact with ffmpeg on every clip we have, B-frames and interlacing included.
@@ -37,12 +49,29 @@ pub struct H264Reader<P> {
     how: Colorimetry,
     /// Decoded but not yet shown, sorted by time.
     waiting: Vec<(i64, Frame)>,
+    /// The next to show, once it is certain.
+    ready: Option<(i64, Frame)>,
     current: Option<Frame>,
     narrow: [Vec<u8>; 3],
     data: Vec<u8>,
     start: Option<i64>,
     index: u64,
     ended: bool,
+    begun: Begun,
+    /// How many pictures could not be decoded, because what they build on is not in the file.
+    lost: u64,
+    remark: Option<String>,
+}
+
+/// Where decoding began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begun {
+    /// Not yet.
+    No,
+    /// At a picture that is shown at this time. What is shown before it, but follows it in the file, cannot be decoded.
+    At(i64),
+    /// At or after an IDR picture.
+    Whole,
 }
 
 pub(super) fn failed(e: impl std::fmt::Display) -> Error {
@@ -71,12 +100,16 @@ impl<P: PacketSource> H264Reader<P> {
             size: Size::new(info.width, info.height),
             how: Colorimetry::of_stream(info.matrix, info.full_range, info.height),
             waiting: Vec::new(),
+            ready: None,
             current: None,
             narrow: Default::default(),
             data: Vec::new(),
             start: None,
             index: 0,
             ended: false,
+            begun: Begun::No,
+            lost: 0,
+            remark: None,
             packets,
         })
     }
@@ -84,23 +117,64 @@ impl<P: PacketSource> H264Reader<P> {
     /// Decodes packets until the next picture to show is certain.
     fn advance(&mut self) -> Result<Option<(i64, Frame)>> {
         while !self.ended && self.waiting.len() <= self.depth {
-            let Some(time) = self.packets.next_packet(&mut self.data)? else {
+            let Some(stamp) = self.packets.next_packet(&mut self.data)? else {
                 self.ended = true;
+                if self.begun == Begun::No {
+                    return Err(failed(
+                        "no picture that decoding can begin with: neither a key picture nor a recovery point",
+                    ));
+                }
                 break;
             };
-            let place = |e: Error| e.at(format_args!("packet {}", self.index));
-            for nal in parse_avcc(&self.data, self.length_size) {
-                decode(&mut self.decoder, &nal).map_err(place)?;
-            }
-            let picture = catch(|| self.decoder.flush());
-            let picture = picture.map_err(|_| failed("the decoder panicked")).map_err(place)?;
+            let index = self.index;
             self.index += 1;
-            if let Some(frame) = picture {
-                let at = self.waiting.partition_point(|(other, _)| *other < time);
-                self.waiting.insert(at, (time, frame));
+            let frame = self.decode_packet(stamp, index).map_err(|e| e.at(format_args!("packet {index}")))?;
+            if let Some(frame) = frame.filter(|_| !stamp.hidden) {
+                let at = self.waiting.partition_point(|(other, _)| *other < stamp.nanos);
+                self.waiting.insert(at, (stamp.nanos, frame));
             }
         }
         Ok(if self.waiting.is_empty() { None } else { Some(self.waiting.remove(0)) })
+    }
+
+    fn decode_packet(&mut self, stamp: Stamp, index: u64) -> Result<Option<Frame>> {
+        let nals = parse_avcc(&self.data, self.length_size);
+        let entry = if self.begun == Begun::Whole { Entry::None } else { h264_entry::of(&nals) };
+        let time = if stamp.hidden { i64::MIN } else { stamp.nanos };
+        self.begun = match (self.begun, entry) {
+            (_, Entry::Idr) => Begun::Whole,
+            (Begun::No, Entry::Recovery) => Begun::At(time),
+            // The very first picture, without a promise: there is nothing better.
+            (Begun::No, Entry::Intra) if index == 0 => Begun::At(time),
+            (Begun::No, Entry::Gradual) => {
+                return Err(failed("it begins in the middle of a gradual refresh (no key picture)"));
+            }
+            (begun, _) => begun,
+        };
+        let lost = match self.begun {
+            Begun::No => true,
+            Begun::At(first) => !stamp.hidden && stamp.nanos < first,
+            Begun::Whole => false,
+        };
+        for nal in &nals {
+            if !lost || matches!(nal.nal_unit_type, NalUnitType::Sps | NalUnitType::Pps) {
+                decode(&mut self.decoder, nal)?;
+            }
+        }
+        if lost {
+            self.lost += u64::from(!stamp.hidden);
+            return Ok(None);
+        }
+        catch(|| self.decoder.flush()).map_err(|_| failed("the decoder panicked"))
+    }
+
+    fn told(&self) -> Option<String> {
+        let lost = self.lost;
+        let lost = (lost > 0).then(|| {
+            format!("{lost} pictures cannot be decoded, because what they build on lies in front of the file's first picture")
+        });
+        let all: Vec<String> = self.packets.remark().map(str::to_owned).into_iter().chain(lost).collect();
+        (!all.is_empty()).then(|| all.join("; "))
     }
 }
 
@@ -132,8 +206,19 @@ pub(super) fn decode(decoder: &mut Decoder, nal: &NalUnit<'_>) -> Result<()> {
 }
 
 impl<P: PacketSource> VideoReader for H264Reader<P> {
+    fn prepare(&mut self) -> Result<()> {
+        if self.ready.is_none() {
+            self.ready = self.advance()?;
+            if self.ready.is_none() {
+                self.remark = self.told();
+            }
+        }
+        Ok(())
+    }
+
     fn next_picture(&mut self) -> Result<Option<Picture<'_>>> {
-        let Some((time, frame)) = self.advance()? else { return Ok(None) };
+        self.prepare()?;
+        let Some((time, frame)) = self.ready.take() else { return Ok(None) };
         let start = *self.start.get_or_insert(time);
         let pts = Duration::from_nanos(u64::try_from(time - start).unwrap_or(0));
         let planes = planes(self.current.insert(frame), &mut self.narrow);
@@ -146,5 +231,9 @@ impl<P: PacketSource> VideoReader for H264Reader<P> {
 
     fn count(&self) -> Option<u64> {
         self.packets.count()
+    }
+
+    fn remark(&self) -> Option<&str> {
+        self.remark.as_deref()
     }
 }

@@ -1,6 +1,9 @@
 //! Containers and codecs, one file per format.
 
 pub mod avi;
+pub mod ebml;
+#[cfg(feature = "h264")]
+mod fallback;
 pub mod ffmpeg;
 pub mod flight;
 pub mod fmp4;
@@ -9,12 +12,14 @@ pub mod h264;
 #[cfg(feature = "h264")]
 pub mod h264_encode;
 #[cfg(feature = "h264")]
+mod h264_entry;
+#[cfg(feature = "h264")]
 pub mod h264_live;
 mod huffman;
 pub mod jpeg;
 pub mod limits;
 pub mod mjpeg;
-#[cfg(feature = "mkv")]
+#[cfg(feature = "h264")]
 pub mod mkv;
 #[cfg(feature = "h264")]
 pub mod mp4;

@@ -65,6 +65,17 @@ pub trait VideoReader: Send {
     /// # Errors
     /// [`crate::error::Error::Data`] if the recording is damaged, [`crate::error::Error::Io`] if it cannot be read.
     fn next_picture(&mut self) -> Result<Option<Picture<'_>>>;
+    /// Does the work of [`Self::next_picture`] that can fail, so that another reader can go on if it does.
+    ///
+    /// # Errors
+    /// Those of [`Self::next_picture`].
+    fn prepare(&mut self) -> Result<()> {
+        Ok(())
+    }
+    /// Returns what people should know about the file, such as that it was cut; complete at the end.
+    fn remark(&self) -> Option<&str> {
+        None
+    }
     /// Returns the width and height in the container.
     fn size(&self) -> Size;
     /// Returns the number of pictures, if the container states it.

@@ -26,23 +26,33 @@ pub fn open(path: &Path) -> Result<Box<dyn VideoReader>> {
                 Err(codec) => ffmpeg::open(path, &format!("{codec} in AVI")),
             }
         }
-        [_, _, _, _, b'f', b't', b'y', b'p', ..] => open_mp4(path),
+        [_, _, _, _, b'f', b't', b'y', b'p', ..]
+        | [_, _, _, _, b'm', b'o', b'o', b'v', ..]
+        | [_, _, _, _, b'm', b'd', b'a', b't', ..]
+        | [_, _, _, _, b'w', b'i', b'd', b'e', ..]
+        | [_, _, _, _, b'f', b'r', b'e', b'e', ..]
+        | [_, _, _, _, b's', b'k', b'i', b'p', ..] => open_mp4(path),
         [0x1A, 0x45, 0xDF, 0xA3, ..] => open_mkv(path),
         _ => ffmpeg::open(path, "this format"),
     }
 }
 
-/// Returns a decoder for a container's H.264 track, or `ffmpeg` if `opened` names another codec.
+/// Returns a decoder for a container's H.264 track, or `ffmpeg` if `opened` names another codec or failed.
 #[cfg(feature = "h264")]
 fn decode_h264<P: super::h264::PacketSource + 'static>(
     path: &Path,
     opened: Result<Result<P, String>>,
     container: &str,
 ) -> Result<Box<dyn VideoReader>> {
-    let in_file = |e: Error| e.at(path.display());
-    match opened.map_err(in_file)? {
-        Ok(packets) => Ok(Box::new(super::h264::H264Reader::new(packets).map_err(in_file)?)),
-        Err(codec) => ffmpeg::open(path, &format!("{codec} in {container}")),
+    let native = match opened {
+        Ok(Ok(packets)) => super::h264::H264Reader::new(packets),
+        Ok(Err(codec)) => return ffmpeg::open(path, &format!("{codec} in {container}")),
+        Err(error) => Err(error),
+    };
+    match native {
+        Ok(reader) => Ok(Box::new(super::fallback::Native::new(Box::new(reader), path))),
+        Err(error @ Error::Data(_)) => super::fallback::instead(path, error, 0),
+        Err(error) => Err(error),
     }
 }
 
@@ -56,12 +66,12 @@ fn open_mp4(path: &Path) -> Result<Box<dyn VideoReader>> {
     ffmpeg::open(path, "MP4 (this build has no `h264`)")
 }
 
-#[cfg(all(feature = "mkv", feature = "h264"))]
+#[cfg(feature = "h264")]
 fn open_mkv(path: &Path) -> Result<Box<dyn VideoReader>> {
     decode_h264(path, super::mkv::open(path), "Matroska")
 }
 
-#[cfg(not(all(feature = "mkv", feature = "h264")))]
+#[cfg(not(feature = "h264"))]
 fn open_mkv(path: &Path) -> Result<Box<dyn VideoReader>> {
-    ffmpeg::open(path, "Matroska (this build has no `mkv` or no `h264`)")
+    ffmpeg::open(path, "Matroska (this build has no `h264`)")
 }

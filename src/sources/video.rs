@@ -92,6 +92,9 @@ impl Source for Playing {
             if self.seq == 0 {
                 return Err(Error::Data(format!("{}: contains no pictures", self.shown)));
             }
+            if let Some(remark) = self.reader.remark() {
+                tracing::warn!("{}: {remark}", self.shown);
+            }
             if self.damaged > TOLD {
                 tracing::warn!("{}: {} frames are damaged", self.shown, self.damaged);
             }
