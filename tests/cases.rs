@@ -198,3 +198,65 @@ fn films_are_read_as_ffmpeg_reads_them() {
         assert_eq!(read("h264_not_supported/hi444.mp4").len(), 50);
     }
 }
+
+/// Times from `ffprobe -show_frames`, pixels from ffmpeg's own RGB; we interpolate no chroma, which makes up to 4 levels on
+/// average in these pictures.
+#[cfg(feature = "h264")]
+#[test]
+fn what_goes_through_ffmpeg_keeps_its_times_and_colours() {
+    let _limit = limit::within(120);
+    let Some(field) = folder("OCELLI_FIELD") else { return };
+    if !support::ffmpeg_is_installed() {
+        return;
+    }
+    let cases = field.join("cases");
+    let right = times(&cases.join("vfr_via_ffmpeg/vfr.mp4")).unwrap();
+    assert_eq!((right.len(), right[24]), (25, 2640));
+    for name in ["vfr_hevc.mp4", "vfr_rot90.mp4"] {
+        assert_eq!(times(&cases.join("vfr_via_ffmpeg").join(name)).unwrap(), right, "{name}");
+    }
+    assert_eq!(times(&cases.join("vfr_via_ffmpeg/gap_hevc.mp4")).unwrap().len(), 10);
+    assert_eq!(times(&cases.join("vfr_via_ffmpeg/vfr.gif")).unwrap().len(), 5);
+    for name in ["col_bt709_tv_hevc", "col_smpte170m_tv_hevc", "col_bt2020nc_tv_hevc", "h264_709_480_rot"] {
+        let path = cases.join("colour_via_ffmpeg").join(format!("{name}.mp4"));
+        let output = std::process::Command::new("ffmpeg")
+            .args(["-v", "error", "-i", path.to_str().unwrap(), "-vsync", "0", "-pix_fmt", "rgb24"])
+            .args(["-sws_flags", "accurate_rnd+full_chroma_int+bilinear", "-f", "rawvideo", "-"])
+            .output()
+            .unwrap();
+        let mut reader = ocelli::internals::media::video::open(&path).unwrap();
+        let (mut at, mut image) = (0, Image::default());
+        while let Some(picture) = reader.next_picture().unwrap() {
+            let _ = picture.pixels.to_rgb(&mut image).unwrap();
+            let expected = Image { data: output.stdout[at..at + image.data.len()].to_vec(), ..image.clone() };
+            let off = difference(&image, &expected);
+            assert!(off < 4.0, "{name}: {off}");
+            at += image.data.len();
+        }
+        assert_eq!(at, output.stdout.len(), "{name}");
+    }
+}
+
+/// A name that looks like an address is still a file.
+#[test]
+fn a_file_may_be_called_anything() {
+    let _limit = limit::within(60);
+    if !support::ffmpeg_is_installed() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["10:30:05.webm", "file:x.webm", "concat:a|b.webm", "rtsp:cam.webm", "-i.webm", "%d.webm"] {
+        let path = folder.path().join(name);
+        let made = std::process::Command::new("ffmpeg")
+            .args(["-v", "error", "-f", "lavfi", "-i", "testsrc2=size=64x48:rate=25:duration=0.2", "-f", "webm"])
+            .arg(format!("file:{}", path.display()))
+            .status();
+        assert!(made.unwrap().success());
+        let mut reader = ocelli::internals::media::video::open(&path).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let mut count = 0;
+        while reader.next_picture().unwrap().is_some() {
+            count += 1;
+        }
+        assert_eq!(count, 5, "{name}");
+    }
+}

@@ -19,6 +19,7 @@ pub struct AviReader {
     frame_time: Duration,
     next: usize,
     buffer: Vec<u8>,
+    cut: bool,
 }
 
 /// The largest compressed picture that is accepted.
@@ -49,6 +50,7 @@ impl AviReader {
             frame_time: walk.frame_time,
             next: 0,
             buffer: Vec::new(),
+            cut: walk.cut,
         }))
     }
 }
@@ -79,6 +81,10 @@ impl VideoReader for AviReader {
     fn count(&self) -> Option<u64> {
         Some(self.frames.len() as u64)
     }
+
+    fn remark(&self) -> Option<&str> {
+        self.cut.then_some("the file was cut off")
+    }
 }
 
 /// Returns whether a JPEG has only half the rows of the pictures: each chunk then holds the even rows, then the odd ones.
@@ -96,6 +102,8 @@ struct Walk {
     chunks: u32,
     streams: i32,
     video: Option<i32>,
+    /// The file ends inside a chunk.
+    cut: bool,
 }
 
 impl Walk {
@@ -108,6 +116,7 @@ impl Walk {
             chunks: 0,
             streams: -1,
             video: None,
+            cut: false,
         };
         let mut at = 0;
         while at + 8 <= length {
@@ -123,6 +132,7 @@ impl Walk {
             let body = at + 8;
             let end = body + u64::from(bytes);
             if end > length {
+                walk.cut = true;
                 break;
             }
             if matches!(&id, b"avih" | b"strh" | b"strf") && bytes <= 4096 {

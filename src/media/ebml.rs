@@ -23,6 +23,7 @@ mod id {
     pub const VIDEO: u32 = 0xE0;
     pub const WIDTH: u32 = 0xB0;
     pub const HEIGHT: u32 = 0xBA;
+    pub const FOURCC: u32 = 0x002E_B524;
     pub const COLOUR: u32 = 0x55B0;
     pub const MATRIX: u32 = 0x55B1;
     pub const RANGE: u32 = 0x55B9;
@@ -49,6 +50,8 @@ pub struct Track {
     pub encoded: bool,
     /// Width and height.
     pub size: (u32, u32),
+    /// The layout of raw pictures, such as `I420`.
+    pub fourcc: Vec<u8>,
     /// `MatrixCoefficients` of ITU-T H.273; 2 is unspecified.
     pub matrix: u8,
     /// Levels use all of 0–255.
@@ -136,19 +139,25 @@ impl<R: Read> MatroskaReader<R> {
                     if size > self.most {
                         return Err(bad(format!("a block of {size} bytes; at most {} are accepted", self.most)));
                     }
-                    if !self.body(size, data)? {
+                    // The number of the track, the time since the cluster, flags.
+                    let mut head = [0; 11];
+                    if !self.exact(&mut head[..1], false)? {
                         return Ok(None);
                     }
-                    let (track, used) = vint(data, true).ok_or_else(|| bad("a block without a track"))?;
-                    let head = data.get(used..used + 3).ok_or_else(|| bad("a block without a time"))?;
-                    let offset = i64::from(i16::from_be_bytes([head[0], head[1]]));
-                    if track != self.track.number {
+                    let used = head[0].leading_zeros() as usize + 4;
+                    if used > head.len() || size < used as u64 {
+                        return Err(bad("a block without a track or a time"));
+                    }
+                    if !self.exact(&mut head[1..used], false)? || !self.body(size - used as u64, data)? {
+                        return Ok(None);
+                    }
+                    if vint(&head[..used - 3], true).map(|(track, _)| track) != Some(self.track.number) {
                         continue;
                     }
-                    if head[2] & 0x06 != 0 {
+                    let offset = i64::from(i16::from_be_bytes([head[used - 3], head[used - 2]]));
+                    if head[used - 1] & 0x06 != 0 {
                         return Err(bad("several pictures in a block"));
                     }
-                    data.drain(..used + 3);
                     let ticks = i128::from(self.cluster) + i128::from(offset);
                     return Ok(Some(i64::try_from(ticks * i128::from(self.scale)).unwrap_or(i64::MAX)));
                 }
@@ -279,6 +288,7 @@ fn video(body: &[u8], track: &mut Track) {
         match element {
             id::WIDTH => track.size.0 = u32::try_from(number(body)).unwrap_or(u32::MAX),
             id::HEIGHT => track.size.1 = u32::try_from(number(body)).unwrap_or(u32::MAX),
+            id::FOURCC => track.fourcc = body.to_vec(),
             id::COLOUR => {
                 for (element, body) in inside(body) {
                     match element {

@@ -98,7 +98,7 @@ impl<P: PacketSource> H264Reader<P> {
             length_size,
             depth: info.max_reorder_frames.unwrap_or(info.reference_frames).min(16) as usize,
             size: Size::new(info.width, info.height),
-            how: Colorimetry::of_stream(info.matrix, info.full_range, info.height),
+            how: Colorimetry::of_stream(info.matrix, info.full_range),
             waiting: Vec::new(),
             ready: None,
             current: None,

@@ -81,7 +81,7 @@ impl LiveDecoder {
                 let info = catch(|| parse_sps_info(&nal)).map_err(|_| failed("the parser panicked"))?;
                 let info = info.map_err(|e| failed(format!("{e:?}")))?;
                 check_size(info.width, info.height, "H.264")?;
-                self.how = Colorimetry::of_stream(info.matrix, info.full_range, info.height);
+                self.how = Colorimetry::of_stream(info.matrix, info.full_range);
                 self.most = info.reference_frames.min(16) as usize;
                 if let Some(says) = info.max_reorder_frames {
                     self.depth = says.min(16) as usize;

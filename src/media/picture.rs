@@ -20,6 +20,8 @@ pub struct Picture<'a> {
 pub enum Pixels<'a> {
     /// 8-bit planes.
     Yuv(Planes<'a>, Colorimetry),
+    /// 8-bit RGB.
+    Rgb(&'a [u8], Size),
     /// A whole JPEG file.
     Jpeg(&'a [u8]),
     /// Two JPEG files: the even rows, counted from 0, and the odd ones.
@@ -35,6 +37,14 @@ impl Pixels<'_> {
     pub fn to_rgb(&self, image: &mut Image) -> Result<Option<Damage>> {
         match self {
             Self::Yuv(planes, how) => planar_to_rgb(planes, *how, image).map(|()| None),
+            Self::Rgb(bytes, size) => {
+                image.reshape(*size, PixelFormat::Rgb8);
+                if bytes.len() != image.data.len() {
+                    return Err(Error::Data(format!("{} bytes for a picture of {size}", bytes.len())));
+                }
+                image.data.copy_from_slice(bytes);
+                Ok(None)
+            }
             Self::Jpeg(bytes) => jpeg::decode(bytes, image),
             Self::Fields(fields) => weave(fields, image),
         }

@@ -145,7 +145,7 @@ fn parse_header(line: &str) -> Result<Header> {
         }
     }
     check_size(width, height, "Y4M")?;
-    let how = Colorimetry::of_stream(2, full, height);
+    let how = Colorimetry::of_stream(2, full);
     Ok(Header { size: Size::new(width, height), rate, sampling, how })
 }
 

@@ -19,17 +19,17 @@ impl Colorimetry {
     /// BT.601, 0–255: JPEG and MJPEG.
     pub const JPEG: Self = Self { matrix: YuvStandardMatrix::Bt601, range: YuvRange::Full };
 
-    /// From the numbers of an H.264 stream (ITU-T H.273 `MatrixCoefficients`). If a stream does not specify
-    /// it, BT.709 is assumed from 720 rows up and BT.601 below, as players do.
+    /// From the numbers of a stream (ITU-T H.273 `MatrixCoefficients`). If a stream does not specify it, BT.601 is
+    /// assumed, as ffmpeg and OpenCV do, and not what players guess from the height: frames of data sets were made by
+    /// those two.
     #[must_use]
-    pub const fn of_stream(matrix: u8, full_range: bool, height: u32) -> Self {
+    pub const fn of_stream(matrix: u8, full_range: bool) -> Self {
         let matrix = match matrix {
             1 => YuvStandardMatrix::Bt709,
             4 => YuvStandardMatrix::Fcc,
             5 | 6 => YuvStandardMatrix::Bt601,
             7 => YuvStandardMatrix::Smpte240,
             9 | 10 => YuvStandardMatrix::Bt2020,
-            _ if height >= 720 => YuvStandardMatrix::Bt709,
             _ => YuvStandardMatrix::Bt601,
         };
         let range = if full_range { YuvRange::Full } else { YuvRange::Limited };

@@ -161,7 +161,7 @@ impl ChildFeed {
                     Err(e) => return Err(Error::io("reading the child", e)),
                 }
                 if !rgb {
-                    let how = Colorimetry::of_stream(2, false, size.height);
+                    let how = Colorimetry::of_stream(2, false);
                     raw_to_rgb(&self.buffer, Raw::I420, *size, how, &mut self.scratch, &mut shot.image)?;
                 }
             }

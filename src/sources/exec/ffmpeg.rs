@@ -52,12 +52,10 @@ impl Ffmpeg {
             // Drops frames, but never adds any.
             filters.push(format!("select='isnan(prev_selected_t)+gte(t-prev_selected_t,{})'", 0.999 / fps));
         }
-        if let Some(Size { width, height }) = self.size {
-            filters.push(format!("scale={width}:{height}"));
-        }
-        if !filters.is_empty() {
-            args.extend(["-vf".into(), filters.join(",")]);
-        }
+        // Y4M does not say how its colours are meant, so they are always BT.601 with 16-235.
+        let size = self.size.map_or_else(String::new, |Size { width, height }| format!("{width}:{height}:"));
+        filters.push(format!("scale={size}out_color_matrix=bt601:out_range=tv"));
+        args.extend(["-vf".into(), filters.join(",")]);
         let end = ["-fps_mode", "passthrough", "-pix_fmt", "yuv420p", "-f", "yuv4mpegpipe", "-"];
         args.extend(end.map(str::to_owned));
         args
