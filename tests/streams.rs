@@ -317,6 +317,66 @@ fn mjpeg_over_http_answers_challenges_and_explains_refusals() {
     assert!(page.to_string().contains("not a stream"), "{page}");
 }
 
+/// Servers as they are: the login behind a redirect, digests of the old form with SHA-256 (RFC 7616, 3.4: the answer names
+/// the algorithm, or MD5 is meant), a second challenge, a login in the address.
+#[test]
+fn mjpeg_over_http_logs_in_where_it_is_asked() {
+    let _limit = limit::within(240);
+    let picture = jpeg([9, 9, 9]);
+    let refuse = |challenges: &str| {
+        format!("HTTP/1.1 401 Unauthorized\r\n{challenges}Content-Length: 0\r\nConnection: close\r\n\r\n")
+    };
+    let serve = move |accept: fn(&str) -> bool, challenges: &'static str, elsewhere: Option<u16>| {
+        let picture = picture.clone();
+        web(move |_, request, stream| {
+            if let Some(port) = elsewhere {
+                let to = format!("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:{port}/new?a=b\r\n");
+                return stream.write_all(format!("{to}Content-Length: 0\r\nConnection: close\r\n\r\n").as_bytes());
+            }
+            if accept(request) {
+                stream.write_all(OK.as_bytes())?;
+                return (0..500).try_for_each(|_| part(stream, "", &picture));
+            }
+            stream.write_all(refuse(challenges).as_bytes())
+        })
+    };
+    let show = |port: u16, login: &str| {
+        play(&format!("mjpeg_http: {{ url: 'http://{login}127.0.0.1:{port}/video' }}")).next(10);
+    };
+    // `me:p@ss` in base 64.
+    let basic = |request: &str| request.contains("Basic bWU6cEBzcw==");
+    let digest = |request: &str| request.contains("Digest ") && request.contains("username=\"me\"");
+    let port = serve(basic, "WWW-Authenticate: Basic realm=\"cam\"\r\n", None);
+    show(port, "me:p%40ss@");
+    show(port, "me:p@ss@");
+    show(serve(basic, "", Some(port)), "me:p%40ss@");
+    let port = serve(digest, "WWW-Authenticate: Digest realm=\"cam\", qop=\"auth\", nonce=\"abc\"\r\n", None);
+    show(serve(digest, "", Some(port)), "me:p%40ss@");
+    let named = |request: &str| request.contains("algorithm=SHA-256") && !request.contains("qop");
+    let old = "WWW-Authenticate: Digest realm=\"cam\", nonce=\"abc123\", algorithm=\"SHA-256\", stale=\"FALSE\"\r\n";
+    show(serve(named, old, None), "me:p%40ss@");
+    // The server knows no SHA-256, although it offers it.
+    let md5 = |request: &str| request.contains("Digest ") && !request.contains("SHA-256");
+    let both = "WWW-Authenticate: Digest realm=\"cam\", nonce=\"abc\", algorithm=SHA-256\r\nWWW-Authenticate: Digest realm=\"cam\", nonce=\"abc\", algorithm=MD5\r\n";
+    show(serve(md5, both, None), "me:p%40ss@");
+    let in_one = "WWW-Authenticate: Digest realm=\"cam\", nonce=\"abc\", algorithm=SHA-256, Basic realm=\"cam\"\r\n";
+    show(serve(basic, in_one, None), "me:p%40ss@");
+    // A wrong password is told, and the password never.
+    let port = serve(basic, in_one, None);
+    let wrong = play(&format!("mjpeg_http: {{ url: 'http://me:wr0ng@127.0.0.1:{port}/video' }}")).error(10);
+    assert!(
+        wrong.to_string().contains("rejects `user` and `password`") && !wrong.to_string().contains("wr0ng"),
+        "{wrong}"
+    );
+    // Another host must not get the password.
+    let elsewhere = web(move |_, _, stream| {
+        let to = format!("HTTP/1.1 302 Found\r\nLocation: http://localhost:{port}/\r\nContent-Length: 0\r\n\r\n");
+        stream.write_all(to.as_bytes())
+    });
+    let told = play(&format!("mjpeg_http: {{ url: 'http://me:p%40ss@127.0.0.1:{elsewhere}/' }}")).error(10);
+    assert!(told.to_string().contains("redirects there"), "{told}");
+}
+
 #[test]
 fn a_child_that_exits_hangs_or_writes_garbage_is_started_again_and_all_it_started_dies() {
     let _limit = limit::within(240);

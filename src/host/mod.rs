@@ -37,5 +37,5 @@ pub use lock::is_locked;
 pub use out_file::{Begin, OutFile};
 pub use panics::{catch, quiet_caught_panics};
 pub use reopen::Reopen;
-pub use secrets::{Secrets, redact_addresses};
+pub use secrets::{Secrets, redact_address, redact_addresses};
 pub use stop::Stop;

@@ -45,12 +45,8 @@ pub fn redact_addresses(text: &str) -> String {
     while let Some(at) = rest.find("://") {
         let (head, tail) = rest.split_at(at + 3);
         out.push_str(head);
-        let end =
-            tail.find(|c: char| c.is_whitespace() || matches!(c, '/' | '"' | '\'' | '?' | '#')).unwrap_or(tail.len());
-        // A password may contain a slash or worse: use the last `@` of the word if a host follows it.
         let word = tail.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'')).unwrap_or(tail.len());
-        let user = tail[..end].rfind('@').or_else(|| tail[..word].rfind('@').filter(|_| tail[..end].contains(':')));
-        rest = match user {
+        rest = match login_end(&tail[..word]) {
             Some(user) => {
                 out.push('…');
                 &tail[user..]
@@ -60,6 +56,26 @@ pub fn redact_addresses(text: &str) -> String {
     }
     out.push_str(rest);
     out
+}
+
+/// Returns where the login part of an address without its scheme ends: at the last `@`, because a password may contain
+/// one, and a slash or worse.
+fn login_end(rest: &str) -> Option<usize> {
+    let host = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    // Without a user in front of it, an `@` behind the host belongs to the path.
+    rest.rfind('@').filter(|_| rest[..host].contains(['@', ':']))
+}
+
+/// Like [`redact_addresses`] for a text that is one address, whatever is in it.
+#[must_use]
+pub fn redact_address(address: &str) -> String {
+    let Some(start) = address.find("://").map(|at| at + 3) else {
+        return if address.contains('@') { "…".into() } else { address.to_owned() };
+    };
+    match login_end(&address[start..]) {
+        Some(end) => format!("{}…{}", &address[..start], &address[start + end..]),
+        None => address.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -73,5 +89,8 @@ mod tests {
         assert_eq!(secrets.redact("rtsp://me:pw@cam:554/x and http://h/p@q"), "rtsp://…@cam:554/x and http://h/p@q");
         assert_eq!(secrets.redact("rtsp://me:p/w@cam/x"), "rtsp://…@cam/x");
         assert_eq!(secrets.redact("no address"), "no address");
+        assert_eq!(redact_addresses("rtsp://admin:p@ss/w0rd#1@cam/s!"), "rtsp://…@cam/s!");
+        assert_eq!(redact_addresses("at rtsp://cam:554/a, b"), "at rtsp://cam:554/a, b");
+        assert_eq!(redact_address("rtsp://admin:p \" @ss/w0rd#1@cam/s"), "rtsp://…@cam/s");
     }
 }

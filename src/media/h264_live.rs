@@ -1,6 +1,7 @@
 //! Live H.264 from a camera: access units in, pictures out as soon as they can be shown.
 
 use super::h264::{decode, failed, planes};
+use super::h264_entry::{self, Entry};
 use super::limits::check_size;
 use super::picture::Pixels;
 use crate::error::{Error, Result};
@@ -47,6 +48,19 @@ impl LiveDecoder {
     pub fn lost(&mut self) {
         self.needs_key = true;
         self.waiting.clear();
+    }
+
+    /// Whether nothing can be shown before the next keyframe.
+    #[must_use]
+    pub const fn needs_key(&self) -> bool {
+        self.needs_key
+    }
+
+    /// Whether a keyframe is needed and this access unit will do, because everything that is shown after it is whole.
+    #[must_use]
+    pub fn can_begin_with(&self, unit: &[u8]) -> bool {
+        let offers = || catch(|| h264_entry::of(&parse_annex_b(unit))).unwrap_or(Entry::None);
+        self.needs_key && matches!(offers(), Entry::Idr | Entry::Recovery)
     }
 
     /// Decodes an access unit in Annex B form (start codes) that is to be shown at `time`.

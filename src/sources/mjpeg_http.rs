@@ -1,7 +1,9 @@
 //! MJPEG over HTTP, as most IP cameras, ESP32 cameras and mjpg-streamer send it.
 
+use super::address::Address;
+use super::http_login;
 use crate::error::{Error, Result};
-use crate::host::{Secrets, redact_addresses};
+use crate::host::Secrets;
 use crate::media::jpeg;
 use crate::media::mjpeg::MjpegReader;
 use crate::stage::{Care, Env, Feed, LineEnv, Link, OnLost, Shot, Source, SourceConfig, Watch, live};
@@ -9,7 +11,6 @@ use crate::yaml::Span;
 use serde::Deserialize;
 use std::io::Read;
 use std::time::Duration;
-use ureq::http::Uri;
 
 /// JPEG pictures in a multipart response over HTTP or HTTPS, with basic or digest authentication.
 ///
@@ -19,7 +20,7 @@ use ureq::http::Uri;
 #[derive(Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MjpegHttp {
-    /// The address of the stream.
+    /// The address of the stream; it may contain user and password, too.
     pub url: String,
     /// User name.
     #[serde(default)]
@@ -38,23 +39,27 @@ pub struct MjpegHttp {
 /// How long the camera may take to answer.
 const ANSWER: Duration = Duration::from_secs(5);
 
+impl MjpegHttp {
+    fn address(&self) -> Result<Address> {
+        let (user, password) = (self.user.as_deref(), self.password.as_deref());
+        Address::parse(&self.url, &["http", "https"], "http://camera/video.mjpg", user, password)
+    }
+}
+
 impl SourceConfig for MjpegHttp {
     fn is_live(&self) -> bool {
         true
     }
 
     fn check(&self, _env: &Env) -> Result<()> {
-        let uri = self.url.parse::<Uri>().ok();
-        if uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()) {
-            return Ok(());
-        }
-        let shown = redact_addresses(&self.url);
-        Err(Error::Config(format!("`url: {shown}` is not an address; write http://camera/video.mjpg")))
+        self.address().map(|_| ())
     }
 
     fn link(&self, env: &Env) -> Option<Box<dyn Link>> {
-        let secrets = env.secrets.with(self.password.iter().cloned().collect());
-        Some(Box::new(HttpLink { settings: self.clone(), secrets }))
+        let address = self.address().ok()?;
+        // Also a password that is written in the YAML itself.
+        let secrets = env.secrets.with(vec![address.password.clone()]);
+        Some(Box::new(HttpLink { address, stall_after: self.stall_after, secrets }))
     }
 
     fn care(&self) -> Care {
@@ -67,62 +72,26 @@ impl SourceConfig for MjpegHttp {
 }
 
 struct HttpLink {
-    settings: MjpegHttp,
+    address: Address,
+    stall_after: Option<Span>,
     secrets: Secrets,
-}
-
-impl HttpLink {
-    fn shown(&self) -> String {
-        self.secrets.redact(&self.settings.url)
-    }
-
-    fn get(&self, agent: &ureq::Agent, authorization: Option<&str>) -> Result<ureq::http::Response<ureq::Body>> {
-        let mut request = agent.get(&self.settings.url);
-        if let Some(value) = authorization {
-            request = request.header("Authorization", value);
-        }
-        request.call().map_err(|e| Error::Device(format!("{}: {}", self.shown(), self.secrets.redact(&e.to_string()))))
-    }
-
-    /// Answers the server's challenge.
-    fn answer(&self, response: &ureq::http::Response<ureq::Body>) -> Result<String> {
-        let shown = self.shown();
-        let Some(user) = &self.settings.user else {
-            return Err(Error::Config(format!("{shown}: needs `user` and `password`")));
-        };
-        let challenges = response.headers().get_all("www-authenticate").iter();
-        let mut client = challenges
-            .filter_map(|value| http_auth::PasswordClient::try_from(value.to_str().ok()?).ok())
-            .max_by_key(|client| matches!(client, http_auth::PasswordClient::Digest(_)))
-            .ok_or_else(|| {
-                Error::Config(format!("{shown}: requires an authentication that is neither basic nor digest"))
-            })?;
-        let uri = self.settings.url.parse::<Uri>().ok();
-        let path = uri.as_ref().and_then(|uri| Some(uri.path_and_query()?.as_str())).unwrap_or("/");
-        let password = self.settings.password.as_deref().unwrap_or_default();
-        let params = http_auth::PasswordParams { username: user, password, uri: path, method: "GET", body: Some(&[]) };
-        client.respond(&params).map_err(|e| Error::Device(format!("{shown}: authentication: {e}")))
-    }
 }
 
 impl Link for HttpLink {
     fn connect(&self, watch: &Watch) -> Result<Box<dyn Feed>> {
         // A thread that was abandoned ends with this, too.
-        let silence = self.settings.stall_after.map_or(ANSWER, |span| span.0.max(ANSWER));
+        let silence = self.stall_after.map_or(ANSWER, |span| span.0.max(ANSWER));
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .timeout_connect(Some(ANSWER))
             .timeout_recv_response(Some(ANSWER))
             .timeout_per_read(Some(silence))
             .http_status_as_error(false)
+            .max_redirects(0)
             .user_agent(concat!("ocelli/", env!("CARGO_PKG_VERSION")))
             .build()
             .into();
-        let mut response = self.get(&agent, None)?;
-        if response.status() == 401 {
-            let answer = self.answer(&response)?;
-            response = self.get(&agent, Some(&answer))?;
-        }
-        let (status, shown) = (response.status().as_u16(), self.shown());
+        let response = http_login::get(&agent, &self.address, &self.secrets)?;
+        let (status, shown) = (response.status().as_u16(), self.address.url.to_string());
         match status {
             200 => {}
             401 | 403 => return Err(Error::Config(format!("{shown}: rejects `user` and `password`"))),

@@ -1,9 +1,13 @@
 //! Where frames come from: one source per file.
 
+#[cfg(any(feature = "http", feature = "rtsp"))]
+mod address;
 #[cfg(feature = "camera")]
 pub mod camera;
 mod exec;
 mod faulty;
+#[cfg(feature = "http")]
+mod http_login;
 mod images;
 #[cfg(feature = "http")]
 mod mjpeg_http;

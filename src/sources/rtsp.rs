@@ -1,13 +1,13 @@
 //! Streams of IP cameras over RTSP, through `retina`.
 
+use super::address::Address;
 use crate::error::{Error, Result};
-use crate::host::{Secrets, redact_addresses};
+use crate::host::Secrets;
 use crate::media::h264_live::{LiveDecoder, not_h264};
 use crate::stage::{Care, Env, Feed, LineEnv, Link, OnLost, Shot, Source, SourceConfig, Unit, Watch, live};
 use crate::types::CodedForm;
 use crate::yaml::Span;
 use futures_util::StreamExt;
-use percent_encoding::percent_decode_str;
 use retina::client::{
     Credentials, Demuxed, PlayOptions, Session, SessionGroup, SessionOptions, SetupOptions, TcpTransportOptions,
     Transport,
@@ -15,7 +15,7 @@ use retina::client::{
 use retina::codec::{CodecItem, FrameFormat};
 use serde::Deserialize;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use url::Url;
 
@@ -48,26 +48,16 @@ pub struct Rtsp {
 const ANSWER: Duration = Duration::from_secs(5);
 /// How often the reading thread checks whether anyone is still waiting.
 const LOOK: Duration = Duration::from_millis(100);
+/// How long pictures may come without one that decoding can begin with; less than the time after which the source counts as
+/// lost without a reason.
+const NO_KEY: Duration = Duration::from_secs(9);
 /// How long closing the session may take.
 const FAREWELL: Duration = Duration::from_millis(500);
 
 impl Rtsp {
-    /// Returns the address without user and password, and separately these two.
-    fn target(&self) -> Result<(Url, Option<Credentials>)> {
-        let shown = redact_addresses(&self.url);
-        let bad = |e: &dyn std::fmt::Display| {
-            Error::Config(format!("`url: {shown}` is not an address ({e}); write rtsp://camera/stream"))
-        };
-        let mut url = Url::parse(&self.url).map_err(|e| bad(&e))?;
-        if url.scheme() != "rtsp" || url.host_str().is_none() {
-            return Err(bad(&"its scheme is not rtsp"));
-        }
-        let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-        let user = self.user.clone().or_else(|| Some(plain(url.username())).filter(|user| !user.is_empty()));
-        let password = self.password.clone().or_else(|| url.password().map(plain)).unwrap_or_default();
-        // Cannot fail for an address with a host.
-        let _ = (url.set_username(""), url.set_password(None));
-        Ok((url, user.map(|username| Credentials { username, password })))
+    fn address(&self) -> Result<Address> {
+        let (user, password) = (self.user.as_deref(), self.password.as_deref());
+        Address::parse(&self.url, &["rtsp"], "rtsp://camera/stream", user, password)
     }
 }
 
@@ -77,15 +67,15 @@ impl SourceConfig for Rtsp {
     }
 
     fn check(&self, _env: &Env) -> Result<()> {
-        self.target().map(|_| ())
+        self.address().map(|_| ())
     }
 
     fn link(&self, env: &Env) -> Option<Box<dyn Link>> {
-        let (url, credentials) = self.target().ok()?;
+        let Address { url, user, password } = self.address().ok()?;
         // Also a password that is written in the YAML itself.
-        let mut secrets = vec![];
-        secrets.extend(credentials.as_ref().map(|c| c.password.clone()));
-        Some(Box::new(RtspLink { url, credentials, secrets: env.secrets.with(secrets) }))
+        let secrets = env.secrets.with(vec![password.clone()]);
+        let credentials = user.map(|username| Credentials { username, password });
+        Some(Box::new(RtspLink { url, credentials, secrets }))
     }
 
     fn care(&self) -> Care {
@@ -111,6 +101,14 @@ impl RtspLink {
         match (error.status_code(), &self.credentials) {
             (Some(401 | 403), None) => Error::Config(format!("{}: needs `user` and `password`", self.url)),
             (Some(401 | 403), Some(_)) => Error::Config(format!("{}: rejects `user` and `password`", self.url)),
+            (Some(status @ (301 | 302 | 303 | 307 | 308)), _) => Error::Config(format!(
+                "{}: the camera redirects to another address (status {status}); write that one under `url` (`ffmpeg -v debug -i ADDRESS` shows it), or use `ffmpeg: {{ url: … }}`, which follows",
+                self.url
+            )),
+            (Some(461), _) => Error::Config(format!(
+                "{}: the camera does not send over TCP (status 461); use `ffmpeg: {{ url: …, input: [-rtsp_transport, udp] }}`",
+                self.url
+            )),
             (Some(404), _) => Error::Device(format!("{}: has no such stream", self.url)),
             _ => Error::Device(format!("{}: {what}: {said}", self.url)),
         }
@@ -162,6 +160,7 @@ impl Link for RtspLink {
             watch: watch.clone(),
             decoder: LiveDecoder::default(),
             fresh: true,
+            unkeyed: None,
         }))
     }
 }
@@ -177,6 +176,8 @@ struct Playing {
     decoder: LiveDecoder,
     /// Nothing has been read yet.
     fresh: bool,
+    /// Since when pictures have come, but none that decoding can begin with.
+    unkeyed: Option<Instant>,
 }
 
 impl Feed for Playing {
@@ -185,7 +186,7 @@ impl Feed for Playing {
             if let Some((time, pixels)) = self.decoder.next_picture() {
                 shot.media = Some(time);
                 shot.coded.form = CodedForm::Unit(time);
-                pixels.to_rgb(&mut shot.image)?;
+                let _ = pixels.to_rgb(&mut shot.image)?;
                 return Ok(true);
             }
             let Some(stream) = &mut self.stream else { return Ok(false) };
@@ -212,10 +213,19 @@ impl Feed for Playing {
             if lost > 0 {
                 self.decoder.lost();
             }
-            let key = frame.is_random_access_point();
+            let key = frame.is_random_access_point() || self.decoder.can_begin_with(frame.data());
             self.watch.unit(&Unit { data: frame.data(), time, key, lost: lost > 0 || self.fresh });
             self.fresh = false;
             self.decoder.push(frame.data(), time, key)?;
+            if !self.decoder.needs_key() {
+                self.unkeyed = None;
+            } else if self.unkeyed.get_or_insert_with(Instant::now).elapsed() > NO_KEY {
+                return Err(Error::Device(format!(
+                    "{}: no key picture within {} s, although other pictures come; set the camera's key picture (I-frame) interval to 1 or 2 s, or read it with `ffmpeg: {{ url: … }}`",
+                    self.address,
+                    NO_KEY.as_secs()
+                )));
+            }
             if lost > 0 {
                 return Err(Error::Data(format!("{lost} packets were lost; waiting for a keyframe")));
             }
@@ -235,20 +245,5 @@ impl Drop for Playing {
             drop(stream);
             let _ = tokio::time::timeout(FAREWELL, group.await_teardown()).await;
         });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn user_and_password_leave_the_address() {
-        let rtsp: Rtsp = serde_json::from_str("{\"url\": \"rtsp://me:p%40ss@cam:8554/a?b=c\"}").unwrap();
-        let (url, credentials) = rtsp.target().unwrap();
-        assert_eq!(url.as_str(), "rtsp://cam:8554/a?b=c");
-        assert_eq!(credentials.map(|c| (c.username, c.password)), Some(("me".into(), "p@ss".into())));
-        let wrong: Rtsp = serde_json::from_str("{\"url\": \"http://me:secret@cam/\"}").unwrap();
-        assert!(!wrong.target().unwrap_err().to_string().contains("secret"));
     }
 }
