@@ -2,7 +2,7 @@
 
 use super::rows::{Name, Object};
 use crate::error::Result;
-use crate::ops::draw::{Color, Text, class_color, corners, fill, labelled_box, outline};
+use crate::ops::draw::{Color, Labels, Text, class_color, corners, edges, fill, outline};
 use crate::stage::{Env, LineEnv, SourceConfig};
 use crate::types::{Image, PixelFormat, Size};
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,10 +34,13 @@ pub fn fetch(source: &dyn SourceConfig, id: &str, env: &Env, wanted: &BTreeSet<N
 /// Draws objects on a copy of a frame, with red rings around the marked ones.
 #[must_use]
 pub fn drawn(frame: &Image, objects: &[Object], marked: &[Object]) -> Image {
-    let mut picture = frame.clone();
+    let (mut picture, mut labels) = (frame.clone(), Labels::default());
     for object in objects.iter().rev() {
+        edges(&mut picture, &object.bbox, class_color(object.class));
+    }
+    for object in objects {
         let text = format!("{} {:.0}%", object.label, object.score * 100.0);
-        labelled_box(&mut picture, &object.bbox, &text, class_color(object.class));
+        labels.draw(&mut picture, &object.bbox, &text, class_color(object.class));
     }
     for object in marked {
         ring(&mut picture, object, [255, 40, 40]);

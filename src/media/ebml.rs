@@ -84,8 +84,7 @@ impl<R: Read> MatroskaReader<R> {
         let mut reader = Self { input, track: Track::default(), scale: 1_000_000, cluster: 0, most, cut: false };
         let mut body = Vec::new();
         let mut found = None;
-        loop {
-            let Some((element, size)) = reader.header()? else { break };
+        while let Some((element, size)) = reader.header()? {
             match element {
                 id::SEGMENT => {}
                 id::CLUSTER if found.is_some() => break,
@@ -273,7 +272,7 @@ fn track(body: &[u8]) -> Option<Track> {
         match element {
             id::NUMBER => track.number = number(body),
             id::KIND => kind = number(body),
-            id::CODEC => track.codec = String::from_utf8_lossy(body).trim_end_matches('\0').to_owned(),
+            id::CODEC => String::from_utf8_lossy(body).trim_end_matches('\0').clone_into(&mut track.codec),
             id::CONFIG => track.config = body.to_vec(),
             id::ENCODINGS => track.encoded = true,
             id::VIDEO => video(body, &mut track),
@@ -329,7 +328,8 @@ mod tests {
             cluster,
         ]
         .concat();
-        let read = |bytes: &[u8]| -> Result<(Vec<(i64, Vec<u8>)>, bool)> {
+        type Blocks = Vec<(i64, Vec<u8>)>;
+        let read = |bytes: &[u8]| -> Result<(Blocks, bool)> {
             let mut reader = MatroskaReader::new(bytes, 100)?;
             assert_eq!(reader.track.size, (16, 8));
             let (mut all, mut data) = (Vec::new(), Vec::new());

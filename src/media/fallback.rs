@@ -11,14 +11,14 @@ pub struct Native {
     reader: Box<dyn VideoReader>,
     path: PathBuf,
     shown: u64,
-    native: bool,
+    is_ours: bool,
 }
 
 impl Native {
     /// Wraps a reader of the file at `path`.
     #[must_use]
     pub fn new(reader: Box<dyn VideoReader>, path: &Path) -> Self {
-        Self { reader, path: path.to_path_buf(), shown: 0, native: true }
+        Self { reader, path: path.to_path_buf(), shown: 0, is_ours: true }
     }
 }
 
@@ -44,8 +44,8 @@ pub fn instead(path: &Path, error: Error, shown: u64) -> Result<Box<dyn VideoRea
 impl VideoReader for Native {
     fn prepare(&mut self) -> Result<()> {
         match self.reader.prepare() {
-            Err(error @ Error::Data(_)) if self.native => {
-                self.native = false;
+            Err(error @ Error::Data(_)) if self.is_ours => {
+                self.is_ours = false;
                 self.reader = instead(&self.path, error, self.shown)?;
                 Ok(())
             }

@@ -64,6 +64,19 @@ pub fn decode_values(bytes: &[u8]) -> Result<(Size, Vec<u8>)> {
     Ok((Size::new(width, height), values))
 }
 
+/// Writes a class map as a PNG with a palette: its values are the class numbers, as in the class maps of Pascal VOC.
+///
+/// # Errors
+/// [`Error::Io`] if `out` fails.
+pub fn encode_classes(size: Size, classes: &[u8], colors: &[[u8; 3]; 256], out: impl Write) -> Result<()> {
+    let mut encoder = png::Encoder::new(out, size.width, size.height);
+    encoder.set_color(png::ColorType::Indexed);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_palette(colors.as_flattened().to_vec());
+    encoder.set_compression(png::Compression::Balanced);
+    write(encoder, classes)
+}
+
 /// Writes an RGB or grey picture as PNG.
 ///
 /// # Errors
@@ -81,10 +94,6 @@ pub fn encode_fast(image: &Image, out: impl Write) -> Result<()> {
 }
 
 fn encode_as(image: &Image, compression: png::Compression, out: impl Write) -> Result<()> {
-    let bad = |e: png::EncodingError| match e {
-        png::EncodingError::IoError(e) => Error::io("PNG", e),
-        other => Error::Internal(format!("PNG: {other}")),
-    };
     let mut encoder = png::Encoder::new(out, image.size.width, image.size.height);
     encoder.set_color(match image.format {
         PixelFormat::Rgb8 => png::ColorType::Rgb,
@@ -92,7 +101,15 @@ fn encode_as(image: &Image, compression: png::Compression, out: impl Write) -> R
     });
     encoder.set_depth(png::BitDepth::Eight);
     encoder.set_compression(compression);
+    write(encoder, &image.data)
+}
+
+fn write(encoder: png::Encoder<'_, impl Write>, data: &[u8]) -> Result<()> {
+    let bad = |e: png::EncodingError| match e {
+        png::EncodingError::IoError(e) => Error::io("PNG", e),
+        other => Error::Internal(format!("PNG: {other}")),
+    };
     let mut writer = encoder.write_header().map_err(bad)?;
-    writer.write_image_data(&image.data).map_err(bad)?;
+    writer.write_image_data(data).map_err(bad)?;
     writer.finish().map_err(bad)
 }

@@ -19,5 +19,5 @@ pub fn schema() -> Value {
     if let Some(Value::Array(required)) = card.get_mut("required") {
         required.push("family".into());
     }
-    document("Ocelli model card", card.into())
+    document("Ocelli model card", card.as_value())
 }

@@ -27,9 +27,9 @@ impl Colorimetry {
         let matrix = match matrix {
             1 => YuvStandardMatrix::Bt709,
             4 => YuvStandardMatrix::Fcc,
-            5 | 6 => YuvStandardMatrix::Bt601,
             7 => YuvStandardMatrix::Smpte240,
             9 | 10 => YuvStandardMatrix::Bt2020,
+            // 5 and 6 say so, and 2 says nothing.
             _ => YuvStandardMatrix::Bt601,
         };
         let range = if full_range { YuvRange::Full } else { YuvRange::Limited };

@@ -131,21 +131,57 @@ pub fn line_width(image: &Image) -> i32 {
     (image.size.height / 240).max(2).cast_signed()
 }
 
-/// Draws a box and its label.
-pub fn labelled_box(image: &mut Image, bbox: &BBox, text: &str, color: Color) {
+/// Places labels so that they cover neither each other nor what else was reserved. Keeps its buffer from picture to
+/// picture.
+#[derive(Clone, Debug, Default)]
+pub struct Labels {
+    taken: Vec<[i32; 4]>,
+}
+
+impl Labels {
+    /// Begins a new picture.
+    pub fn clear(&mut self) {
+        self.taken.clear();
+    }
+
+    /// Keeps labels out of a rectangle.
+    pub fn reserve(&mut self, (x1, y1): (i32, i32), (x2, y2): (i32, i32)) {
+        self.taken.push([x1, y1, x2, y2]);
+    }
+
+    fn is_free(&self, [x1, y1, x2, y2]: [i32; 4]) -> bool {
+        !self.taken.iter().any(|t| x1 < t[2] && t[0] < x2 && y1 < t[3] && t[1] < y2)
+    }
+
+    /// Draws the label of a box: above it if there is room, else inside, below, or a line further down inside. If all
+    /// places are taken, it is left out: give the most important box its label first.
+    pub fn draw(&mut self, image: &mut Image, bbox: &BBox, text: &str, color: Color) {
+        if text.is_empty() {
+            return;
+        }
+        let ((from, to), thick) = (corners(bbox), line_width(image));
+        let font = Text::for_picture(image.size.height);
+        let (width, height) = font.measure(text);
+        let (width, height) = (width.cast_signed() + 2 * thick, height.cast_signed());
+        let (across, down) = (image.size.width.cast_signed(), image.size.height.cast_signed());
+        let x = from.0.clamp(0, (across - width).max(0));
+        let right = (to.0 - width).clamp(0, (across - width).max(0));
+        let inside = (1..12).map(|line| from.1 + line * height).take_while(|y| y + height <= to.1);
+        let rows = [from.1 - height, from.1, to.1].into_iter().chain(inside);
+        let places = rows.flat_map(|y| [(x, y), (right, y)]);
+        let fits = |&(_, y): &(i32, i32)| y >= 0 && y + height <= down;
+        let free = |&(x, y): &(i32, i32)| self.is_free([x, y, x + width, y + height]);
+        let Some((x, y)) = places.filter(fits).find(free) else { return };
+        self.reserve((x, y), (x + width, y + height));
+        fill(image, (x, y), (x + width, y + height), color);
+        font.draw(image, x + thick, y, text, [0, 0, 0]);
+    }
+}
+
+/// Draws the edges of a box.
+pub fn edges(image: &mut Image, bbox: &BBox, color: Color) {
     let ((from, to), thick) = (corners(bbox), line_width(image));
     outline(image, from, to, thick, color);
-    if text.is_empty() {
-        return;
-    }
-    let font = Text::for_picture(image.size.height);
-    let (width, height) = font.measure(text);
-    let (width, height) = (width.cast_signed() + 2 * thick, height.cast_signed());
-    // Above the box, or inside it if there is no room above; never outside the picture.
-    let y = if from.1 >= height { from.1 - height } else { from.1.max(0) };
-    let x = from.0.clamp(0, (image.size.width.cast_signed() - width).max(0));
-    fill(image, (x, y), (x + width, y + height), color);
-    font.draw(image, x + thick, y, text, [0, 0, 0]);
 }
 
 /// Draws a round dot.
@@ -224,6 +260,28 @@ mod tests {
         assert_eq!(image.data[0], 0, "a map of another size is ignored");
         let [cold, hot] = [heat_color(0.0), heat_color(1.0)];
         assert!(cold[2] > cold[1] && hot[0] > hot[2] && heat_color(f32::NAN) == cold);
+    }
+
+    #[test]
+    fn labels_cover_neither_each_other_nor_what_is_reserved() {
+        let mut image = Image::new(Size::new(320, 240), PixelFormat::Rgb8);
+        let mut labels = Labels::default();
+        labels.reserve((0, 0), (60, 40));
+        let boxes = (0..9).map(|n| BBox::new(10.0 + n as f32, 30.0, 100.0 + n as f32, 80.0 + n as f32));
+        for bbox in boxes.chain([BBox::new(-20.0, -20.0, 5.0, 5.0), BBox::new(300.0, 220.0, 400.0, 400.0)]) {
+            labels.draw(&mut image, &bbox, "person 87%", [200, 0, 0]);
+        }
+        let taken = labels.taken.clone();
+        assert!(taken.len() > 4, "{taken:?}");
+        for (at, a) in taken.iter().enumerate() {
+            assert!(a[0] >= 0 && a[1] >= 0 && a[3] <= 240, "{a:?}");
+            let overlaps = |b: &&[i32; 4]| a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3];
+            assert_eq!(taken[at + 1..].iter().find(overlaps), None, "{a:?}");
+        }
+        // With a clean slate, the usual place above the box.
+        labels.clear();
+        labels.draw(&mut image, &BBox::new(100.0, 100.0, 200.0, 200.0), "car", [0, 0, 9]);
+        assert_eq!((labels.taken[0][0], labels.taken[0][3]), (100, 100));
     }
 
     #[test]

@@ -108,7 +108,7 @@ impl Graph {
         let width = 20 + used.len() * (wide + gap_x);
         let height = 20 + used.iter().max().unwrap_or(&1) * (high + gap_y);
         let mut out = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"14\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"14\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n<defs><marker id=\"head\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\"><path d=\"M0 0 L8 4 L0 8 z\" fill=\"#555\"/></marker></defs>\n"
         );
         for (index, node) in self.nodes.iter().enumerate() {
             for &input in &node.inputs {
@@ -117,7 +117,7 @@ impl Graph {
                 let middle = usize::midpoint(x1, x2);
                 let _ = writeln!(
                     out,
-                    "<path d=\"M{x1} {y1} C{middle} {y1} {middle} {y2} {x2} {y2}\" fill=\"none\" stroke=\"#555\" stroke-width=\"1.5\"><title>{}</title></path>",
+                    "<path d=\"M{x1} {y1} C{middle} {y1} {middle} {y2} {x2} {y2}\" fill=\"none\" stroke=\"#555\" stroke-width=\"1.5\" marker-end=\"url(#head)\"><title>{}</title></path>",
                     self.carries_text(input)
                 );
             }
@@ -133,17 +133,40 @@ impl Graph {
                 "<rect x=\"{x}\" y=\"{y}\" width=\"{wide}\" height=\"{high}\" rx=\"8\" fill=\"{fill}\" stroke=\"#555\"/>"
             );
             let (cx, cy) = (x + wide / 2, y + high / 2 + 5);
-            let label: String = line.id.chars().take(18).collect();
-            let _ = writeln!(out, "<text x=\"{cx}\" y=\"{cy}\" text-anchor=\"middle\">{label}</text>");
+            let (id, label) = (&line.id, short(&line.id, 17));
+            let _ =
+                writeln!(out, "<text x=\"{cx}\" y=\"{cy}\" text-anchor=\"middle\"><title>{id}</title>{label}</text>");
         }
         out.push_str("</svg>\n");
         out
     }
 }
 
+/// A name that fits: cut where a word in it ends, if it is too long.
+fn short(name: &str, most: usize) -> String {
+    if name.chars().count() <= most {
+        return name.to_owned();
+    }
+    let head: String = name.chars().take(most - 1).collect();
+    let end = head.rfind(['_', '-', ' ', '.']).filter(|end| *end >= most / 2).unwrap_or(head.len());
+    format!("{}…", &head[..end])
+}
+
 const fn when_text(when: WhenFull) -> &'static str {
     match when {
         WhenFull::Block => "block",
         WhenFull::DropOldest => "drop_oldest",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+
+    #[test]
+    fn long_names_are_cut_where_a_word_ends() {
+        assert_eq!(short("front_door", 17), "front_door");
+        assert_eq!(short("people_at_the_front_door", 17), "people_at_the…");
+        assert_eq!(short("überwachungskamera", 17), "überwachungskame…");
     }
 }

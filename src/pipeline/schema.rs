@@ -75,7 +75,7 @@ pub fn schema() -> Value {
     lines.push(json!({ "if": { "type": "object" }, "then": { "anyOf": one_part }, "else": alone }));
     document(
         "Ocelli pipeline",
-        json!({
+        &json!({
             "type": "object",
             "properties": { "pipeline": { "type": "array", "minItems": 1, "items": { "type": ["object", "string"], "allOf": lines } } },
             "required": ["pipeline"],

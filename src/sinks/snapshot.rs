@@ -4,8 +4,9 @@ use super::files::{Field, Keep, Kept, Pattern, Values, check_keep};
 use crate::error::{Error, Result};
 use crate::host::{make_parent, replace};
 use crate::media::{jpeg, png};
+use crate::ops::draw::class_color;
 use crate::stage::{Disk, Env, LineEnv, Sink, SinkConfig};
-use crate::types::{Image, Packet, PixelFormat, Products};
+use crate::types::{Packet, Products};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -52,7 +53,8 @@ pub enum Of {
     Canvas,
     /// The frame as it came from the source.
     Frame,
-    /// The class map of `segment` in grey levels that are the class numbers. PNG only.
+    /// The class map of `segment` as a PNG with a palette: its values are the class numbers, its colours those of
+    /// `annotate`.
     Mask,
 }
 
@@ -123,7 +125,7 @@ impl SinkConfig for Snapshot {
             spare,
             start: None,
             bytes: Vec::new(),
-            mask: Image::default(),
+            colors: std::array::from_fn(|class| class.checked_sub(1).map_or([0; 3], |at| class_color(at as u16))),
         }))
     }
 }
@@ -153,7 +155,8 @@ struct Taking {
     /// When the first picture was taken.
     start: Option<SystemTime>,
     bytes: Vec<u8>,
-    mask: Image,
+    /// The palette of class maps: nothing is black.
+    colors: [[u8; 3]; 256],
 }
 
 impl Taking {
@@ -177,17 +180,14 @@ impl Sink for Taking {
 
     fn write(&mut self, packet: &Packet) -> Result<()> {
         let frame = &packet.frame;
-        let image = match (self.settings.of, &packet.mask) {
-            (Of::Mask, Some(mask)) => {
-                self.mask.reshape(mask.size, PixelFormat::Gray8);
-                self.mask.data.copy_from_slice(&mask.classes);
-                &self.mask
-            }
-            (Of::Canvas, _) => packet.canvas.as_deref().unwrap_or(&frame.image),
+        let image = match self.settings.of {
+            Of::Canvas => packet.canvas.as_deref().unwrap_or(&frame.image),
             _ => &frame.image,
         };
         self.bytes.clear();
-        if self.settings.path.to_lowercase().ends_with(".png") {
+        if let (Of::Mask, Some(mask)) = (self.settings.of, &packet.mask) {
+            png::encode_classes(mask.size, &mask.classes, &self.colors, &mut self.bytes)?;
+        } else if self.settings.path.to_lowercase().ends_with(".png") {
             png::encode(image, &mut self.bytes)?;
         } else {
             jpeg::encode(image, self.settings.quality, &mut self.bytes)?;

@@ -79,11 +79,12 @@ fn log_in(
         };
         let mut answer = client.respond(&params).map_err(|e| Error::Device(format!("{url}: authentication: {e}")))?;
         // Without it, a server takes the answer for MD5 (RFC 7616, 3.4). The crate leaves it out of the old form.
-        if let PasswordClient::Digest(digest) = &client {
-            if names_algorithm && !answer.contains("algorithm=") {
-                answer.push_str(", algorithm=");
-                answer.push_str(name(digest));
-            }
+        if let PasswordClient::Digest(digest) = &client
+            && names_algorithm
+            && !answer.contains("algorithm=")
+        {
+            answer.push_str(", algorithm=");
+            answer.push_str(name(digest));
         }
         let response = ask(agent, url, Some(&answer), secrets)?;
         if response.status() != 401 {

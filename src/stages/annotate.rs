@@ -1,15 +1,17 @@
 //! Draws what was found.
 
 use crate::error::{Error, Result};
-use crate::ops::draw::{Text, class_color, corners, dot, fill, heat, labelled_box, line_width, outline, tint};
+use crate::ops::draw::{Labels, Text, class_color, corners, dot, edges, fill, heat, line_width, outline, tint};
 use crate::ops::upsample::{Axis, bilinear};
 use crate::stage::{Emitter, Env, LineEnv, Stage, StageConfig};
-use crate::types::{Detection, Heatmap, Image, Packet, Placement, Pool, Products, Size};
+use crate::types::{Detection, Found, Heatmap, Image, Mask, Packet, Placement, Pool, Products, Size};
 use serde::Deserialize;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 /// Draws the answers of the lines above on a copy of the frame, readable at any size: boxes with labels, scores and
-/// points, the colours of a segmentation, a heatmap, the answers of a classifier.
+/// points, the colours of a segmentation with their names, a heatmap with the class that it explains, the answers of a
+/// classifier. Labels do not cover each other; where there is no room for all, those with the lowest scores are left out.
 ///
 /// `- annotate` or `- annotate: { scores: false }`
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
@@ -60,6 +62,7 @@ impl StageConfig for Annotate {
             canvases: Pool::new(),
             text: String::new(),
             spread: Spread::default(),
+            labels: Labels::default(),
         }))
     }
 }
@@ -69,6 +72,7 @@ struct Drawing {
     canvases: Pool<Image>,
     text: String,
     spread: Spread,
+    labels: Labels,
 }
 
 /// Resizes heatmaps to the size of the frame.
@@ -101,7 +105,7 @@ impl Spread {
 
 impl Stage for Drawing {
     fn process(&mut self, mut packet: Packet, out: &mut Emitter) -> Result<()> {
-        let (settings, text, spread) = (&self.settings, &mut self.text, &mut self.spread);
+        let (settings, text, spread, places) = (&self.settings, &mut self.text, &mut self.spread, &mut self.labels);
         let cover = (settings.cover * 255.0) as u8;
         let canvas = self.canvases.fill(|canvas| {
             canvas.copy_from(&packet.frame.image);
@@ -117,15 +121,37 @@ impl Stage for Drawing {
                     outline(canvas, from, to, 1, [255, 255, 255]);
                 }
             }
+            places.clear();
+            let mut line = 0;
+            if let Some(map) = packet.heatmap.as_ref().filter(|_| settings.labels)
+                && let Some(class) = map.class
+            {
+                text.clear();
+                text.push_str("why: ");
+                name_of(text, map.by.label(class), class);
+                caption(canvas, &mut line, text, places);
+            }
+            let answers = packet.classes.iter().flat_map(|best| best.iter().map(|answer| (answer, &best.by)));
+            for (answer, by) in answers {
+                text.clear();
+                name_of(text, by.label(answer.class).filter(|_| settings.labels), answer.class);
+                if settings.scores {
+                    percent(text, answer.score);
+                }
+                caption(canvas, &mut line, text, places);
+            }
+            if let Some(mask) = packet.mask.as_ref().filter(|_| settings.labels) {
+                legend(canvas, mask, places, text);
+            }
             let found = packet.detections.as_ref().map_or(&[][..], |found| found.as_slice());
-            // The best ones are drawn last, so that nothing covers their labels.
+            // The edges of the best ones are drawn last, and their labels find a place first.
             for detection in found.iter().rev() {
+                draw(canvas, detection);
+            }
+            for detection in found {
                 text.clear();
                 if settings.labels {
-                    match packet.label(detection.class) {
-                        Some(label) => text.push_str(label),
-                        None => _ = write!(text, "{}", detection.class),
-                    }
+                    name_of(text, packet.label(detection.class), detection.class);
                 }
                 if settings.scores {
                     percent(text, detection.score);
@@ -133,19 +159,7 @@ impl Stage for Drawing {
                 for kind in detection.kinds.iter().filter(|_| settings.labels) {
                     let _ = write!(text, " {}", kind.by.label(kind.best.class).unwrap_or("?"));
                 }
-                draw(canvas, detection, text);
-            }
-            let answers = packet.classes.iter().flat_map(|best| best.iter().map(|answer| (answer, &best.by)));
-            for (line, (answer, by)) in answers.enumerate() {
-                text.clear();
-                match by.label(answer.class).filter(|_| settings.labels) {
-                    Some(name) => text.push_str(name),
-                    None => _ = write!(text, "{}", answer.class),
-                }
-                if settings.scores {
-                    percent(text, answer.score);
-                }
-                caption(canvas, line as i32, text);
+                places.draw(canvas, &detection.bbox, text, class_color(detection.class));
             }
             Ok::<(), Error>(())
         })?;
@@ -160,18 +174,50 @@ fn percent(text: &mut String, score: f32) {
     let _ = write!(text, "{space}{:.0}%", score * 100.0);
 }
 
+fn name_of(text: &mut String, name: Option<&str>, class: u16) {
+    match name {
+        Some(name) => text.push_str(name),
+        None => _ = write!(text, "{class}"),
+    }
+}
+
 /// Draws a line of text in the upper left corner; `line` counts from the top.
-fn caption(canvas: &mut Image, line: i32, text: &str) {
+fn caption(canvas: &mut Image, line: &mut i32, text: &str, places: &mut Labels) {
     let font = Text::for_picture(canvas.size.height);
     let (width, height) = font.measure(text);
     let (width, height) = (width.cast_signed() + 8, height.cast_signed() + 2);
-    fill(canvas, (0, line * height), (width, (line + 1) * height), [24, 24, 24]);
-    font.draw(canvas, 4, line * height + 1, text, [255, 255, 255]);
+    let top = *line * height;
+    fill(canvas, (0, top), (width, top + height), [24, 24, 24]);
+    places.reserve((0, top), (width, top + height));
+    font.draw(canvas, 4, top + 1, text, [255, 255, 255]);
+    *line += 1;
 }
 
-fn draw(canvas: &mut Image, detection: &Detection, text: &str) {
+/// A class that covers less than this share of the picture is not in the legend.
+const LEAST_SHARE: f32 = 0.002;
+
+/// Names the colours of a class map in the lower left corner, at most over three quarters of the height.
+fn legend(canvas: &mut Image, mask: &Found<Arc<Mask>>, places: &mut Labels, text: &mut String) {
+    let font = Text::for_picture(canvas.size.height);
+    let height = font.measure("A").1.cast_signed() + 2;
+    let most = (canvas.size.height.cast_signed() * 3 / 4 / height).max(1) as usize;
+    let down = canvas.size.height.cast_signed();
+    // Class 0 is the background and has no colour.
+    let shown = mask.shares().filter(|(class, share)| *class > 0 && *share >= LEAST_SHARE).take(most);
+    for (line, (class, _)) in (1..).zip(shown) {
+        text.clear();
+        name_of(text, mask.by.label(class.into()), class.into());
+        let (top, wide) = (down - line * height, font.measure(text).0.cast_signed());
+        fill(canvas, (0, top), (height + wide + 8, top + height), [24, 24, 24]);
+        fill(canvas, (2, top + 2), (height - 2, top + height - 2), class_color(u16::from(class) - 1));
+        font.draw(canvas, height + 4, top + 1, text, [255, 255, 255]);
+        places.reserve((0, top), (height + wide + 8, top + height));
+    }
+}
+
+fn draw(canvas: &mut Image, detection: &Detection) {
     let color = class_color(detection.class);
-    labelled_box(canvas, &detection.bbox, text, color);
+    edges(canvas, &detection.bbox, color);
     let thick = line_width(canvas);
     for [x, y] in detection.points.iter().flatten() {
         dot(canvas, (x.round() as i32, y.round() as i32), thick, color);

@@ -1,6 +1,6 @@
 //! A test file: a pipeline, what it sees, what goes wrong, and what is expected.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::eval::golden::Tolerance;
 use crate::pipeline::Setting;
 use crate::sources::Faults;
@@ -208,7 +208,7 @@ pub const METRICS: [&str; 8] = ["AP", "AP50", "precision", "recall", "miou", "pi
 /// Returns the JSON Schema of a test file.
 #[must_use]
 pub fn schema() -> serde_json::Value {
-    yaml::schema::document("Ocelli test", TestFile::json_schema(&mut yaml::schema::generator()).into())
+    yaml::schema::document("Ocelli test", TestFile::json_schema(&mut yaml::schema::generator()).as_value())
 }
 
 impl TestFile {
@@ -221,7 +221,7 @@ impl TestFile {
         let test: Self = yaml::read(&document.root).map_err(|fault| document.error(&[fault]))?;
         let say = |path: &[&str], message: String| {
             let place = document.root.find(path).unwrap_or(&document.root).place;
-            Err(Error::from(document.error(&[Fault::new(place, message)])))
+            Err(document.error(&[Fault::new(place, message)]))
         };
         if let Some(unknown) = test.expect.accuracy.keys().find(|name| !METRICS.contains(&name.as_str())) {
             let message = format!("there is no metric `{unknown}`; expected {}", yaml::one_of(METRICS));

@@ -11,8 +11,8 @@ pub fn generator() -> SchemaGenerator {
 
 /// Returns the schema of a kind of file from that of its contents.
 #[must_use]
-pub fn document(title: &str, contents: Value) -> Value {
-    let mut schema = tidy(&contents);
+pub fn document(title: &str, contents: &Value) -> Value {
+    let mut schema = tidy(contents);
     if let Value::Object(map) = &mut schema {
         map.insert("$schema".into(), "https://json-schema.org/draft/2020-12/schema".into());
         map.insert("title".into(), title.into());

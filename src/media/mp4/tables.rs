@@ -84,19 +84,19 @@ pub fn samples(stbl: &[u8], bounds: Bounds) -> Option<Vec<Sample>> {
 
 /// Values that are stored as runs of equal ones.
 struct Runs<I> {
-    runs: I,
+    more: I,
     left: u32,
     value: u32,
 }
 
 impl<I: Iterator<Item = (u32, u32)>> Runs<I> {
     fn new(runs: I) -> Self {
-        Self { runs, left: 0, value: 0 }
+        Self { more: runs, left: 0, value: 0 }
     }
 
     fn next(&mut self) -> Option<u32> {
         while self.left == 0 {
-            (self.left, self.value) = self.runs.next()?;
+            (self.left, self.value) = self.more.next()?;
         }
         self.left -= 1;
         Some(self.value)
