@@ -260,3 +260,28 @@ fn a_file_may_be_called_anything() {
         assert_eq!(count, 5, "{name}");
     }
 }
+
+/// Of twelve pictures each third is cut in half; the next begins inside it. The others come whole.
+#[test]
+fn a_torn_picture_does_not_spoil_the_next() {
+    let _limit = limit::within(60);
+    let Some(folder) = cases("torn_mjpeg") else { return };
+    let file = std::fs::File::open(folder.join("torn.mjpeg")).unwrap();
+    let mut reader = ocelli::internals::media::mjpeg::MjpegReader::new(file);
+    let (mut whole, mut torn, mut image) = (0, 0, Image::default());
+    loop {
+        match reader.next_picture() {
+            Ok(Some(picture)) => {
+                ocelli::internals::media::jpeg::decode_whole(picture, &mut image).unwrap();
+                assert_eq!(image.size, Size::new(160, 120));
+                whole += 1;
+            }
+            Ok(None) => break,
+            Err(error) => {
+                assert!(error.to_string().contains("torn"), "{error}");
+                torn += 1;
+            }
+        }
+    }
+    assert_eq!((whole, torn), (8, 4));
+}

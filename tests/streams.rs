@@ -211,6 +211,47 @@ fn rtsp_authenticates_and_a_wrong_password_is_told_without_showing_it() {
     }
 }
 
+/// Starts an RTSP server that answers each method with a status and, for 200, a description of an H.264 stream.
+fn rtsp_that_says(status: impl Fn(&str) -> &'static str + Send + 'static) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().take(20) {
+            let mut stream = stream.unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap());
+            loop {
+                let mut request = String::new();
+                while lines.read_line(&mut request).is_ok_and(|n| n > 2) {}
+                let Some(method) = request.split(' ').next().filter(|method| !method.is_empty()) else { break };
+                let number = request.lines().find_map(|line| line.strip_prefix("CSeq: ")).unwrap_or("1");
+                let status = status(method);
+                let sdp = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:track1\r\n";
+                let body = if method == "DESCRIBE" && status.starts_with("200") { sdp } else { "" };
+                let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+                let answer = format!(
+                    "RTSP/1.0 {status}\r\nCSeq: {number}\r\nLocation: rtsp://127.0.0.1:1/other\r\n{kind}Content-Length: {}\r\n\r\n{body}",
+                    body.len()
+                );
+                if stream.write_all(answer.as_bytes()).is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    port
+}
+
+#[test]
+fn rtsp_explains_redirects_and_servers_without_tcp() {
+    let _limit = limit::within(120);
+    let port = rtsp_that_says(|_| "302 Moved Temporarily");
+    let moved = play(&format!("rtsp: {{ url: 'rtsp://127.0.0.1:{port}/cam' }}")).error(15);
+    assert!(moved.to_string().contains("redirects") && moved.exit_code() == 2, "{moved}");
+    let port = rtsp_that_says(|method| if method == "SETUP" { "461 Unsupported Transport" } else { "200 OK" });
+    let udp = play(&format!("rtsp: {{ url: 'rtsp://127.0.0.1:{port}/cam' }}")).error(15);
+    assert!(udp.to_string().contains("-rtsp_transport, udp") && udp.exit_code() == 2, "{udp}");
+}
+
 /// Returns a JPEG of a single colour.
 fn jpeg(rgb: [u8; 3]) -> Vec<u8> {
     let size = ocelli::internals::types::Size::new(32, 16);

@@ -312,6 +312,7 @@ mod tests {
 
     #[test]
     fn blocks_are_read_up_to_a_cut_anywhere() {
+        let _limit = crate::limit::within(60);
         let video = element(&[0xE0], &[element(&[0xB0], &[16]), element(&[0xBA], &[8])].concat());
         let track = [element(&[0xD7], &[1]), element(&[0x83], &[1]), element(&[0x86], b"V_TEST"), video].concat();
         let tracks = element(&[0x16, 0x54, 0xAE, 0x6B], &element(&[0xAE], &track));
