@@ -36,7 +36,7 @@ enum Form {
 }
 
 /// The layouts that `ffmpeg` may choose from, so that as little as possible is lost.
-const FORMATS: &str = "scale=out_range=tv,format=yuv420p|yuv422p|gray|rgb24";
+const FORMATS: &str = "format=yuv420p|yuv422p|gray|rgb24";
 
 /// Starts `ffmpeg` on a file; the error message names `what` as the reason why it is needed.
 ///
@@ -76,7 +76,7 @@ pub fn open(path: &Path, what: &str) -> Result<Box<dyn VideoReader>> {
     };
     let size = Size::new(track.size.0, track.size.1);
     check_size(size.width, size.height, &shown)?;
-    let how = Colorimetry::of_stream(track.matrix, false);
+    let how = Colorimetry::of_stream(track.matrix, track.full_range);
     let (buffer, start, remark) = (Vec::new(), None, None);
     Ok(Box::new(FfmpegReader { frames, child, path: shown, size, form, how, buffer, start, remark }))
 }
