@@ -133,7 +133,7 @@ impl VideoReader for FfmpegReader {
             return Err(Error::Data(format!("{}: ffmpeg sent {found} bytes for a picture of {expected}", self.path)));
         }
         let start = *self.start.get_or_insert(time);
-        let pts = Duration::from_nanos(u64::try_from(time - start).unwrap_or(0));
+        let pts = Duration::from_nanos(u64::try_from(time.saturating_sub(start)).unwrap_or(0));
         let pixels = match self.form {
             Form::Rgb => Pixels::Rgb(&self.buffer, size),
             Form::Planes(sampling) => {

@@ -220,7 +220,7 @@ impl<P: PacketSource> VideoReader for H264Reader<P> {
         self.prepare()?;
         let Some((time, frame)) = self.ready.take() else { return Ok(None) };
         let start = *self.start.get_or_insert(time);
-        let pts = Duration::from_nanos(u64::try_from(time - start).unwrap_or(0));
+        let pts = Duration::from_nanos(u64::try_from(time.saturating_sub(start)).unwrap_or(0));
         let planes = planes(self.current.insert(frame), &mut self.narrow);
         Ok(Some(Picture { pts, pixels: Pixels::Yuv(planes, self.how) }))
     }

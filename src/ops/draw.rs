@@ -131,6 +131,9 @@ pub fn line_width(image: &Image) -> i32 {
     (image.size.height / 240).max(2).cast_signed()
 }
 
+/// Farther away than any picture is wide.
+const FAR: i32 = 1 << 20;
+
 /// Places labels so that they cover neither each other nor what else was reserved. Keeps its buffer from picture to
 /// picture.
 #[derive(Clone, Debug, Default)]
@@ -159,7 +162,10 @@ impl Labels {
         if text.is_empty() {
             return;
         }
+        // A detector may place a box anywhere.
+        let near = |(x, y): (i32, i32)| (x.clamp(-FAR, FAR), y.clamp(-FAR, FAR));
         let ((from, to), thick) = (corners(bbox), line_width(image));
+        let (from, to) = (near(from), near(to));
         let font = Text::for_picture(image.size.height);
         let (width, height) = font.measure(text);
         let (width, height) = (width.cast_signed() + 2 * thick, height.cast_signed());
@@ -278,6 +284,7 @@ mod tests {
             let overlaps = |b: &&[i32; 4]| a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3];
             assert_eq!(taken[at + 1..].iter().find(overlaps), None, "{a:?}");
         }
+        labels.draw(&mut image, &BBox::new(-1e30, 1e30, f32::MAX, f32::MAX), "far", [0, 0, 9]);
         // With a clean slate, the usual place above the box.
         labels.clear();
         labels.draw(&mut image, &BBox::new(100.0, 100.0, 200.0, 200.0), "car", [0, 0, 9]);

@@ -52,6 +52,11 @@ fn log_in(
     let Some(user) = &address.user else {
         return Err(Error::Config(format!("{url}: needs `user` and `password`")));
     };
+    if url.scheme() == "http" && address.url.scheme() == "https" {
+        return Err(Error::Config(format!(
+            "{url}: the redirect leaves HTTPS, and user and password would be sent in the open; ask for the right address"
+        )));
+    }
     if url.host() != address.url.host() {
         let own = address.url.host_str().unwrap_or_default();
         return Err(Error::Config(format!(
