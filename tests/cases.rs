@@ -199,6 +199,52 @@ fn films_are_read_as_ffmpeg_reads_them() {
     }
 }
 
+/// A camera's stream that begins at a recovery point: the pictures that follow it but are shown before it build on what
+/// was never sent. 40 pictures, as ffmpeg and the recording's own test above count them, with the same pixels.
+#[cfg(feature = "h264")]
+#[test]
+fn a_live_stream_begins_at_a_recovery_point() {
+    use ocelli::internals::media::h264::PacketSource;
+    use ocelli::internals::media::{h264_live::LiveDecoder, mkv, video};
+    let _limit = limit::within(60);
+    let Some(folder) = cases("starts_without_key") else { return };
+    let path = folder.join("og_cut.mkv");
+    let mut packets = mkv::open(&path).unwrap().unwrap();
+    // `AVCDecoderConfigurationRecord` with one set of each kind: a count and a length stand in front of each.
+    let config = packets.config().to_vec();
+    let length = |at: usize| usize::from(config[at]) << 8 | usize::from(config[at + 1]);
+    let (sps, pps) = (8..8 + length(6), 11 + length(6)..11 + length(6) + length(9 + length(6)));
+    let mut parameters = Vec::new();
+    for set in [sps, pps] {
+        parameters.extend([&[0, 0, 0, 1], &config[set]].concat());
+    }
+    let mut decoder = LiveDecoder::default();
+    let mut recorded = video::open(&path).unwrap();
+    let (mut data, mut shown) = (Vec::new(), 0);
+    let (mut image, mut expected) = (Image::default(), Image::default());
+    while let Some(stamp) = packets.next_packet(&mut data).unwrap() {
+        let mut unit = parameters.clone();
+        let mut rest = data.as_slice();
+        while let Some((length, more)) = rest.split_first_chunk::<4>() {
+            let (nal, more) = more.split_at(u32::from_be_bytes(*length) as usize);
+            unit.extend([&[0, 0, 0, 1], nal].concat());
+            rest = more;
+        }
+        // Some are negative.
+        let time = std::time::Duration::from_nanos(u64::try_from(1_000_000_000 + stamp.nanos).unwrap());
+        let key = decoder.can_begin_with(&unit);
+        decoder.push(&unit, time, key).unwrap();
+        while let Some((_, pixels)) = decoder.next_picture() {
+            let _ = pixels.to_rgb(&mut image).unwrap();
+            let _ = recorded.next_picture().unwrap().unwrap().pixels.to_rgb(&mut expected).unwrap();
+            assert!(image == expected, "picture {shown}");
+            shown += 1;
+        }
+    }
+    // The last ones wait for others that might be shown before them.
+    assert!((36..=40).contains(&shown), "{shown}");
+}
+
 /// Times from `ffprobe -show_frames`, pixels from ffmpeg's own RGB; we interpolate no chroma, which makes up to 4 levels on
 /// average in these pictures.
 #[cfg(feature = "h264")]

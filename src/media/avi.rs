@@ -126,6 +126,8 @@ impl Walk {
             let id = [head[0], head[1], head[2], head[3]];
             let bytes = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
             if matches!(&id, b"RIFF" | b"LIST") {
+                // Some programs count the header of a RIFF, too.
+                walk.cut |= &id == b"RIFF" && at + u64::from(bytes) > length;
                 at += 12;
                 continue;
             }
@@ -351,9 +353,15 @@ mod tests {
         assert_eq!(header(size, 12.5, 0, 0).len(), HEADER_BYTES as usize);
         let mut reader = AviReader::open(&path).unwrap().unwrap();
         assert_eq!((reader.size(), reader.count()), (size, Some(2)));
+        assert_eq!(reader.remark(), None);
         reader.next_picture().unwrap();
         let second = reader.next_picture().unwrap().unwrap();
         assert_eq!(second.pts, Duration::from_millis(80));
         assert!(matches!(second.pixels, Pixels::Jpeg([4, 5])));
+        // Cut between two chunks.
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..HEADER_BYTES as usize + 12]).unwrap();
+        let reader = AviReader::open(&path).unwrap().unwrap();
+        assert_eq!((reader.count(), reader.remark()), (Some(1), Some("the file was cut off")));
     }
 }

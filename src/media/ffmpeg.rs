@@ -1,8 +1,8 @@
 //! Every other format: an installed `ffmpeg` runs as a child process that writes raw frames to a pipe, as Matroska, which
 //! keeps their times and says how their colours are meant. Pictures are turned as the file asks.
 
-use super::ebml::MatroskaReader;
 use super::limits::{MAX_PICTURE_BYTES, check_size};
+use super::matroska::MatroskaReader;
 use super::picture::{Picture, Pixels, VideoReader};
 use crate::error::{Error, Result};
 use crate::host::{Child, Stderr};

@@ -1,6 +1,6 @@
 //! H.264, using `rust_h264`: packets of any container in, pictures in display order out.
 
-use super::h264_entry::{self, Entry};
+use super::h264_access::{self, Access};
 use super::limits::check_size;
 use super::picture::{Picture, Pixels, VideoReader};
 use crate::error::{Error, Result};
@@ -139,14 +139,14 @@ impl<P: PacketSource> H264Reader<P> {
 
     fn decode_packet(&mut self, stamp: Stamp, index: u64) -> Result<Option<Frame>> {
         let nals = parse_avcc(&self.data, self.length_size);
-        let entry = if self.begun == Begun::Whole { Entry::None } else { h264_entry::of(&nals) };
+        let access = if self.begun == Begun::Whole { Access::None } else { h264_access::of(&nals) };
         let time = if stamp.hidden { i64::MIN } else { stamp.nanos };
-        self.begun = match (self.begun, entry) {
-            (_, Entry::Idr) => Begun::Whole,
-            (Begun::No, Entry::Recovery) => Begun::At(time),
+        self.begun = match (self.begun, access) {
+            (_, Access::Idr) => Begun::Whole,
+            (Begun::No, Access::Recovery) => Begun::At(time),
             // The very first picture, without a promise: there is nothing better.
-            (Begun::No, Entry::Intra) if index == 0 => Begun::At(time),
-            (Begun::No, Entry::Gradual) => {
+            (Begun::No, Access::Intra) if index == 0 => Begun::At(time),
+            (Begun::No, Access::Gradual) => {
                 return Err(failed("it begins in the middle of a gradual refresh (no key picture)"));
             }
             (begun, _) => begun,

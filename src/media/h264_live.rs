@@ -1,7 +1,7 @@
 //! Live H.264 from a camera: access units in, pictures out as soon as they can be shown.
 
 use super::h264::{decode, failed, planes};
-use super::h264_entry::{self, Entry};
+use super::h264_access::{self, Access};
 use super::limits::check_size;
 use super::picture::Pixels;
 use crate::error::{Error, Result};
@@ -25,7 +25,12 @@ pub struct LiveDecoder {
     narrow: [Vec<u8>; 3],
     /// Nothing can be shown before the next keyframe.
     needs_key: bool,
+    /// When the picture that decoding began with is shown.
+    began: Duration,
 }
+
+/// Times that jump back by more than this are a new start of the camera's clock, not reordering.
+const LONGEST_REORDERING: Duration = Duration::from_secs(2);
 
 impl Default for LiveDecoder {
     fn default() -> Self {
@@ -39,6 +44,7 @@ impl Default for LiveDecoder {
             current: None,
             narrow: Default::default(),
             needs_key: true,
+            began: Duration::ZERO,
         }
     }
 }
@@ -59,8 +65,8 @@ impl LiveDecoder {
     /// Whether a keyframe is needed and this access unit will do, because everything that is shown after it is whole.
     #[must_use]
     pub fn can_begin_with(&self, unit: &[u8]) -> bool {
-        let offers = || catch(|| h264_entry::of(&parse_annex_b(unit))).unwrap_or(Entry::None);
-        self.needs_key && matches!(offers(), Entry::Idr | Entry::Recovery)
+        let offers = || catch(|| h264_access::of(&parse_annex_b(unit))).unwrap_or(Access::None);
+        self.needs_key && matches!(offers(), Access::Idr | Access::Recovery)
     }
 
     /// Decodes an access unit in Annex B form (start codes) that is to be shown at `time`.
@@ -72,7 +78,11 @@ impl LiveDecoder {
             if !key {
                 return Ok(());
             }
-            (self.decoder, self.needs_key) = (Decoder::new(), false);
+            (self.decoder, self.needs_key, self.began) = (Decoder::new(), false, time);
+        }
+        // Pictures that follow a recovery point but are shown before it build on what was never received.
+        if self.began.checked_sub(time).is_some_and(|before| !before.is_zero() && before < LONGEST_REORDERING) {
+            return Ok(());
         }
         let decoded = self.decode_unit(unit);
         match decoded {

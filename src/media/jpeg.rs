@@ -18,10 +18,19 @@ pub type Damage = String;
 /// # Errors
 /// [`Error::Data`] if the bytes are not a readable JPEG.
 pub fn decode(bytes: &[u8], image: &mut Image) -> Result<Option<Damage>> {
+    decode_with_exif(bytes, image).map(|(damage, _)| damage)
+}
+
+/// Like [`decode`]; returns the EXIF data, too.
+///
+/// # Errors
+/// [`Error::Data`] if the bytes are not a readable JPEG.
+pub fn decode_with_exif(bytes: &[u8], image: &mut Image) -> Result<(Option<Damage>, Option<Vec<u8>>)> {
     let bytes = huffman::complete(bytes);
-    let Err(fault) = decode_as(&bytes, true, image) else { return Ok(None) };
-    decode_as(&bytes, false, image)?;
-    Ok(Some(fault.to_string()))
+    match decode_as(&bytes, true, image) {
+        Ok(exif) => Ok((None, exif)),
+        Err(fault) => decode_as(&bytes, false, image).map(|exif| (Some(fault.to_string()), exif)),
+    }
 }
 
 /// Decodes a JPEG of a live stream, which has no use for half a picture.
@@ -35,7 +44,7 @@ pub fn decode_whole(bytes: &[u8], image: &mut Image) -> Result<()> {
     }
 }
 
-fn decode_as(bytes: &[u8], strict: bool, image: &mut Image) -> Result<()> {
+fn decode_as(bytes: &[u8], strict: bool, image: &mut Image) -> Result<Option<Vec<u8>>> {
     let bad = |e: DecodeErrors| Error::Data(format!("JPEG: {e:?}"));
     let options = DecoderOptions::default().jpeg_set_out_colorspace(ColorSpace::RGB).set_strict_mode(false);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
@@ -45,7 +54,8 @@ fn decode_as(bytes: &[u8], strict: bool, image: &mut Image) -> Result<()> {
     image.reshape(Size::new(width as u32, height as u32), PixelFormat::Rgb8);
     // Bytes between headers harm nothing; faults in the pixels do.
     decoder.set_options(options.set_strict_mode(strict));
-    decoder.decode_into(&mut image.data).map_err(bad)
+    decoder.decode_into(&mut image.data).map_err(bad)?;
+    Ok(decoder.exif().cloned())
 }
 
 /// Returns the size that a JPEG's header states.
@@ -54,14 +64,6 @@ pub fn size(bytes: &[u8]) -> Option<Size> {
     let mut decoder = JpegDecoder::new(ZCursor::new(bytes));
     decoder.decode_headers().ok()?;
     decoder.dimensions().map(|(width, height)| Size::new(width as u32, height as u32))
-}
-
-/// Returns the EXIF data of a JPEG.
-#[must_use]
-pub fn exif(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut decoder = JpegDecoder::new(ZCursor::new(bytes));
-    decoder.decode_headers().ok()?;
-    decoder.exif().cloned()
 }
 
 /// Encodes a picture as baseline JPEG (4:2:0, or 4:4:4 from quality 90 on) and appends it to `out`.

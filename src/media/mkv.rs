@@ -1,7 +1,7 @@
 //! Matroska: the packets of an H.264 track.
 
-use super::ebml::MatroskaReader;
 use super::h264::{PacketSource, Stamp};
+use super::matroska::MatroskaReader;
 use crate::error::{Error, Result};
 use std::fs::File;
 use std::io::BufReader;

@@ -1,7 +1,6 @@
 //! Containers and codecs, one file per format.
 
 pub mod avi;
-pub mod ebml;
 #[cfg(feature = "h264")]
 mod fallback;
 pub mod ffmpeg;
@@ -10,14 +9,15 @@ pub mod fmp4;
 #[cfg(feature = "h264")]
 pub mod h264;
 #[cfg(feature = "h264")]
-pub mod h264_encode;
+mod h264_access;
 #[cfg(feature = "h264")]
-mod h264_entry;
+pub mod h264_encode;
 #[cfg(feature = "h264")]
 pub mod h264_live;
 mod huffman;
 pub mod jpeg;
 pub mod limits;
+pub mod matroska;
 pub mod mjpeg;
 #[cfg(feature = "h264")]
 pub mod mkv;

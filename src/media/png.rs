@@ -31,8 +31,8 @@ pub fn decode(bytes: &[u8], image: &mut Image) -> Result<Option<Vec<u8>>> {
         }
         png::ColorType::Indexed => return Err(Error::Data("PNG: the palette was not expanded".into())),
     }
-    // It may stand behind the pixels.
-    reader.finish().map_err(bad)?;
+    // EXIF may stand behind the pixels; damage there harms nobody.
+    let _ = reader.finish();
     Ok(reader.info().exif_metadata.as_deref().map(<[u8]>::to_vec))
 }
 

@@ -17,10 +17,7 @@ use std::io::Cursor;
 /// [`Error::Data`] if it is not a JPEG, PNG or BMP, or cannot be read.
 pub fn decode(bytes: &[u8], image: &mut Image) -> Result<Option<Damage>> {
     let (damage, exif) = match bytes {
-        [0xFF, 0xD8, ..] => {
-            let damage = jpeg::decode(bytes, image)?;
-            (damage, jpeg::exif(bytes))
-        }
+        [0xFF, 0xD8, ..] => jpeg::decode_with_exif(bytes, image)?,
         [0x89, b'P', b'N', b'G', ..] => (None, png::decode(bytes, image)?),
         [b'B', b'M', ..] => (None, decode_bmp(bytes, image).map(|()| None)?),
         _ => return Err(Error::Data(format!("not a JPEG, PNG or BMP{}", what_else(bytes)))),

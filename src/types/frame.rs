@@ -18,7 +18,7 @@ pub struct Frame {
     pub wall: SystemTime,
     /// The pixels.
     pub image: Image,
-    /// File name of the picture, if the source reads picture files; otherwise empty.
+    /// Path of the picture below the folder that is read, if the source reads picture files; otherwise empty.
     pub name: String,
     /// The picture as the source sent it; filled in only while something records it.
     pub coded: Coded,

@@ -103,7 +103,7 @@ pub fn open(path: &Path) -> Result<Result<Mp4Packets, String>> {
     let all = shows.len();
     let shows: Vec<Show> = shows.into_iter().filter(|show| there(&samples[show.sample])).collect();
     if shows.is_empty() {
-        let why = if all > 0 { "the file was cut off before its first picture" } else { "no pictures" };
+        let why = if all > 0 || tops.cut { "the file was cut off before its first picture" } else { "no pictures" };
         return Err(Error::Data(format!("MP4: {why}")));
     }
     let remark = (shows.len() < all)
@@ -152,7 +152,7 @@ impl<'a> Track<'a> {
         let turned = |at: usize| u32_at(tkhd, matrix + 4 * at).unwrap_or(0).cast_signed();
         if turned(1) != 0 || turned(3) != 0 || turned(0) < 0 || turned(4) < 0 {
             // ffmpeg turns the pictures as the file asks.
-            return Err(Some("turned H.264".into()));
+            return Err(Some("rotated H.264".into()));
         }
         let scale = |body: &[u8]| u32_at(body, if wide(body) { 20 } else { 12 }).unwrap_or(1);
         let track_scale = child(trak, b"mdia").and_then(|mdia| child(mdia, b"mdhd")).map_or(1, scale);

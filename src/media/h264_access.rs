@@ -4,7 +4,7 @@ use rust_h264::nal::{NalUnit, NalUnitType};
 
 /// What an access unit offers to a decoder that knows nothing yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Entry {
+pub enum Access {
     /// An IDR picture: nothing after it needs anything before it.
     Idr,
     /// A recovery point: everything that is shown after it is whole.
@@ -19,16 +19,16 @@ pub enum Entry {
 
 /// Returns what an access unit offers.
 #[must_use]
-pub fn of(nals: &[NalUnit<'_>]) -> Entry {
-    let mut entry = Entry::None;
+pub fn of(nals: &[NalUnit<'_>]) -> Access {
+    let mut access = Access::None;
     let mut all_intra = true;
     let mut slices = 0;
     for nal in nals {
         match nal.nal_unit_type {
-            NalUnitType::SliceIdr => return Entry::Idr,
+            NalUnitType::SliceIdr => return Access::Idr,
             NalUnitType::Sei => match recovery_frames(&nal.rbsp) {
-                Some(0) => entry = Entry::Recovery,
-                Some(_) => entry = Entry::Gradual,
+                Some(0) => access = Access::Recovery,
+                Some(_) => access = Access::Gradual,
                 None => {}
             },
             NalUnitType::Slice => {
@@ -38,10 +38,10 @@ pub fn of(nals: &[NalUnit<'_>]) -> Entry {
             _ => {}
         }
     }
-    match entry {
-        Entry::None if slices > 0 && all_intra => Entry::Intra,
+    match access {
+        Access::None if slices > 0 && all_intra => Access::Intra,
         // x264 promises a picture in a few frames with pictures that need no other, too.
-        Entry::Gradual if slices > 0 && all_intra => Entry::Recovery,
+        Access::Gradual if slices > 0 && all_intra => Access::Recovery,
         found => found,
     }
 }

@@ -69,6 +69,10 @@ pub struct MatroskaReader<R> {
     most: u64,
     /// The input ended inside an element.
     cut: bool,
+    /// The number of bytes that were read.
+    at: u64,
+    /// Where the segment ends by its own account.
+    end: Option<u64>,
 }
 
 fn bad(message: impl std::fmt::Display) -> Error {
@@ -81,12 +85,13 @@ impl<R: Read> MatroskaReader<R> {
     /// # Errors
     /// [`Error::Data`] if it is not Matroska or has no video.
     pub fn new(input: R, most: u64) -> Result<Self> {
-        let mut reader = Self { input, track: Track::default(), scale: 1_000_000, cluster: 0, most, cut: false };
+        let mut reader =
+            Self { input, track: Track::default(), scale: 1_000_000, cluster: 0, most, cut: false, at: 0, end: None };
         let mut body = Vec::new();
         let mut found = None;
         while let Some((element, size)) = reader.header()? {
             match element {
-                id::SEGMENT => {}
+                id::SEGMENT => reader.end = size.map(|size| reader.at.saturating_add(size)),
                 id::CLUSTER if found.is_some() => break,
                 id::INFO | id::TRACKS if size.is_some_and(|size| size <= MAX_HEADER) => {
                     if !reader.body(size.unwrap_or(0), &mut body)? {
@@ -95,8 +100,7 @@ impl<R: Read> MatroskaReader<R> {
                     if element == id::TRACKS {
                         found = inside(&body)
                             .filter(|(element, _)| *element == id::TRACK)
-                            .map(|(_, body)| track(body))
-                            .find_map(|t| t);
+                            .find_map(|(_, body)| track(body));
                     } else if let Some(scale) = inside(&body).find(|(element, _)| *element == id::TIMESTAMP_SCALE) {
                         reader.scale = number(scale.1).max(1);
                     }
@@ -181,6 +185,7 @@ impl<R: Read> MatroskaReader<R> {
     fn header(&mut self) -> Result<Option<(u32, Option<u64>)>> {
         let mut bytes = [0; 12];
         if !self.exact(&mut bytes[..1], true)? {
+            self.cut |= self.end.is_some_and(|end| self.at < end);
             return Ok(None);
         }
         let length = bytes[0].leading_zeros() as usize + 1;
@@ -206,7 +211,10 @@ impl<R: Read> MatroskaReader<R> {
 
     fn exact(&mut self, into: &mut [u8], may_end: bool) -> Result<bool> {
         match self.input.read_exact(into) {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                self.at = self.at.saturating_add(into.len() as u64);
+                Ok(true)
+            }
             Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
                 self.cut |= !may_end;
                 Ok(false)
@@ -218,6 +226,7 @@ impl<R: Read> MatroskaReader<R> {
     fn body(&mut self, size: u64, data: &mut Vec<u8>) -> Result<bool> {
         data.clear();
         let have = self.input.by_ref().take(size).read_to_end(data).map_err(|e| Error::io("Matroska", e))?;
+        self.at = self.at.saturating_add(have as u64);
         self.cut |= (have as u64) < size;
         Ok(have as u64 == size)
     }
@@ -225,6 +234,7 @@ impl<R: Read> MatroskaReader<R> {
     fn skip(&mut self, size: u64) -> Result<bool> {
         let have = std::io::copy(&mut self.input.by_ref().take(size), &mut std::io::sink());
         let have = have.map_err(|e| Error::io("Matroska", e))?;
+        self.at = self.at.saturating_add(have);
         self.cut |= have < size;
         Ok(have == size)
     }
@@ -321,14 +331,10 @@ mod tests {
         let group = element(&[0xA0], &element(&[0xA1], &[&[0x81, 0, 40, 0], b"two".as_slice()].concat()));
         let cluster =
             [&[0x1F, 0x43, 0xB6, 0x75, 0xFF][..], &element(&[0xE7], &[10]), &block(0, b"one"), &group].concat();
-        let file = [
-            element(&[0x1A, 0x45, 0xDF, 0xA3], b""),
-            vec![0x18, 0x53, 0x80, 0x67, 0x01, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF],
-            element(&[0xEC], &[0; 9]),
-            tracks,
-            cluster,
-        ]
-        .concat();
+        let head = element(&[0x1A, 0x45, 0xDF, 0xA3], b"");
+        let unknown = vec![0x18, 0x53, 0x80, 0x67, 0x01, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
+        let segment = [element(&[0xEC], &[0; 9]), tracks, cluster].concat();
+        let file = [head.clone(), unknown, segment.clone()].concat();
         type Blocks = Vec<(i64, Vec<u8>)>;
         let read = |bytes: &[u8]| -> Result<(Blocks, bool)> {
             let mut reader = MatroskaReader::new(bytes, 100)?;
@@ -347,5 +353,10 @@ mod tests {
             }
         }
         assert!(read(&file[..file.len() - 1]).unwrap().1);
+        // A segment that tells its length was cut even if nothing in it was.
+        let told = [head, element(&[0x18, 0x53, 0x80, 0x67], &segment)].concat();
+        assert_eq!(read(&told).unwrap(), whole);
+        let (blocks, cut) = read(&told[..told.len() - group.len()]).unwrap();
+        assert!(cut && blocks == whole.0[..1]);
     }
 }
