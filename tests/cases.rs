@@ -5,7 +5,9 @@
 mod limit;
 mod support;
 
-use ocelli::internals::media::still;
+#[cfg(feature = "h264")]
+use ocelli::internals::media::{h264::PacketSource, h264_live::LiveDecoder, mkv};
+use ocelli::internals::media::{still, video};
 use ocelli::internals::types::{Image, Size};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -118,7 +120,7 @@ fn jpegs_of_all_layouts_are_read() {
         let off = difference(&decoded(&folder.join(name)), &base);
         assert!(off < 2.0, "{name}: {off}");
     }
-    let mut reader = ocelli::internals::media::video::open(&folder.join("interlaced.avi")).unwrap();
+    let mut reader = video::open(&folder.join("interlaced.avi")).unwrap();
     let (mut frames, mut image) = (0, Image::default());
     while let Some(picture) = reader.next_picture().unwrap() {
         assert_eq!(picture.pixels.to_rgb(&mut image).unwrap(), None);
@@ -166,7 +168,7 @@ fn folders_are_read_as_people_have_them() {
 /// The times of a video's pictures in milliseconds, rounded.
 #[cfg(feature = "h264")]
 fn times(path: &Path) -> Result<Vec<u128>, String> {
-    let mut reader = ocelli::internals::media::video::open(path).map_err(|e| e.to_string())?;
+    let mut reader = video::open(path).map_err(|e| e.to_string())?;
     let mut all = Vec::new();
     while let Some(picture) = reader.next_picture().map_err(|e| e.to_string())? {
         all.push((picture.pts.as_nanos() + 500_000) / 1_000_000);
@@ -204,8 +206,6 @@ fn films_are_read_as_ffmpeg_reads_them() {
 #[cfg(feature = "h264")]
 #[test]
 fn a_live_stream_begins_at_a_recovery_point() {
-    use ocelli::internals::media::h264::PacketSource;
-    use ocelli::internals::media::{h264_live::LiveDecoder, mkv, video};
     let _limit = limit::within(60);
     let Some(folder) = cases("starts_without_key") else { return };
     let path = folder.join("og_cut.mkv");
@@ -270,7 +270,7 @@ fn what_goes_through_ffmpeg_keeps_its_times_and_colours() {
             .args(["-sws_flags", "accurate_rnd+full_chroma_int+bilinear", "-f", "rawvideo", "-"])
             .output()
             .unwrap();
-        let mut reader = ocelli::internals::media::video::open(&path).unwrap();
+        let mut reader = video::open(&path).unwrap();
         let (mut at, mut image) = (0, Image::default());
         while let Some(picture) = reader.next_picture().unwrap() {
             let _ = picture.pixels.to_rgb(&mut image).unwrap();
@@ -298,7 +298,7 @@ fn a_file_may_be_called_anything() {
             .arg(format!("file:{}", path.display()))
             .status();
         assert!(made.unwrap().success());
-        let mut reader = ocelli::internals::media::video::open(&path).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let mut reader = video::open(&path).unwrap_or_else(|e| panic!("{name}: {e}"));
         let mut count = 0;
         while reader.next_picture().unwrap().is_some() {
             count += 1;

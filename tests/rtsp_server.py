@@ -12,6 +12,21 @@ server.set_service(sys.argv[1])
 factory = Rtsp.RTSPMediaFactory.new()
 factory.set_launch(sys.argv[2])
 factory.set_shared(True)
+
+
+def configure(_factory, media):
+    """What an encoder called `keyless` makes has no key pictures: nobody is there from the start."""
+    encoder = media.get_element().get_by_name("keyless")
+
+    def probe(_pad, info):
+        is_delta = info.get_buffer().get_flags() & Gst.BufferFlags.DELTA_UNIT
+        return Gst.PadProbeReturn.OK if is_delta else Gst.PadProbeReturn.DROP
+
+    if encoder:
+        encoder.get_static_pad("src").add_probe(Gst.PadProbeType.BUFFER, probe)
+
+
+factory.connect("media-configure", configure)
 if len(sys.argv) > 3:
     kind, user, password = sys.argv[3:6]
     auth = Rtsp.RTSPAuth.new()

@@ -10,6 +10,7 @@ mod support;
 use ocelli::internals::error::Error;
 use ocelli::internals::stage::LineEnv;
 use rustix::process::Signal;
+use sha2::Digest as _;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
@@ -211,7 +212,8 @@ fn rtsp_authenticates_and_a_wrong_password_is_told_without_showing_it() {
     }
 }
 
-/// Starts an RTSP server that answers each method with a status and, for 200, a description of an H.264 stream.
+/// Starts an RTSP server that answers each request with a status and, for 200, a description of an H.264 stream. Its
+/// challenge is that of cameras of 2023: SHA-256 in the old form.
 fn rtsp_that_says(status: impl Fn(&str) -> &'static str + Send + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -224,12 +226,12 @@ fn rtsp_that_says(status: impl Fn(&str) -> &'static str + Send + 'static) -> u16
                 while lines.read_line(&mut request).is_ok_and(|n| n > 2) {}
                 let Some(method) = request.split(' ').next().filter(|method| !method.is_empty()) else { break };
                 let number = request.lines().find_map(|line| line.strip_prefix("CSeq: ")).unwrap_or("1");
-                let status = status(method);
+                let status = status(&request);
                 let sdp = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:track1\r\n";
                 let body = if method == "DESCRIBE" && status.starts_with("200") { sdp } else { "" };
                 let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
                 let answer = format!(
-                    "RTSP/1.0 {status}\r\nCSeq: {number}\r\nLocation: rtsp://127.0.0.1:1/other\r\n{kind}Content-Length: {}\r\n\r\n{body}",
+                    "RTSP/1.0 {status}\r\nCSeq: {number}\r\nLocation: rtsp://127.0.0.1:1/other\r\n{OLD_DIGEST}\r\n{kind}Content-Length: {}\r\n\r\n{body}",
                     body.len()
                 );
                 if stream.write_all(answer.as_bytes()).is_err() {
@@ -247,9 +249,54 @@ fn rtsp_explains_redirects_and_servers_without_tcp() {
     let port = rtsp_that_says(|_| "302 Moved Temporarily");
     let moved = play(&format!("rtsp: {{ url: 'rtsp://127.0.0.1:{port}/cam' }}")).error(15);
     assert!(moved.to_string().contains("redirects") && moved.exit_code() == 2, "{moved}");
-    let port = rtsp_that_says(|method| if method == "SETUP" { "461 Unsupported Transport" } else { "200 OK" });
+    let port =
+        rtsp_that_says(|request| if request.starts_with("SETUP") { "461 Unsupported Transport" } else { "200 OK" });
     let udp = play(&format!("rtsp: {{ url: 'rtsp://127.0.0.1:{port}/cam' }}")).error(15);
     assert!(udp.to_string().contains("-rtsp_transport, udp") && udp.exit_code() == 2, "{udp}");
+}
+
+const OLD_DIGEST: &str =
+    "WWW-Authenticate: Digest realm=\"cam\", nonce=\"abc123\", algorithm=\"SHA-256\", stale=\"FALSE\"";
+
+/// An answer that does not name the algorithm is taken for MD5 (RFC 7616, 3.4), and without `qop` it has no other mark.
+#[test]
+fn rtsp_answers_a_digest_of_the_old_form() {
+    let _limit = limit::within(120);
+    fn status(request: &str) -> &'static str {
+        // printf 'admin:cam:p@ss' | sha256sum, and so on: response = H(H(A1):nonce:H(A2)).
+        let hash = |text: String| sha2::Sha256::digest(text).iter().map(|b| format!("{b:02x}")).collect::<String>();
+        let Some(login) = request.lines().find(|line| line.starts_with("Authorization:")) else {
+            return "401 Unauthorized";
+        };
+        let uri = login.split("uri=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
+        let (a1, a2) = (hash("admin:cam:p@ss".into()), hash(format!("DESCRIBE:{uri}")));
+        let right = hash(format!("{a1}:abc123:{a2}"));
+        let knows = login.contains("algorithm=SHA-256") && login.contains(&format!("response=\"{right}\""));
+        if knows { "461 Unsupported Transport" } else { "401 Unauthorized" }
+    }
+    let port = rtsp_that_says(status);
+    let line =
+        |password: &str| format!("rtsp: {{ url: 'rtsp://127.0.0.1:{port}/cam', user: admin, password: '{password}' }}");
+    let wrong = play(&line("p@ss1")).error(15);
+    assert!(wrong.to_string().contains("rejects `user` and `password`"), "{wrong}");
+    // Behind the login it says what is wrong.
+    let right = play(&line("p@ss")).error(15);
+    assert!(right.to_string().contains("does not send over TCP"), "{right}");
+}
+
+/// Pictures come, but none that decoding can begin with.
+#[test]
+fn rtsp_without_key_pictures_is_explained() {
+    let _limit = limit::within(120);
+    let port = free_port();
+    let keyless = "x264enc name=keyless tune=zerolatency speed-preset=ultrafast key-int-max=3000";
+    let Some(_server) = rtsp(port, keyless, &[]) else { return };
+    let late = play(&format!("rtsp: {{ url: 'rtsp://127.0.0.1:{port}/cam' }}"));
+    let begun = Instant::now();
+    while !late.env.health().get().reason.contains("no key picture within 9 s") {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", late.env.health().get());
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// Returns a JPEG of a single colour.

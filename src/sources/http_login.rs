@@ -71,7 +71,6 @@ fn log_in(
         .filter_map(|challenge| PasswordClient::try_from(&challenge).ok())
         .collect();
     clients.sort_by_key(strength);
-    let names_algorithm = texts.iter().any(|text| text.to_ascii_lowercase().contains("algorithm"));
     let path = &url[url::Position::BeforePath..url::Position::AfterQuery];
     let mut refused = None;
     while let Some(mut client) = clients.pop() {
@@ -82,15 +81,7 @@ fn log_in(
             method: "GET",
             body: Some(&[]),
         };
-        let mut answer = client.respond(&params).map_err(|e| Error::Device(format!("{url}: authentication: {e}")))?;
-        // Without it, a server takes the answer for MD5 (RFC 7616, 3.4). The crate leaves it out of the old form.
-        if let PasswordClient::Digest(digest) = &client
-            && names_algorithm
-            && !answer.contains("algorithm=")
-        {
-            answer.push_str(", algorithm=");
-            answer.push_str(name(digest));
-        }
+        let answer = client.respond(&params).map_err(|e| Error::Device(format!("{url}: authentication: {e}")))?;
         let response = ask(agent, url, Some(&answer), secrets)?;
         if response.status() != 401 {
             return Ok(response);
