@@ -4,7 +4,7 @@ use super::classifier::Classifier;
 use super::detector::Detector;
 use super::reconstruction::Reconstruction;
 use super::segmentation::Segmentation;
-use super::{fastestdet, nanodet, ssd, yolo, yunet};
+use super::{boxes, fastestdet, nanodet, ssd, yolo, yunet};
 use crate::error::{Error, Result};
 use crate::infer::Card;
 use crate::yaml;
@@ -24,6 +24,8 @@ pub enum Family {
     Nanodet(nanodet::NanoDet),
     /// YuNet: faces with five points.
     Yunet(yunet::YuNet),
+    /// Finished boxes, whatever made them: YOLOv10 and later, NMS inside, DETR, TensorFlow's and torchvision's detectors.
+    Boxes(boxes::Boxes),
     /// One score per class for the whole picture.
     Classifier(Classifier),
     /// One class per pixel.
@@ -37,7 +39,9 @@ impl Family {
     #[must_use]
     pub const fn stage(&self) -> &'static str {
         match self {
-            Self::Ssd(_) | Self::Yolo(_) | Self::Fastestdet(_) | Self::Nanodet(_) | Self::Yunet(_) => "detect",
+            Self::Ssd(_) | Self::Yolo(_) | Self::Fastestdet(_) | Self::Nanodet(_) | Self::Yunet(_) | Self::Boxes(_) => {
+                "detect"
+            }
             Self::Classifier(_) => "classify",
             Self::Segmentation(_) => "segment",
             Self::Reconstruction(_) => "reconstruct",
@@ -63,6 +67,7 @@ pub fn detector(card: &Card) -> Result<Box<dyn Detector>> {
         Family::Yolo(yolo) => Box::new(yolo::YoloDetector::new(yolo, card)?),
         Family::Fastestdet(spec) => Box::new(fastestdet::FastestDetDetector::new(spec, card)),
         Family::Nanodet(spec) => Box::new(nanodet::NanoDetDetector::new(spec, card)?),
+        Family::Boxes(spec) => Box::new(boxes::BoxesDetector::new(spec, card)?),
         Family::Yunet(spec) => Box::new(yunet::YuNetDetector::new(spec, card)?),
         other => return Err(wrong_stage(card, &other, "detect")),
     })

@@ -1,5 +1,6 @@
 //! Model families: how tensors become answers. The card names the family.
 
+pub mod boxes;
 mod checks;
 pub mod classifier;
 mod declared;
