@@ -110,7 +110,18 @@ def make(folder):
     for name, words in (("vfr_h264.mp4", x264), ("vfr_h264.mkv", x264), ("vfr_hevc.mp4", x265), ("vfr_vp9.webm", ["-c:v", "libvpx-vp9"])):
         one(name, "-vf", variable, "-vsync", "vfr", *words)
     one("gap_hevc.mp4", "-vf", "setpts=PTS+3*gt(N\\,20)/TB", "-vsync", "vfr", *x265)
+    # Only the container says the matrix or the range.
     base = folder / "h264.mp4"
+    for name, words in (
+        ("said_outside_709.mp4", ["-colorspace", "bt709", "-movflags", "+write_colr"]),
+        ("said_outside_2020.mkv", ["-colorspace", "bt2020nc"]),
+        ("said_outside_full.mkv", ["-color_range", "pc"]),
+    ):
+        path = folder / name
+        ffmpeg("-i", base, "-c", "copy", *words, path)
+        made.append(path)
+    one("raw_gray.avi", "-c:v", "rawvideo", "-pix_fmt", "gray")
+    one("ffv1_gray.nut", "-c:v", "ffv1", "-pix_fmt", "gray")
     for turn in (90, 180, 270):
         path = folder / f"h264_turned_{turn}.mp4"
         ffmpeg("-i", base, "-c", "copy", "-metadata:s:v", f"rotate={turn}", path)

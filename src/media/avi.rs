@@ -65,8 +65,11 @@ impl VideoReader for AviReader {
         let pts = self.frame_time.saturating_mul(number);
         self.next += 1;
         let mut whole = mjpeg::whole(&self.buffer);
-        let pixels = match (whole.next(), whole.next()) {
+        let begins = |picture: &&[u8]| std::ptr::eq(picture.as_ptr(), self.buffer.as_ptr());
+        let pixels = match (whole.next().filter(begins), whole.next()) {
             (Some(even), Some(odd)) if is_field(even, self.size) => Pixels::Fields([even, odd]),
+            // Of the second field there is nothing, or not all.
+            (Some(even), None) if is_field(even, self.size) => Pixels::Fields([even, &self.buffer[even.len()..]]),
             (Some(picture), _) => Pixels::Jpeg(picture),
             // What there is of it is shown.
             (None, _) => Pixels::Jpeg(&self.buffer),
@@ -319,6 +322,23 @@ mod tests {
         let mut reader = AviReader::open(&path).unwrap().unwrap();
         reader.next_picture().unwrap();
         assert_eq!(reader.next_picture().unwrap().unwrap().pts, Duration::from_millis(200));
+    }
+
+    #[test]
+    fn of_a_torn_second_field_the_first_is_shown_in_full_height() {
+        use crate::types::{Image, PixelFormat};
+        let folder = tempfile::tempdir().unwrap();
+        let (path, size) = (folder.path().join("t.avi"), Size::new(16, 16));
+        let mut field = Vec::new();
+        jpeg::encode(&Image::new(Size::new(16, 8), PixelFormat::Rgb8), 90, &mut field).unwrap();
+        let torn = [&field[..], &field[..field.len() / 4]].concat();
+        write(&path, size, 10.0, &[&torn, &field]);
+        let mut reader = AviReader::open(&path).unwrap().unwrap();
+        for _ in 0..2 {
+            let mut image = Image::default();
+            let damage = reader.next_picture().unwrap().unwrap().pixels.to_rgb(&mut image).unwrap();
+            assert_eq!((image.size, damage.is_some()), (size, true));
+        }
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub fn instead(path: &Path, error: Error, shown: u64) -> Result<Box<dyn VideoRea
         return Err(if ffmpeg::is_installed() { error } else { Error::Data(format!("{error}; {hint}")) });
     };
     for _ in 0..shown {
-        if reader.next_picture()?.is_none() {
+        if !matches!(reader.next_picture(), Ok(Some(_))) {
             return Err(error);
         }
     }

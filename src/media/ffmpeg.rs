@@ -77,7 +77,9 @@ pub fn open(path: &Path, what: &str) -> Result<Box<dyn VideoReader>> {
     };
     let size = Size::new(track.size.0, track.size.1);
     check_size(size.width, size.height, &shown)?;
-    let how = Colorimetry::of_stream(track.matrix, track.full_range);
+    // Grey pictures have all levels, whatever is said of them (swscale takes them so, too).
+    let full = track.full_range || form == Form::Planes(Subsampling::Yuv400);
+    let how = Colorimetry::of_stream(track.matrix, full);
     let (buffer, start, remark) = (Vec::new(), None, None);
     Ok(Box::new(FfmpegReader { frames, child, path: shown, size, form, how, buffer, start, remark }))
 }

@@ -8,7 +8,7 @@ use crate::host::catch;
 use crate::ops::color::{Colorimetry, Planes, Subsampling};
 use crate::types::Size;
 use rust_h264::decoder::{ChromaFormat, Decoder, Frame};
-use rust_h264::nal::{NalUnit, NalUnitType, parse_avcc, parse_avcc_config, parse_sps_info};
+use rust_h264::nal::{NalUnit, NalUnitType, SpsInfo, parse_avcc, parse_avcc_config, parse_sps_info};
 use std::time::Duration;
 
 /// When a packet's picture is shown.
@@ -29,6 +29,9 @@ pub trait PacketSource: Send {
     fn next_packet(&mut self, data: &mut Vec<u8>) -> Result<Option<Stamp>>;
     /// Returns the `AVCDecoderConfigurationRecord` of the track.
     fn config(&self) -> &[u8];
+    /// Returns `MatrixCoefficients` of ITU-T H.273 and whether all levels are used, as the container says it. It counts
+    /// where the stream itself says nothing (matrix 2).
+    fn colour(&self) -> (u8, bool);
     /// Returns the number of packets that are shown, if known.
     fn count(&self) -> Option<u64>;
     /// Returns what people should know about the file, such as that it was cut.
@@ -87,9 +90,13 @@ impl<P: PacketSource> H264Reader<P> {
         let mut decoder = Decoder::new();
         let config = parse_avcc_config(packets.config()).map_err(failed)?;
         let first = config.sps_nals.first().ok_or_else(|| failed("no parameter set"))?;
-        let info = parse_sps_info(first).map_err(|e| failed(format!("{e:?}")))?;
-        check_size(info.width, info.height, "H.264")?;
+        let info = parameters(first)?;
+        let (matrix, full_range) = match packets.colour() {
+            (matrix, full_range) if info.matrix == 2 => (matrix, full_range || info.full_range),
+            _ => (info.matrix, info.full_range),
+        };
         let length_size = config.length_size;
+        config.sps_nals.iter().try_for_each(|nal| parameters(nal).map(|_| ()))?;
         for nal in config.sps_nals.iter().chain(&config.pps_nals) {
             decode(&mut decoder, nal)?;
         }
@@ -98,7 +105,7 @@ impl<P: PacketSource> H264Reader<P> {
             length_size,
             depth: info.max_reorder_frames.unwrap_or(info.reference_frames).min(16) as usize,
             size: Size::new(info.width, info.height),
-            how: Colorimetry::of_stream(info.matrix, info.full_range),
+            how: Colorimetry::of_stream(matrix, full_range),
             waiting: Vec::new(),
             ready: None,
             current: None,
@@ -157,6 +164,9 @@ impl<P: PacketSource> H264Reader<P> {
             Begun::Whole => false,
         };
         for nal in &nals {
+            if nal.nal_unit_type == NalUnitType::Sps {
+                parameters(nal)?;
+            }
             if !lost || matches!(nal.nal_unit_type, NalUnitType::Sps | NalUnitType::Pps) {
                 decode(&mut self.decoder, nal)?;
             }
@@ -177,6 +187,23 @@ impl<P: PacketSource> H264Reader<P> {
         (!all.is_empty()).then(|| all.join("; "))
     }
 }
+
+/// Reads a parameter set. What it asks for is bounded by the highest level there is (Table A-1, level 6.2).
+pub(super) fn parameters(nal: &NalUnit<'_>) -> Result<SpsInfo> {
+    let info = catch(|| parse_sps_info(nal)).map_err(|_| failed("the parser panicked"))?;
+    let info = info.map_err(|e| failed(format!("{e:?}")))?;
+    check_size(info.width, info.height, "H.264")?;
+    let frames = u64::from(info.reference_frames.max(info.max_reorder_frames.unwrap_or(0)).min(16));
+    let blocks = u64::from(info.coded_width / 16) * u64::from(info.coded_height / 16);
+    if frames > 1 && frames * blocks > MAX_BLOCKS {
+        let (width, height) = (info.width, info.height);
+        return Err(failed(format!("{frames} frames of {width}x{height} to be kept: more than any level allows")));
+    }
+    Ok(info)
+}
+
+/// Macroblocks of all frames that a decoder keeps at level 6.2.
+const MAX_BLOCKS: u64 = 696_320;
 
 /// Returns the planes of a picture, reduced to 8 bits if they have more.
 pub(super) fn planes<'a>(frame: &'a Frame, narrow: &'a mut [Vec<u8>; 3]) -> Planes<'a> {

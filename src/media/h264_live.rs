@@ -1,14 +1,13 @@
 //! Live H.264 from a camera: access units in, pictures out as soon as they can be shown.
 
-use super::h264::{decode, failed, planes};
+use super::h264::{decode, failed, parameters, planes};
 use super::h264_access::{self, Access};
-use super::limits::check_size;
 use super::picture::Pixels;
 use crate::error::{Error, Result};
 use crate::host::catch;
 use crate::ops::color::Colorimetry;
 use rust_h264::decoder::{Decoder, Frame};
-use rust_h264::nal::{NalUnitType, parse_annex_b, parse_sps_info};
+use rust_h264::nal::{NalUnitType, parse_annex_b};
 use std::time::Duration;
 
 /// Decodes a live stream. Holds back only as many pictures as the stream says it reorders. A stream that does not say
@@ -62,13 +61,6 @@ impl LiveDecoder {
         self.needs_key
     }
 
-    /// Whether a keyframe is needed and this access unit will do, because everything that is shown after it is whole.
-    #[must_use]
-    pub fn can_begin_with(&self, unit: &[u8]) -> bool {
-        let offers = || catch(|| h264_access::of(&parse_annex_b(unit))).unwrap_or(Access::None);
-        self.needs_key && matches!(offers(), Access::Idr | Access::Recovery)
-    }
-
     /// Decodes an access unit in Annex B form (start codes) that is to be shown at `time`.
     ///
     /// # Errors
@@ -102,9 +94,7 @@ impl LiveDecoder {
         let nals = catch(|| parse_annex_b(unit)).map_err(|_| failed("the parser panicked"))?;
         for nal in nals {
             if nal.nal_unit_type == NalUnitType::Sps {
-                let info = catch(|| parse_sps_info(&nal)).map_err(|_| failed("the parser panicked"))?;
-                let info = info.map_err(|e| failed(format!("{e:?}")))?;
-                check_size(info.width, info.height, "H.264")?;
+                let info = parameters(&nal)?;
                 self.how = Colorimetry::of_stream(info.matrix, info.full_range);
                 self.most = info.reference_frames.min(16) as usize;
                 if let Some(says) = info.max_reorder_frames {
@@ -154,6 +144,31 @@ impl LiveDecoder {
         let frame = &*self.current.insert(self.waiting.remove(at).1);
         Some(Pixels::Yuv(planes(frame, &mut self.narrow), self.how))
     }
+}
+
+/// Whether decoding can begin with an access unit in Annex B form, because everything that is shown after it is whole.
+#[must_use]
+pub fn can_begin_with(unit: &[u8]) -> bool {
+    let offers = || catch(|| h264_access::of(&parse_annex_b(unit))).unwrap_or(Access::None);
+    // Most units say at once that they are nothing of the kind.
+    kinds(unit).any(|kind| matches!(kind, 5 | 6)) && matches!(offers(), Access::Idr | Access::Recovery)
+}
+
+/// Whether an access unit in Annex B form brings its own parameter set.
+#[must_use]
+pub fn has_parameters(unit: &[u8]) -> bool {
+    kinds(unit).any(|kind| kind == 7)
+}
+
+/// The types of the NAL units up to the first slice (7.3.1).
+fn kinds(unit: &[u8]) -> impl Iterator<Item = u8> {
+    let mut finder = memchr::memmem::find_iter(unit, &[0, 0, 1]);
+    let mut is_over = false;
+    std::iter::from_fn(move || {
+        let kind = *unit.get(finder.next().filter(|_| !is_over)? + 3)? & 31;
+        is_over = (1..=5).contains(&kind);
+        Some(kind)
+    })
 }
 
 /// Returns the error for a stream that is not H.264.

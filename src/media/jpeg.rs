@@ -33,14 +33,31 @@ pub fn decode_with_exif(bytes: &[u8], image: &mut Image) -> Result<(Option<Damag
     }
 }
 
-/// Decodes a JPEG of a live stream, which has no use for half a picture.
-///
-/// # Errors
-/// [`Error::Data`] if the bytes are not a whole JPEG.
-pub fn decode_whole(bytes: &[u8], image: &mut Image) -> Result<()> {
-    match decode(bytes, image)? {
-        Some(damage) => Err(Error::Data(damage)),
-        None => Ok(()),
+/// Decodes the JPEGs of a live stream, which has no use for half a picture.
+#[derive(Debug, Default)]
+pub struct LiveJpeg {
+    /// How many damaged pictures came one after the other.
+    damaged: u32,
+}
+
+/// So many damaged pictures one after the other are the camera's way, and better than none.
+const ITS_WAY: u32 = 20;
+
+impl LiveJpeg {
+    /// Decodes a picture. A damaged one is an error, unless all of them are.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if the bytes are not a whole JPEG.
+    pub fn decode(&mut self, bytes: &[u8], image: &mut Image) -> Result<()> {
+        let Some(damage) = decode(bytes, image)? else {
+            self.damaged = 0;
+            return Ok(());
+        };
+        self.damaged = self.damaged.saturating_add(1);
+        if self.damaged == ITS_WAY {
+            tracing::warn!("{damage}; all pictures have such damage, so they are shown as they are from now on");
+        }
+        if self.damaged < ITS_WAY { Err(Error::Data(damage)) } else { Ok(()) }
     }
 }
 

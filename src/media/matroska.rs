@@ -27,6 +27,8 @@ mod id {
     pub const COLOUR: u32 = 0x55B0;
     pub const MATRIX: u32 = 0x55B1;
     pub const RANGE: u32 = 0x55B9;
+    pub const PROJECTION: u32 = 0x7670;
+    pub const ROLL: u32 = 0x7675;
     pub const CLUSTER: u32 = 0x1F43_B675;
     pub const TIMESTAMP: u32 = 0xE7;
     pub const SIMPLE_BLOCK: u32 = 0xA3;
@@ -56,6 +58,8 @@ pub struct Track {
     pub matrix: u8,
     /// Levels use all of 0–255.
     pub full_range: bool,
+    /// The pictures are to be rotated.
+    pub rolled: bool,
 }
 
 /// Reads the blocks of the first video track.
@@ -298,6 +302,11 @@ fn video(body: &[u8], track: &mut Track) {
             id::WIDTH => track.size.0 = u32::try_from(number(body)).unwrap_or(u32::MAX),
             id::HEIGHT => track.size.1 = u32::try_from(number(body)).unwrap_or(u32::MAX),
             id::FOURCC => track.fourcc = body.to_vec(),
+            id::PROJECTION => {
+                // A float that is not zero.
+                let mut roll = inside(body).filter(|(element, _)| *element == id::ROLL);
+                track.rolled = roll.any(|(_, body)| body.iter().any(|byte| byte & 0x7F != 0));
+            }
             id::COLOUR => {
                 for (element, body) in inside(body) {
                     match element {

@@ -12,6 +12,8 @@ use std::io::Read;
 const MAX_PICTURE: usize = 32 << 20;
 /// More bytes than this between two pictures cannot be headers.
 const MAX_BETWEEN: usize = 64 << 10;
+/// How many starts of pictures that are none are looked at in a buffer.
+const MAX_TRIES: usize = 8;
 /// The number of bytes requested at a time.
 const CHUNK: usize = 64 << 10;
 
@@ -58,8 +60,8 @@ pub fn find_end(bytes: &[u8], mut at: usize, mut place: Place) -> End {
         }
         let (Some(&mark), Some(&code)) = (bytes.get(at), bytes.get(at + 1)) else { return End::Later(at, place) };
         match (mark, code) {
-            // Pixels never hold a start marker, and between headers it makes no sense.
-            (0xFF, 0xD8) if at > 0 => return End::Torn(at),
+            // Pixels never hold a start marker, and between headers it makes no sense; some cameras send it twice.
+            (0xFF, 0xD8) if at > 2 => return End::Torn(at),
             (0xFF, 0xD8 | 0x01) => at += 2,
             (0xFF, 0xD9) => return End::At(at + 2),
             (0xFF, 0xFF) => at += 1,
@@ -98,9 +100,10 @@ pub fn cut(bytes: &[u8]) -> Result<&[u8]> {
     }
 }
 
-/// Returns the whole pictures in a buffer, such as the two fields of a chunk of AVI. Torn ones are left out.
+/// Returns the whole pictures in a buffer, such as the two fields of a chunk of AVI. Torn ones are left out. Gives up
+/// after a few starts that are none, because each may lead through all of the buffer.
 pub fn whole(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut at = 0;
+    let (mut at, mut tries) = (0, 0);
     std::iter::from_fn(move || {
         loop {
             at += memmem::find(bytes.get(at..)?, &[0xFF, 0xD8, 0xFF])?;
@@ -111,7 +114,8 @@ pub fn whole(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
                     return Some(&picture[..length]);
                 }
                 End::Torn(length) => at += length,
-                End::Not => at += 2,
+                End::Not if tries < MAX_TRIES => (at, tries) = (at + 2, tries + 1),
+                End::Not => return None,
                 End::Later(..) => return None,
             }
         }
@@ -228,6 +232,21 @@ mod tests {
             self.2 += count;
             Ok(count)
         }
+    }
+
+    #[test]
+    fn a_buffer_full_of_false_starts_is_given_up() {
+        let _limit = crate::limit::within(20);
+        // Each segment holds the start of another chain of segments, and all chains end in nothing.
+        let step = [0xFF, 0xE0, 0x00, 0x08, 0xFF, 0xD8, 0xFF, 0xE0, 0x00, 0x02];
+        let bytes = [&[0xFF, 0xD8][..], &step.repeat(400_000), &[0, 0]].concat();
+        assert_eq!(whole(&bytes).count(), 0);
+    }
+
+    #[test]
+    fn a_start_that_is_sent_twice_is_one() {
+        let twice = [&[0xFF, 0xD8][..], &jpeg(3)].concat();
+        assert_eq!(cut(&twice).unwrap().len(), twice.len());
     }
 
     /// Returns a picture with a thumbnail in its header, whose end must not be mistaken for the picture's end.

@@ -23,6 +23,10 @@ pub fn open(path: &Path) -> Result<Result<MkvPackets, String>> {
     let file = BufReader::with_capacity(1 << 16, File::open(path).map_err(|e| Error::io(path, e))?);
     let reader = MatroskaReader::new(file, MAX_PACKET)?;
     let track = &reader.track;
+    if track.rolled {
+        // ffmpeg turns the pictures as the file asks.
+        return Ok(Err("rotated H.264".into()));
+    }
     if track.codec != "V_MPEG4/ISO/AVC" || track.config.is_empty() || track.encoded {
         return Ok(Err(track.codec.clone()));
     }
@@ -37,6 +41,10 @@ impl PacketSource for MkvPackets {
 
     fn config(&self) -> &[u8] {
         &self.reader.track.config
+    }
+
+    fn colour(&self) -> (u8, bool) {
+        (self.reader.track.matrix, self.reader.track.full_range)
     }
 
     fn count(&self) -> Option<u64> {

@@ -54,7 +54,15 @@ impl Pixels<'_> {
 /// Decodes two fields into one picture.
 fn weave(fields: &[&[u8]; 2], image: &mut Image) -> Result<Option<Damage>> {
     let (mut even, mut odd) = (Image::default(), Image::default());
-    let damage = jpeg::decode(fields[0], &mut even)?.or(jpeg::decode(fields[1], &mut odd)?);
+    let mut damage = jpeg::decode(fields[0], &mut even)?;
+    match jpeg::decode(fields[1], &mut odd) {
+        Ok(second) => damage = damage.or(second),
+        // Its rows are those of the other.
+        Err(error) => {
+            odd.clone_from(&even);
+            damage = damage.or(Some(format!("{error} (second field)")));
+        }
+    }
     if even.size.width != odd.size.width || even.size.height.abs_diff(odd.size.height) > 1 {
         return Err(Error::Data(format!("JPEG: two fields of {} and {}", even.size, odd.size)));
     }

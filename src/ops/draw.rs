@@ -122,7 +122,9 @@ pub fn outline(image: &mut Image, (x1, y1): (i32, i32), (x2, y2): (i32, i32), th
 /// The corners of a box as whole pixels.
 #[must_use]
 pub fn corners(b: &BBox) -> ((i32, i32), (i32, i32)) {
-    ((b.x1.round() as i32, b.y1.round() as i32), (b.x2.round() as i32, b.y2.round() as i32))
+    // A detector may place a box anywhere.
+    let near = |v: f32| (v.round() as i32).clamp(-FAR, FAR);
+    ((near(b.x1), near(b.y1)), (near(b.x2), near(b.y2)))
 }
 
 /// The line width that suits a picture.
@@ -162,10 +164,7 @@ impl Labels {
         if text.is_empty() {
             return;
         }
-        // A detector may place a box anywhere.
-        let near = |(x, y): (i32, i32)| (x.clamp(-FAR, FAR), y.clamp(-FAR, FAR));
         let ((from, to), thick) = (corners(bbox), line_width(image));
-        let (from, to) = (near(from), near(to));
         let font = Text::for_picture(image.size.height);
         let (width, height) = font.measure(text);
         let (width, height) = (width.cast_signed() + 2 * thick, height.cast_signed());

@@ -25,8 +25,12 @@ pub fn get(agent: &Agent, address: &Address, secrets: &Secrets) -> Result<Respon
         if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
             return Ok(response);
         }
-        let to = response.headers().get(header::LOCATION).and_then(|to| to.to_str().ok()).unwrap_or_default();
-        url = url.join(to).map_err(|e| Error::Device(format!("{url}: redirects to no address: {e}")))?;
+        let Some(to) = response.headers().get(header::LOCATION) else {
+            return Err(Error::Device(format!("{url}: redirects (status {}), but not where to", response.status())));
+        };
+        url = url
+            .join(&String::from_utf8_lossy(to.as_bytes()))
+            .map_err(|e| Error::Device(format!("{url}: redirects to no address: {e}")))?;
         // What a server puts into an address is no login of ours.
         let _ = (url.set_username(""), url.set_password(None));
     }
@@ -63,8 +67,8 @@ fn log_in(
             "{url}: {own} redirects there, and it asks for user and password; if you trust it, write this address under `url`"
         )));
     }
-    let texts: Vec<&str> =
-        first.headers().get_all(header::WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok()).collect();
+    let texts = first.headers().get_all(header::WWW_AUTHENTICATE).iter();
+    let texts: Vec<String> = texts.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
     let mut clients: Vec<PasswordClient> = texts
         .iter()
         .flat_map(|text| http_auth::parse_challenges(text).unwrap_or_default())

@@ -67,12 +67,14 @@ impl Images {
             return Err(Error::Config(format!("`fps` is {}; it must lie between 0.000001 and 1000000", self.fps)));
         }
         let path = env.input_path(&self.path);
+        // A file that is named is read whatever its ending; its first bytes say what it is.
+        let named = path.is_file();
         let (root, found) = if path.is_dir() {
             let entries = std::fs::read_dir(&path).map_err(|e| Error::io(&path, e))?;
             let shown = |entry: &DirEntry| !entry.file_name().to_string_lossy().starts_with('.');
             let found = entries.flatten().filter(shown).map(|entry| entry.path()).collect();
             (path, found)
-        } else if path.is_file() {
+        } else if named {
             (path.parent().unwrap_or(Path::new("")).to_path_buf(), vec![path])
         } else {
             if !self.path.contains(['*', '?', '[']) {
@@ -82,7 +84,7 @@ impl Images {
             if near.1.is_empty() { matching(Path::new(&self.path))? } else { near }
         };
         let (mut files, others): (Vec<PathBuf>, Vec<PathBuf>) =
-            found.into_iter().filter(|path| path.is_file()).partition(|path| has_extension(path, &READ));
+            found.into_iter().filter(|path| path.is_file()).partition(|path| named || has_extension(path, &READ));
         let unread: BTreeSet<String> =
             others.iter().filter(|path| has_extension(path, &NOT_READ)).map(|p| ending(p)).collect();
         let unread = if unread.is_empty() {

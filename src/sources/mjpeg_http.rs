@@ -4,7 +4,7 @@ use super::address::Address;
 use super::http_login;
 use crate::error::{Error, Result};
 use crate::host::Secrets;
-use crate::media::jpeg;
+use crate::media::jpeg::LiveJpeg;
 use crate::media::mjpeg::MjpegReader;
 use crate::stage::{Care, Env, Feed, LineEnv, Link, OnLost, Shot, Source, SourceConfig, Watch, live};
 use crate::yaml::Span;
@@ -104,12 +104,18 @@ impl Link for HttpLink {
             )));
         }
         let body: Box<dyn Read> = Box::new(response.into_body().into_with_config().limit(u64::MAX).reader());
-        Ok(Box::new(Receiving { pictures: MjpegReader::new(body), shown, recorded: watch.is_recorded() }))
+        Ok(Box::new(Receiving {
+            pictures: MjpegReader::new(body),
+            jpegs: LiveJpeg::default(),
+            shown,
+            recorded: watch.is_recorded(),
+        }))
     }
 }
 
 struct Receiving {
     pictures: MjpegReader<Box<dyn Read>>,
+    jpegs: LiveJpeg,
     shown: String,
     recorded: bool,
 }
@@ -120,7 +126,7 @@ impl Feed for Receiving {
         let lost = |what: String| Error::Device(format!("{}: {what}", self.shown));
         match self.pictures.next_picture() {
             Ok(Some(picture)) => {
-                jpeg::decode_whole(picture, &mut shot.image)?;
+                self.jpegs.decode(picture, &mut shot.image)?;
                 if self.recorded {
                     shot.coded.set_jpeg(picture);
                 }

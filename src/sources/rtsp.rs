@@ -3,7 +3,7 @@
 use super::address::Address;
 use crate::error::{Error, Result};
 use crate::host::Secrets;
-use crate::media::h264_live::{LiveDecoder, not_h264};
+use crate::media::h264_live::{LiveDecoder, can_begin_with, has_parameters, not_h264};
 use crate::stage::{Care, Env, Feed, LineEnv, Link, OnLost, Shot, Source, SourceConfig, Unit, Watch, live};
 use crate::types::CodedForm;
 use crate::yaml::Span;
@@ -12,7 +12,7 @@ use retina::client::{
     Credentials, Demuxed, PlayOptions, Session, SessionGroup, SessionOptions, SetupOptions, TcpTransportOptions,
     Transport,
 };
-use retina::codec::{CodecItem, FrameFormat};
+use retina::codec::{CodecItem, FrameFormat, ParametersRef, VideoParametersCodec};
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -161,6 +161,7 @@ impl Link for RtspLink {
             decoder: LiveDecoder::default(),
             fresh: true,
             unkeyed: None,
+            unit: Vec::new(),
         }))
     }
 }
@@ -176,6 +177,8 @@ struct Playing {
     decoder: LiveDecoder,
     /// Nothing has been read yet.
     fresh: bool,
+    /// A unit with the parameter sets in front of it.
+    unit: Vec<u8>,
     /// Since when pictures have come, but none that decoding can begin with.
     unkeyed: Option<Instant>,
 }
@@ -213,10 +216,26 @@ impl Feed for Playing {
             if lost > 0 {
                 self.decoder.lost();
             }
-            let key = frame.is_random_access_point() || self.decoder.can_begin_with(frame.data());
-            self.watch.unit(&Unit { data: frame.data(), time, key, lost: lost > 0 || self.fresh });
+            let key = frame.is_random_access_point() || can_begin_with(frame.data());
+            let mut data = frame.data();
+            if key && !has_parameters(data) {
+                // Some cameras send them only in the description of the stream.
+                let parameters = stream.streams()[frame.stream_id()].parameters();
+                self.unit.clear();
+                if let Some(ParametersRef::Video(parameters)) = parameters
+                    && let VideoParametersCodec::H264 { sps, pps } = parameters.codec_params()
+                {
+                    for set in [sps, pps] {
+                        self.unit.extend_from_slice(&[0, 0, 0, 1]);
+                        self.unit.extend_from_slice(set);
+                    }
+                }
+                self.unit.extend_from_slice(data);
+                data = &self.unit;
+            }
+            self.watch.unit(&Unit { data, time, key, lost: lost > 0 || self.fresh });
             self.fresh = false;
-            self.decoder.push(frame.data(), time, key)?;
+            self.decoder.push(data, time, key)?;
             if !self.decoder.needs_key() {
                 self.unkeyed = None;
             } else if self.unkeyed.get_or_insert_with(Instant::now).elapsed() > NO_KEY {

@@ -18,6 +18,7 @@ use tables::{Bounds, Defaults, Edit, Sample};
 pub struct Mp4Packets {
     file: BufReader<File>,
     config: Vec<u8>,
+    colour: (u8, bool),
     samples: Vec<Sample>,
     /// Which samples to read, and when they are shown, in ticks.
     shows: Vec<Show>,
@@ -43,6 +44,8 @@ const MAX_MOOV: u64 = 512 << 20;
 #[derive(Default)]
 struct Tops {
     moov: Option<Vec<u8>>,
+    /// The table of contents is longer than any that is accepted.
+    huge: bool,
     /// The fragments, with the places where they begin.
     moofs: Vec<Top>,
     /// The file ends within a box.
@@ -54,7 +57,10 @@ fn tops(file: &mut BufReader<File>, length: u64) -> std::io::Result<Tops> {
     while let Some(top) = boxes::top(file, at, length)? {
         tops.cut |= top.end > length;
         match &top.name {
-            b"moov" if tops.moov.is_none() => tops.moov = boxes::contents(file, &top, length, MAX_MOOV)?,
+            b"moov" if tops.moov.is_none() => {
+                tops.huge |= top.end <= length && top.end - top.body.min(top.end) > MAX_MOOV;
+                tops.moov = boxes::contents(file, &top, length, MAX_MOOV)?;
+            }
             b"moof" if top.end <= length => tops.moofs.push(top),
             _ => {}
         }
@@ -75,7 +81,11 @@ pub fn open(path: &Path) -> Result<Result<Mp4Packets, String>> {
     let tops = tops(&mut file, length).map_err(io)?;
     let Some(moov) = tops.moov else {
         let why = "the file was cut off before its table of contents, which was to be written at the end";
-        let why = if tops.cut { why } else { "it has no table of contents (`moov`)" };
+        let why = match tops {
+            Tops { huge: true, .. } => "its table of contents has more than 512 MiB",
+            Tops { cut: true, .. } => why,
+            _ => "it has no table of contents (`moov`)",
+        };
         return Err(Error::Data(format!("MP4: {why}")));
     };
     let track = match Track::find(&moov) {
@@ -99,18 +109,26 @@ pub fn open(path: &Path) -> Result<Result<Mp4Packets, String>> {
     let there = |sample: &Sample| {
         sample.size <= MAX_SAMPLE && sample.offset.checked_add(sample.size.into()).is_some_and(|end| end <= length)
     };
-    let shows = if whole_track == samples.len() { edited(&samples, &track.edits) } else { in_order(&samples) };
-    let all = shows.len();
-    let shows: Vec<Show> = shows.into_iter().filter(|show| there(&samples[show.sample])).collect();
-    if shows.is_empty() {
+    let shows = if whole_track == samples.len() { edited(&samples, &track.edits) } else { Some(in_order(&samples)) };
+    let Some(shows) = shows else { return Ok(Err("H.264 with an edit list that repeats its parts".into())) };
+    let count = |shows: &[Show]| shows.iter().filter(|show| show.at.is_some()).count();
+    let all = count(&shows);
+    // A file that was cut lacks its last samples; anything else is damage, and others would build on what is missing.
+    let missing = samples.iter().position(|sample| !there(sample)).unwrap_or(samples.len());
+    if samples[missing..].iter().any(there) {
+        return Ok(Err("H.264 whose tables point outside the file".into()));
+    }
+    let shows: Vec<Show> = shows.into_iter().filter(|show| show.sample < missing).collect();
+    if count(&shows) == 0 {
         let why = if all > 0 || tops.cut { "the file was cut off before its first picture" } else { "no pictures" };
         return Err(Error::Data(format!("MP4: {why}")));
     }
-    let remark = (shows.len() < all)
-        .then(|| format!("the file was cut off: {} of {all} pictures are there", shows.len()))
+    let remark = (count(&shows) < all)
+        .then(|| format!("the file was cut off: {} of {all} pictures are there", count(&shows)))
         .or((tops.cut && whole_track < samples.len()).then(|| "the file was cut off in its last part".into()));
     let (config, scale) = (track.config.to_vec(), i64::from(track.scale.max(1)));
-    Ok(Ok(Mp4Packets { file, config, samples, shows, scale, next: 0, remark }))
+    let colour = track.colour;
+    Ok(Ok(Mp4Packets { file, config, colour, samples, shows, scale, next: 0, remark }))
 }
 
 /// The video track.
@@ -119,6 +137,7 @@ struct Track<'a> {
     scale: u32,
     stbl: &'a [u8],
     config: &'a [u8],
+    colour: (u8, bool),
     edits: Vec<Edit>,
 }
 
@@ -142,8 +161,11 @@ impl<'a> Track<'a> {
         // A visual sample entry has 78 bytes in front of its boxes.
         let config = entry.get(78..).and_then(|boxes| child(boxes, b"avcC"));
         let config = config.ok_or_else(|| Some("H.264 without parameter sets".to_owned()))?;
-        let others = described.filter_map(|(_, entry)| child(entry.get(78..)?, b"avcC"));
-        if others.into_iter().any(|other| other != config) {
+        let same = |name: &[u8; 4], entry: &[u8]| {
+            let other = entry.get(78..).and_then(|boxes| child(boxes, b"avcC"));
+            matches!(name, b"avc1" | b"avc3") && other == Some(config)
+        };
+        if !described.all(|(name, entry)| same(&name, entry)) {
             return Err(Some("H.264 whose parameters change".into()));
         }
         let tkhd = child(trak, b"tkhd").unwrap_or_default();
@@ -162,8 +184,22 @@ impl<'a> Track<'a> {
             scale: track_scale,
             stbl,
             config,
-            edits: tables::edits(trak, movie_scale, track_scale),
+            colour: colour(entry.get(78..).unwrap_or_default()),
+            edits: tables::edits(trak, movie_scale, track_scale)
+                .ok_or_else(|| Some("H.264 with a long edit list".to_owned()))?,
         })
+    }
+}
+
+/// The matrix and the range that a `colr` box states (§12.1.5); QuickTime's `nclc` has no range.
+fn colour(boxes: &[u8]) -> (u8, bool) {
+    let colr = child(boxes, b"colr").unwrap_or_default();
+    match colr.get(..4) {
+        Some(kind @ (b"nclx" | b"nclc")) => {
+            let full = kind == b"nclx" && colr.get(10).is_some_and(|flags| flags & 0x80 != 0);
+            (colr.get(9).copied().unwrap_or(2), full)
+        }
+        _ => (2, false),
     }
 }
 
@@ -173,15 +209,15 @@ fn in_order(samples: &[Sample]) -> Vec<Show> {
 
 /// Returns what to read for an edit list: for each part the pictures in it, and from the key picture on those that are
 /// needed to decode them. ffmpeg does the same.
-fn edited(samples: &[Sample], edits: &[Edit]) -> Vec<Show> {
+/// `None` if the list repeats its parts so often that the file would ask for more memory than it has itself.
+fn edited(samples: &[Sample], edits: &[Edit]) -> Option<Vec<Show>> {
     let mut shows = Vec::new();
     for edit in edits {
         let is_in = |sample: &Sample| (edit.from..edit.to).contains(&sample.shown);
         let Some(first) = samples.iter().position(is_in) else { continue };
         let last = samples.iter().rposition(is_in).unwrap_or(first);
-        // A list may repeat a part any number of times; a file cannot ask for more memory than it has itself.
         if shows.len() > 2 * samples.len() {
-            break;
+            return None;
         }
         // Pictures that are shown before their key picture come after it.
         let key = samples[..=first].iter().rposition(|sample| sample.key).unwrap_or(0);
@@ -191,7 +227,7 @@ fn edited(samples: &[Sample], edits: &[Edit]) -> Vec<Show> {
             Show { sample, at }
         }));
     }
-    if shows.is_empty() { in_order(samples) } else { shows }
+    Some(if shows.is_empty() { in_order(samples) } else { shows })
 }
 
 impl PacketSource for Mp4Packets {
@@ -209,6 +245,10 @@ impl PacketSource for Mp4Packets {
 
     fn config(&self) -> &[u8] {
         &self.config
+    }
+
+    fn colour(&self) -> (u8, bool) {
+        self.colour
     }
 
     fn count(&self) -> Option<u64> {
@@ -249,7 +289,7 @@ mod tests {
         let sample = |n: i64| Sample { offset: 0, size: 9, decoded: n, shown: n, key: n % 4 == 0 };
         let samples: Vec<Sample> = (0..12).map(sample).collect();
         let shown = |edits: &[Edit]| -> Vec<(usize, Option<i64>)> {
-            edited(&samples, edits).into_iter().map(|show| (show.sample, show.at)).collect()
+            edited(&samples, edits).unwrap().into_iter().map(|show| (show.sample, show.at)).collect()
         };
         let part = Edit { at: 0, from: 6, to: 8 };
         assert_eq!(shown(&[part]), [(4, None), (5, None), (6, Some(0)), (7, Some(1))]);
@@ -258,5 +298,6 @@ mod tests {
         // Only moved, and nothing that fits.
         assert_eq!(shown(&[Edit { at: 5, from: 0, to: i64::MAX }])[0], (0, Some(5)));
         assert_eq!(shown(&[Edit { at: 0, from: 99, to: 100 }]).len(), 12);
+        assert_eq!(edited(&samples, &[Edit { at: 0, from: 0, to: 12 }; 9]), None);
     }
 }

@@ -247,15 +247,18 @@ pub struct Edit {
     pub to: i64,
 }
 
-/// Longer lists are cut: each edit looks through all samples.
+/// Longer lists are left to `ffmpeg`: each edit looks through all samples.
 const MAX_EDITS: usize = 256;
 
-/// Reads a track's edit list; empty if it has none. Empty edits only move what follows.
+/// Reads a track's edit list; empty if it has none, `None` if it is too long. Empty edits only move what follows.
 #[must_use]
-pub fn edits(trak: &[u8], movie_scale: u32, track_scale: u32) -> Vec<Edit> {
-    let Some(list) = below(trak, &[b"edts", b"elst"]) else { return Vec::new() };
+pub fn edits(trak: &[u8], movie_scale: u32, track_scale: u32) -> Option<Vec<Edit>> {
+    let Some(list) = below(trak, &[b"edts", b"elst"]) else { return Some(Vec::new()) };
     let wide = list.first() == Some(&1);
-    let (width, count) = (if wide { 20 } else { 12 }, (number(list, 4) as usize).min(MAX_EDITS));
+    let (width, count) = (if wide { 20 } else { 12 }, number(list, 4) as usize);
+    if count > MAX_EDITS {
+        return None;
+    }
     let (mut at, mut all) = (0_i64, Vec::new());
     for entry in list.get(8..).unwrap_or_default().chunks_exact(width).take(count) {
         let (duration, from) = if wide {
@@ -272,5 +275,5 @@ pub fn edits(trak: &[u8], movie_scale: u32, track_scale: u32) -> Vec<Edit> {
         }
         at = at.saturating_add(ticks);
     }
-    all
+    Some(all)
 }

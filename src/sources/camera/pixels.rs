@@ -1,7 +1,7 @@
 //! The pixel layouts that cameras send, and their conversion to RGB.
 
 use crate::error::{Error, Result};
-use crate::media::{jpeg, mjpeg};
+use crate::media::{jpeg::LiveJpeg, mjpeg};
 use crate::ops::color::{Colorimetry, Raw, raw_to_rgb};
 use crate::types::{Image, PixelFormat, Size};
 use nokhwa::utils::FrameFormat;
@@ -77,6 +77,7 @@ pub struct Converter {
     stride: usize,
     rows: Vec<u8>,
     scratch: Vec<u8>,
+    jpegs: LiveJpeg,
 }
 
 impl Converter {
@@ -84,7 +85,7 @@ impl Converter {
     #[must_use]
     pub fn new(pixel: Pixel, size: Size, stride: usize) -> Self {
         let stride = stride.max(pixel.row_bytes(size));
-        Self { pixel, size, stride, rows: Vec::new(), scratch: Vec::new() }
+        Self { pixel, size, stride, rows: Vec::new(), scratch: Vec::new(), jpegs: LiveJpeg::default() }
     }
 
     /// Converts a buffer, which may be longer than the frame.
@@ -94,7 +95,7 @@ impl Converter {
     pub fn to_rgb(&mut self, buffer: &[u8], image: &mut Image) -> Result<()> {
         let Self { pixel, size, stride, .. } = *self;
         if pixel == Pixel::Mjpeg {
-            return jpeg::decode_whole(mjpeg::cut(buffer)?, image);
+            return self.jpegs.decode(mjpeg::cut(buffer)?, image);
         }
         let row = pixel.row_bytes(size);
         let rows = size.height as usize + if pixel == Pixel::Nv12 { size.height.div_ceil(2) as usize } else { 0 };

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::host::{Child, Secrets, Stderr};
 use crate::media::mjpeg::MjpegReader;
 use crate::media::picture::VideoReader;
-use crate::media::{jpeg, y4m::Y4mReader};
+use crate::media::{jpeg::LiveJpeg, y4m::Y4mReader};
 use crate::ops::color::{Colorimetry, Raw, Subsampling, raw_to_rgb};
 use crate::stage::{Feed, Link, Shot, Watch};
 use crate::types::{PixelFormat, Size};
@@ -76,6 +76,7 @@ impl Link for ChildLink {
             watch: watch.clone(),
             buffer: Vec::new(),
             scratch: Vec::new(),
+            jpegs: LiveJpeg::default(),
         }))
     }
 }
@@ -120,6 +121,7 @@ struct ChildFeed {
     reader: Reader,
     interval: Option<Duration>,
     watch: Watch,
+    jpegs: LiveJpeg,
     buffer: Vec<u8>,
     scratch: Vec<u8>,
 }
@@ -131,7 +133,7 @@ impl ChildFeed {
         match &mut self.reader {
             Reader::Mjpeg(reader) => {
                 let Some(picture) = reader.next_picture()? else { return Ok(false) };
-                jpeg::decode_whole(picture, &mut shot.image)?;
+                self.jpegs.decode(picture, &mut shot.image)?;
                 if self.watch.is_recorded() {
                     shot.coded.set_jpeg(picture);
                 }
