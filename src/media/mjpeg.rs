@@ -115,8 +115,7 @@ pub fn whole(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
                 }
                 End::Torn(length) => at += length,
                 End::Not if tries < MAX_TRIES => (at, tries) = (at + 2, tries + 1),
-                End::Not => return None,
-                End::Later(..) => return None,
+                End::Not | End::Later(..) => return None,
             }
         }
     })

@@ -217,7 +217,7 @@ impl BoxesDetector {
     fn rows(&mut self, outputs: &dyn Outputs, take: &mut Take<'_>) -> Result<()> {
         outputs.read(self.spec.output, 1.0, 0, &mut self.shape, &mut self.values)?;
         let width: usize = self.spec.columns.iter().map(|column| self.width(*column)).sum();
-        let (n, found) = match (&*trimmed(&self.shape), self.spec.axis) {
+        let (n, found) = match (trimmed(&self.shape), self.spec.axis) {
             ([n, width], Axis::Rows) | ([width, n], Axis::Columns) => (*n, *width),
             ([width], Axis::Rows) => (1, *width),
             _ => (0, 0),
