@@ -182,7 +182,7 @@ fn attempt(folder: &Path, card: &str, bytes: &[u8]) -> bool {
     std::fs::write(folder.join("card.yaml"), card.replace("SHA", &hash)).unwrap();
     let card = Card::read(folder).unwrap();
     if let Ok(model) = Model::decode(bytes.to_vec()) {
-        let _ = propose(&model);
+        let _ = propose(&model, None, None);
     }
     let Ok(mut session) = Session::load(&card) else { return false };
     let image = Image::new(card.fields.input.size, PixelFormat::Rgb8);

@@ -173,14 +173,14 @@ fn a_plan_that_tract_optimised_wrongly_is_refused() {
 fn cards_are_proposed_for_what_can_be_told_from_a_graph() {
     let _limit = limit::within(120);
     let file = |path: &str| Model::decode(std::fs::read(path).unwrap()).unwrap();
-    let proposal = propose(&file("models/scene/model.onnx")).unwrap();
+    let proposal = propose(&file("models/scene/model.onnx"), None, None).unwrap();
     assert!(proposal.card.contains("kind: x") && proposal.card.contains("size: [320, 192]"), "{}", proposal.card);
     assert_eq!(proposal.labels.len(), 6);
-    let proposal = propose(&file("models/scene_mask/model.onnx")).unwrap();
+    let proposal = propose(&file("models/scene_mask/model.onnx"), None, None).unwrap();
     assert!(proposal.card.contains("segmentation: { form: logits }"), "{}", proposal.card);
-    let proposal = propose(&file("models/scene_tags/model.onnx")).unwrap();
+    let proposal = propose(&file("models/scene_tags/model.onnx"), None, None).unwrap();
     assert!(proposal.card.contains("classifier: { scores: logits }"), "{}", proposal.card);
-    let proposal = propose(&file("models/scene_x2/model.onnx")).unwrap();
+    let proposal = propose(&file("models/scene_x2/model.onnx"), None, None).unwrap();
     assert!(
         proposal.card.contains("reconstruction: { times: 2 }") && proposal.card.contains("color: gray"),
         "{}",
@@ -200,7 +200,7 @@ fn cards_are_proposed_for_what_can_be_told_from_a_graph() {
         ("deeplabv3_257_mv_gpu", "form: logits"),
         ("fsrcnn_x2_120x160", "times: 2"),
     ] {
-        let proposal = propose(&file(field.join("models").join(format!("{name}.onnx")).to_str().unwrap()));
+        let proposal = propose(&file(field.join("models").join(format!("{name}.onnx")).to_str().unwrap()), None, None);
         let proposal = proposal.unwrap_or_else(|e| panic!("{name}: {e}"));
         assert!(proposal.card.contains(family), "{name}:\n{}", proposal.card);
     }

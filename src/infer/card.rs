@@ -1,6 +1,8 @@
 //! The model card: everything that turns pixels into the input tensor and output tensors into answers.
 
+use super::constant::Constant;
 use crate::error::{Error, Result};
+use crate::onnx::Model;
 use crate::ops::normalize::{ChannelOrder, Layout, Normalizer};
 use crate::ops::resize::{Filter, Fit};
 use crate::types::Size;
@@ -8,6 +10,7 @@ use crate::yaml::{self, Document, Fault, Node, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -31,6 +34,10 @@ pub struct ModelSpec {
     /// How a quantised model is computed.
     #[serde(default)]
     pub precision: Precision,
+    /// Further inputs that are the same for every picture, by name: lists of numbers, or of `width` and `height` of the
+    /// model input, such as `orig_target_sizes: [width, height]`.
+    #[serde(default)]
+    pub constants: BTreeMap<String, Vec<Constant>>,
     /// Inputs that receive an output of the previous frame; they are zero for the first frame.
     #[serde(default)]
     pub state: Vec<State>,
@@ -432,6 +439,19 @@ impl Card {
             )));
         }
         Ok(bytes)
+    }
+
+    /// Reads the weights and puts the card's constants in place of the inputs that they are for.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if the file does not have the hash in the card, is no model, or has no such input.
+    pub fn graph(&self) -> Result<Model> {
+        let mut model = Model::decode(self.weights()?)?;
+        for (name, values) in &self.fields.model.constants {
+            let values: Vec<f64> = values.iter().map(|value| value.of(self.fields.input.size)).collect();
+            model.fix_input(name, &values)?;
+        }
+        Ok(model)
     }
 }
 

@@ -15,7 +15,7 @@ pub fn check(card: &Card) -> Result<Vec<Option<Vec<usize>>>> {
 }
 
 fn compare(card: &Card) -> Result<Vec<Option<Vec<usize>>>> {
-    let model = Model::decode(card.weights()?)?;
+    let model = card.graph()?;
     picture_input(card, &model)?;
     let spec = &card.fields.model;
     let outputs: Vec<&str> = model.graph().output.iter().map(ValueInfoProto::label).collect();

@@ -2,9 +2,11 @@
 
 pub mod bundle;
 mod card;
+mod constant;
 pub mod header;
 mod outputs;
 mod plan;
+mod probe;
 pub mod selfcheck;
 mod session;
 mod store;
@@ -12,6 +14,7 @@ pub mod zoo;
 
 pub use card::{Card, CardFields, Dtype, Golden, InputForm, InputSpec, ModelSpec, Precision};
 pub use outputs::{Arrays, Outputs, Run};
-pub use plan::{Extra, Plan, output_shapes};
+pub use plan::{Extra, Plan};
+pub use probe::{ProbeInput, Probed, probe};
 pub use session::{Output, Session};
 pub use store::ModelStore;

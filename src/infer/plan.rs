@@ -61,7 +61,7 @@ impl Plan {
 
     fn build(card: &Card, extra: &Extra, optimise: bool) -> Result<Self> {
         let spec = &card.fields.model;
-        let mut model = Model::decode(card.weights()?)?;
+        let mut model = card.graph()?;
         let (picture_name, shape) = picture_input(card, &model)?;
         let mut inputs = Shapes::new();
         for input in model.inputs() {
@@ -120,7 +120,7 @@ impl Plan {
             let fed = |name: &&String| **name != picture_name && !spec.state.iter().any(|s| s.input == **name);
             let open: Vec<&str> = names.iter().filter(fed).map(String::as_str).collect();
             return Err(Error::Model(format!(
-                "the graph has inputs that nothing feeds: {}; name the picture input in `input.name` and states in `model.state`",
+                "the graph has inputs that nothing feeds: {}; name the picture input in `input.name`, states in `model.state`, and what is the same for every picture in `model.constants`",
                 open.join(", ")
             )));
         }
@@ -198,14 +198,29 @@ pub(super) fn picture_input(card: &Card, model: &Model) -> Result<(String, Vec<u
         Dtype::U8 => DataType::U8,
         Dtype::I8 => DataType::I8,
     };
-    if kind != said {
+    // 16-bit floats are widened when the graph is loaded.
+    if kind != said && (kind, said) != (DataType::Other(10), DataType::F32) {
         return Err(Error::Model(format!(
             "the graph takes {kind:?}, but the card says {said:?}; put the right `dtype` in the card"
         )));
     }
     let Some(dims) = declared else { return Ok((name, ours.to_vec())) };
-    if dims.len() == 4 && dims.iter().zip(ours).all(|(dim, ours)| dim.is_none_or(|d| d == ours)) {
+    let fits = |dims: &[Option<usize>], ours: &[usize]| {
+        dims.len() == ours.len() && dims.iter().zip(ours).all(|(dim, ours)| dim.is_none_or(|d| d == *ours))
+    };
+    if fits(&dims, &ours) {
         return Ok((name, ours.to_vec()));
+    }
+    // Without a batch, as torchvision's detectors.
+    if fits(&dims, &ours[1..]) {
+        return Ok((name, ours[1..].to_vec()));
+    }
+    if let [Some(batch @ 2..), rest @ ..] = dims.as_slice()
+        && fits(rest, &ours[1..])
+    {
+        return Err(Error::Model(format!(
+            "the graph takes {batch} pictures at once, and we give it one at a time; export it with a batch size of 1 (Ultralytics: `batch=1`), or with an open batch"
+        )));
     }
     let closed: Vec<usize> = dims.iter().map(|d| d.unwrap_or(1)).collect();
     let volume = closed.iter().try_fold(1_usize, |all, side| all.checked_mul(*side));
@@ -219,7 +234,11 @@ pub(super) fn picture_input(card: &Card, model: &Model) -> Result<(String, Vec<u
     )))
 }
 
-fn runnable(bytes: &[u8], facts: &[(String, Vec<usize>)], optimise: bool) -> Result<Arc<TypedRunnableModel>, String> {
+pub(super) fn runnable(
+    bytes: &[u8],
+    facts: &[(String, Vec<usize>)],
+    optimise: bool,
+) -> Result<Arc<TypedRunnableModel>, String> {
     let mut cursor = std::io::Cursor::new(bytes);
     let mut model = tract_onnx::onnx()
         .model_for_read(&mut cursor)
@@ -246,33 +265,6 @@ fn runnable(bytes: &[u8], facts: &[(String, Vec<usize>)], optimise: bool) -> Res
     }
     let ready = if optimise { typed.into_optimized().map_err(cannot)? } else { typed };
     ready.into_runnable().map_err(cannot)
-}
-
-/// Returns the names and shapes of a graph's outputs. tract infers them from the shapes of its inputs; open dimensions
-/// are 1.
-///
-/// # Errors
-/// [`Error::Model`] if tract cannot read the graph.
-pub fn output_shapes(model: &Model, inputs: &Shapes) -> Result<Vec<(String, Vec<usize>)>> {
-    let mut model = model.clone();
-    let facts: Vec<(String, Vec<usize>)> = model
-        .inputs()
-        .map(|input| {
-            let declared = onnx::element_type(input).and_then(|(_, shape)| shape).unwrap_or_default();
-            let closed = declared.into_iter().map(|d| d.unwrap_or(1)).collect();
-            (input.label().to_owned(), inputs.get(input.label()).cloned().unwrap_or(closed))
-        })
-        .collect();
-    let context = rewrite::Context { inputs: facts.iter().cloned().collect(), ..rewrite::Context::default() };
-    guarded(|| Ok(rewrite::run(&mut model, &context))).map_err(Error::Model)??;
-    let bytes = model.encode();
-    let names = model.graph().output.iter().map(|o| o.label().to_owned());
-    guarded(|| {
-        let plan = runnable(&bytes, &facts, false)?;
-        let shape = |at: usize| plan.model().output_fact(at).ok()?.shape.as_concrete().map(<[usize]>::to_vec);
-        Ok(names.enumerate().map(|(at, name)| (name, shape(at).unwrap_or_default())).collect())
-    })
-    .map_err(Error::Model)
 }
 
 /// Runs `work` and turns a panic into an error: tract can panic on unusual graphs, and a model must never crash the

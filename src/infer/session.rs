@@ -215,7 +215,7 @@ impl Output<'_> {
     /// Reads the tensor into `values` as floats; 8-bit values become `(q - zero_point) * scale`.
     ///
     /// # Errors
-    /// [`Error::Model`] for types other than f32, i64, i32, u8 and i8.
+    /// [`Error::Model`] if it does not hold numbers.
     pub fn read(&self, scale: f32, zero_point: i32, values: &mut Vec<f32>) -> Result<()> {
         values.clear();
         let datum = self.tensor.datum_type().unquantized();
@@ -235,9 +235,10 @@ impl Output<'_> {
             let view = self.tensor.try_as_plain_ram().map_err(broken)?;
             values.extend(view.as_slice::<i32>().map_err(broken)?.iter().map(|&v| v as f32));
         } else {
-            return Err(Error::Model(format!(
-                "an output has type {datum:?}; only f32, i64, i32, u8 and i8 can be read"
-            )));
+            let cast = self.tensor.cast_to::<f32>();
+            let cast = cast.map_err(|_| Error::Model(format!("an output has type {datum:?}; numbers are expected")))?;
+            let view = cast.try_as_plain_ram().map_err(broken)?;
+            values.extend_from_slice(view.as_slice::<f32>().map_err(broken)?);
         }
         Ok(())
     }

@@ -98,6 +98,8 @@ pub enum Column {
     Scores,
     /// One number that is not used, such as the number of the picture in a batch.
     Skip,
+    /// All further numbers, which are not used; only at the end.
+    Rest,
 }
 
 /// Whether a box is a row or a column of the output.
@@ -184,6 +186,9 @@ impl BoxesDetector {
             if count(Column::Box) != 1 || !once {
                 return Err(bad("`columns` must hold `box` once and each other part at most once, except `skip`"));
             }
+            if count(Column::Rest) > usize::from(spec.columns.last() == Some(&Column::Rest)) {
+                return Err(bad("`rest` in `columns` is all that is left, so it comes last"));
+            }
             if count(Column::Class) + count(Column::Scores) != 1 {
                 return Err(bad("`columns` needs either `class` or `scores`, so that each box has a class"));
             }
@@ -209,6 +214,7 @@ impl BoxesDetector {
         match column {
             Column::Box => 4,
             Column::Scores => self.score_columns(),
+            Column::Rest => 0,
             _ => 1,
         }
     }
@@ -222,8 +228,9 @@ impl BoxesDetector {
             ([width], Axis::Rows) => (1, *width),
             _ => (0, 0),
         };
+        let fits = found == width || (found > width && self.spec.columns.last() == Some(&Column::Rest));
         // No row at all is an answer, too.
-        if found != width && !self.values.is_empty() {
+        if !fits && !self.values.is_empty() {
             let (model, shape, labels) = (outputs.model(), &self.shape, self.classes);
             return Err(Error::Model(format!(
                 "model `{model}`: the output has shape {shape:?}, but `columns` and {labels} labels make {width} numbers per box"
@@ -233,7 +240,7 @@ impl BoxesDetector {
         for at in 0..n {
             row.clear();
             match self.spec.axis {
-                Axis::Rows => row.extend_from_slice(&self.values[at * width..][..width]),
+                Axis::Rows => row.extend_from_slice(&self.values[at * found..][..width]),
                 Axis::Columns => row.extend((0..width).map(|column| self.values[column * n + at])),
             }
             let done = self.row(&mut row, take).map_err(|e| e.at(format_args!("model `{}`", outputs.model())));
@@ -257,7 +264,7 @@ impl BoxesDetector {
                 Column::Class => class = Some(row[at]),
                 Column::Objectness => objectness = row[at],
                 Column::Scores => scores = at..at + width,
-                Column::Skip => {}
+                Column::Skip | Column::Rest => {}
             }
             at += width;
         }

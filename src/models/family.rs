@@ -7,7 +7,7 @@ use super::segmentation::Segmentation;
 use super::{boxes, fastestdet, nanodet, ssd, yolo, yunet};
 use crate::error::{Error, Result};
 use crate::infer::Card;
-use crate::yaml;
+use crate::yaml::{self, Node, Value};
 use serde::Deserialize;
 
 /// How a card's tensors become answers.
@@ -54,7 +54,23 @@ impl Family {
 /// # Errors
 /// [`Error::Model`] with the position in the card.
 pub fn family(card: &Card) -> Result<Family> {
+    if let Some(node) = guess(&card.family) {
+        let word = node.text().unwrap_or_default();
+        let message = format!(
+            "family: `{word}` is a guess, and another word would be as likely: look up what the model gives, or try `ocelli models new FILE --try PICTURE`; then write the right word without the `?`"
+        );
+        return Err(card.error(yaml::Fault::new(node.place, message)));
+    }
     yaml::read(&card.family).map_err(|fault| card.error(fault.within("family")))
+}
+
+/// The first word with a `?`, with which `ocelli models new` marks what it could not know.
+fn guess(node: &Node) -> Option<&Node> {
+    match &node.value {
+        Value::Map(entries) => entries.iter().find_map(|(_, value)| guess(value)),
+        Value::List(items) => items.iter().find_map(guess),
+        _ => node.text().filter(|text| text.ends_with('?')).map(|_| node),
+    }
 }
 
 /// Creates the detector for a card.

@@ -28,7 +28,7 @@ pub struct Segmentation {
     /// The output of the graph to use, counted from 0.
     #[serde(default)]
     pub output: usize,
-    /// For `form: binary`: minimum probability of the foreground.
+    /// For `form: binary` and `probability`: minimum probability of the foreground.
     #[serde(default)]
     #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
     pub threshold: Option<f32>,
@@ -43,6 +43,9 @@ pub enum Form {
     Logits,
     /// One logit per cell, `[1, 1, H, W]` or `[1, H, W, 1]`: class 1 if it is above the threshold's logit, else 0.
     Binary,
+    /// One probability (0–1) per cell, `[1, 1, H, W]` or `[1, H, W, 1]`, as mattes have: class 1 if it is above the
+    /// threshold, else 0.
+    Probability,
     /// Class numbers, `[1, H, W]`, `[1, 1, H, W]` or `[1, H, W, 1]`.
     Classes,
 }
@@ -102,7 +105,7 @@ impl Segmenter {
         outputs.read(self.spec.output, 1.0, 0, &mut self.shape, &mut self.values)?;
         let channels = match self.spec.form {
             Form::Logits => self.classes,
-            Form::Binary | Form::Classes => 1,
+            Form::Binary | Form::Probability | Form::Classes => 1,
         };
         let found = match (self.shape.as_slice(), self.layout) {
             ([1, h, w], _) if self.spec.form == Form::Classes => Some((*h, *w)),
@@ -142,9 +145,10 @@ impl Segmenter {
             Layout::Nchw => Scores::planes(values, channels, h, w),
             Layout::Nhwc => Scores::cells(values, channels, h, w),
         };
-        if self.spec.form == Form::Binary {
-            // Two classes: the background's score is the threshold's logit.
-            let least = logit(self.spec.threshold.unwrap_or(0.5));
+        if matches!(self.spec.form, Form::Binary | Form::Probability) {
+            // Two classes: the background's score is the threshold, or its logit.
+            let threshold = self.spec.threshold.unwrap_or(0.5);
+            let least = if self.spec.form == Form::Binary { logit(threshold) } else { threshold };
             let count = self.values.len();
             self.values.resize(2 * count, 0.0);
             self.values.copy_within(..count, count);

@@ -1,6 +1,7 @@
 //! Reads, inspects, edits and writes ONNX files. `rewrite` makes a graph safe and fast for tract.
 
 mod check;
+mod constants;
 mod graph;
 pub mod head;
 pub mod pb;

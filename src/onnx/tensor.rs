@@ -14,6 +14,10 @@ pub enum DataType {
     U8,
     /// Bytes −128–127.
     I8,
+    /// 0–65535.
+    U16,
+    /// −32768–32767.
+    I16,
     /// 32-bit integers.
     I32,
     /// 64-bit integers.
@@ -32,6 +36,8 @@ impl DataType {
             1 => Self::F32,
             2 => Self::U8,
             3 => Self::I8,
+            4 => Self::U16,
+            5 => Self::I16,
             6 => Self::I32,
             7 => Self::I64,
             11 => Self::F64,
@@ -46,6 +52,8 @@ impl DataType {
             Self::F32 => 1,
             Self::U8 => 2,
             Self::I8 => 3,
+            Self::U16 => 4,
+            Self::I16 => 5,
             Self::I32 => 6,
             Self::I64 => 7,
             Self::F64 => 11,
@@ -158,7 +166,7 @@ impl TensorProto {
     /// Its numbers as integers.
     ///
     /// # Errors
-    /// [`Error::Model`] for types other than u8, i8, i32 and i64.
+    /// [`Error::Model`] for types other than integers of 8 to 64 bits.
     pub fn ints(&self) -> Result<Vec<i64>> {
         let wide = |data: &[i32]| data.iter().map(|&v| i64::from(v)).collect();
         match (self.kind(), &self.raw_data) {
@@ -168,7 +176,15 @@ impl TensorProto {
                 Ok(raw.as_chunks::<4>().0.iter().map(|b| i64::from(i32::from_le_bytes(*b))).collect())
             }
             (DataType::I64, Some(raw)) => Ok(raw.as_chunks::<8>().0.iter().map(|b| i64::from_le_bytes(*b)).collect()),
-            (DataType::U8 | DataType::I8 | DataType::I32, None) => Ok(wide(&self.int32_data)),
+            (DataType::U16, Some(raw)) => {
+                Ok(raw.as_chunks::<2>().0.iter().map(|b| i64::from(u16::from_le_bytes(*b))).collect())
+            }
+            (DataType::I16, Some(raw)) => {
+                Ok(raw.as_chunks::<2>().0.iter().map(|b| i64::from(i16::from_le_bytes(*b))).collect())
+            }
+            (DataType::U8 | DataType::I8 | DataType::U16 | DataType::I16 | DataType::I32, None) => {
+                Ok(wide(&self.int32_data))
+            }
             (DataType::I64, None) => Ok(self.int64_data.clone()),
             (other, _) => Err(Error::Model(format!("tensor `{}` holds {other:?}", self.label()))),
         }

@@ -29,20 +29,28 @@ fn params(model: &Model, index: &Index, node: &NodeProto) -> Option<Params> {
     let (zero, kind) = match node.input(2) {
         Some(name) => {
             let tensor = index.weight(graph, name)?;
-            let small = matches!(tensor.kind(), DataType::U8 | DataType::I8 | DataType::I32);
-            (tensor.ints().ok().filter(|_| small)?, tensor.kind())
+            (tensor.ints().ok().filter(|_| is_small(tensor.kind()))?, tensor.kind())
         }
         None => (vec![0; scale.len()], DataType::U8),
     };
     (zero.len() == scale.len() && !scale.is_empty()).then(|| Params { scale, zero, kind, axis: node.int("axis", 1) })
 }
 
+const fn is_small(kind: DataType) -> bool {
+    matches!(kind, DataType::U8 | DataType::I8 | DataType::U16 | DataType::I16 | DataType::I32)
+}
+
 impl Params {
-    /// Smallest and largest number that the 8 bits can hold; `None` for per-channel scales.
+    /// Smallest and largest number that the 8 or 16 bits can hold; `None` for per-channel scales.
     fn range(&self) -> Option<(f32, f32)> {
-        let lowest = if self.kind == DataType::I8 { -128 } else { 0 };
+        let (lowest, span) = match self.kind {
+            DataType::I8 => (-128, 255),
+            DataType::U16 => (0, 65_535),
+            DataType::I16 => (-32_768, 65_535),
+            _ => (0, 255),
+        };
         let real = |level: i64| (level - self.zero[0]) as f32 * self.scale[0];
-        (self.scale.len() == 1).then(|| (real(lowest), real(lowest + 255)))
+        (self.scale.len() == 1).then(|| (real(lowest), real(lowest + span)))
     }
 }
 
@@ -244,7 +252,7 @@ pub(super) fn weights(model: &mut Model, _context: &Context) -> Result<usize> {
             continue;
         }
         let Some(params) = params(model, &index, node) else { continue };
-        if !matches!(tensor.kind(), DataType::U8 | DataType::I8 | DataType::I32) {
+        if !is_small(tensor.kind()) {
             continue;
         }
         made.push((at, dequantized(tensor, &params, output)?));
@@ -295,11 +303,11 @@ pub(super) fn activations(model: &mut Model, context: &Context) -> Result<usize>
         for user in users {
             model.bypass(user);
         }
-        // Same output name: the users of the pair now read it.
-        let output = node.output(0).unwrap_or_default();
+        // Same output name, or that of the graph's output: the users of the pair now read it.
+        let output = model.graph().node[quantize].output(0).unwrap_or_default().to_owned();
         let (node, weights) = match clip {
-            Some(range) => clip_node(model, &input, output, range),
-            None => (NodeProto::of("Identity", "", &[&input], &[output]), Vec::new()),
+            Some(range) => clip_node(model, &input, &output, range),
+            None => (NodeProto::of("Identity", "", &[&input], &[&output]), Vec::new()),
         };
         let graph = model.graph_mut();
         graph.node[quantize] = node;
@@ -328,7 +336,7 @@ fn next_pair(model: &Model) -> Option<(usize, Vec<usize>, Option<(f32, f32)>)> {
             let node = &graph.node[user];
             let theirs = params(model, &index, node);
             // A graph output must keep its name, and one producer cannot take over the names of several.
-            let free = node.output(0).is_some_and(|o| !index.is_output(o));
+            let free = users.len() == 1 || node.output(0).is_some_and(|o| !index.is_output(o));
             node.op() == "DequantizeLinear" && free && theirs.as_ref() == Some(&ours)
         };
         if users.is_empty() || !users.iter().all(pair) {

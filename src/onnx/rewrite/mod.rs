@@ -7,6 +7,10 @@ mod atrous;
 mod batch_norm;
 mod context;
 mod dequantize;
+mod half;
+mod old;
+mod qoperator;
+mod repair;
 mod tidy;
 mod unpool;
 
@@ -46,6 +50,60 @@ pub const PASSES: &[Pass] = &[
     },
     Pass { name: "constants", what: "constant nodes become weights", tolerance: "exact", apply: tidy::constants },
     Pass { name: "identity", what: "nodes that do nothing are dropped", tolerance: "exact", apply: tidy::identity },
+    Pass {
+        name: "half",
+        what: "16-bit floats become 32-bit floats: tract is far slower with 16, and no processor of ours is faster",
+        tolerance: "less rounding than in the file",
+        apply: half::widen,
+    },
+    Pass {
+        name: "upsample",
+        what: "Upsample of old files, which tract lacks, becomes Resize",
+        tolerance: "exact",
+        apply: old::upsample,
+    },
+    Pass {
+        name: "constant_of_shape",
+        what: "a ConstantOfShape that does not say its value gives 32-bit zeros; tract makes 64-bit ones",
+        tolerance: "exact",
+        apply: repair::constant_of_shape,
+    },
+    Pass {
+        name: "conv_transpose",
+        what: "a ConvTranspose that asks for an output shape gets the padding that ONNX prescribes; tract puts it on the wrong side",
+        tolerance: "exact",
+        apply: repair::conv_transpose,
+    },
+    Pass {
+        name: "negative_pad",
+        what: "a Pad with negative numbers becomes a Slice: tract panics",
+        tolerance: "exact",
+        apply: repair::negative_pad,
+    },
+    Pass {
+        name: "celu",
+        what: "Celu becomes Relu and Elu: tract's is wrong for an alpha other than 1",
+        tolerance: "1e-6 of the value",
+        apply: repair::celu,
+    },
+    Pass {
+        name: "global_lp_pool",
+        what: "GlobalLpPool becomes a norm over rows and columns: tract's is wrong",
+        tolerance: "the order of summation",
+        apply: repair::global_lp_pool,
+    },
+    Pass {
+        name: "modulo",
+        what: "the remainder of negative integers gets the divisor's sign, as ONNX says",
+        tolerance: "exact",
+        apply: repair::modulo,
+    },
+    Pass {
+        name: "qoperator",
+        what: "operators on 8-bit numbers (QLinearConv …) become DequantizeLinear, the operator on floats, QuantizeLinear",
+        tolerance: "exact except for the order of summation",
+        apply: qoperator::expand,
+    },
     Pass {
         name: "sink_quantize",
         what: "rounding to 8 bits is moved behind operators that only rearrange numbers, where it can be removed",
