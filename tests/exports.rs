@@ -200,13 +200,15 @@ fn ultralytics_ends_are_read() {
         let found = cases.boxes(path, 0.01);
         assert!(!found.is_empty() && found.iter().all(|d| d.class < 3 && d.score <= 1.0), "{path}: {found:?}");
     }
-    // All activation pairs bypassed: the 20 best scores are 0.168 to 0.176 (README of `static_qdq_last_pair`), within 0.005,
-    // because we keep the ranges of the roundings. The others are the same network.
-    for path in
-        ["static_qdq_last_pair/t8_qdq_u8s8.onnx", "sixteen_bit_qdq/t8_qdq_u16s8.onnx", "qoperator/t8_qop_u8s8.onnx"]
-    {
+    // What ONNX Runtime holds in front of the last Concat, whose scale leaves nothing of the scores: the 20 best are 0.166 to
+    // 0.179, and 0.139 to 0.144; within 0.003, since we do not round.
+    for (path, right) in [
+        ("static_qdq_last_pair/t8_qdq_u8s8.onnx", 0.163..0.182),
+        ("sixteen_bit_qdq/t8_qdq_u16s8.onnx", 0.163..0.182),
+        ("qoperator/t8_qop_u8s8.onnx", 0.136..0.147),
+    ] {
         let scores: Vec<f32> = cases.boxes(path, 0.05).iter().take(20).map(|d| d.score).collect();
-        assert!(scores.len() == 20 && scores.iter().all(|s| (0.163..0.181).contains(s)), "{path}: {scores:?}");
+        assert!(scores.len() == 20 && scores.iter().all(|s| right.contains(s)), "{path}: {scores:?}");
     }
 }
 

@@ -75,10 +75,13 @@ fn expanded(
         let real = format!("{name}/in{number}");
         let mut names = vec![node.input(*value)?, node.input(*scale)?];
         names.extend(node.input(*zero));
-        // Weights of convolutions have a scale for each output channel, those of products one for each column.
-        let last = i64::from(form.float != "Conv" && node.int("transB", 0) != 1);
-        let axis = if number == 1 { last } else { 0 };
-        nodes.push(NodeProto::of("DequantizeLinear", &real, &names, &[&real]).with_int("axis", axis));
+        let mut dequantize = NodeProto::of("DequantizeLinear", &real, &names, &[&real]);
+        if index.weight(graph, names[1])?.floats().ok()?.len() > 1 {
+            // Weights of convolutions have a scale for each output channel, those of products one for each column.
+            let axis = i64::from(form.float != "Conv" && node.int("transB", 0) != 1);
+            dequantize = dequantize.with_int("axis", axis);
+        }
+        nodes.push(dequantize);
         inputs.push(real);
     }
     if let Some(bias) = form.bias.and_then(|at| node.input(at)) {
