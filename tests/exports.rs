@@ -240,3 +240,37 @@ fn cards_say_what_the_graph_says_at_its_end() {
         assert!(text.contains(words), "{path}:\n{text}");
     }
 }
+
+/// The command, without any data of others: a folder appears whole or not at all, and a trial is drawn.
+#[test]
+fn a_new_model_is_whole_or_not_there_and_can_be_tried() {
+    let _limit = limit::within(120);
+    let folder = tempfile::tempdir().unwrap();
+    let models = folder.path().join("models");
+    std::fs::create_dir(&models).unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let new = |file: &Path, words: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ocelli"));
+        command.current_dir(folder.path()).args(["models", "new"]).arg(file).args(words).arg("--models").arg(&models);
+        let output = command.output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+    };
+    let names = || -> Vec<String> {
+        let entries = std::fs::read_dir(&models).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
+    };
+    let scene = root.join("models/scene/model.onnx");
+    let street = root.join("docs/pictures/quickstart.jpg");
+    let (code, said) = new(&scene, &["--name", "door", "--try", street.to_str().unwrap()]);
+    assert_eq!((code, names()), (Some(0), vec!["door".to_owned()]), "{said}");
+    let drawn = picture(&folder.path().join("quickstart-door.jpg"));
+    assert!(drawn.size.pixels() > 0 && said.contains("quickstart-door.jpg"), "{said}");
+    // A file that is no model, and one whose input has no size.
+    let broken = folder.path().join("broken.onnx");
+    std::fs::write(&broken, &std::fs::read(&scene).unwrap()[..1000]).unwrap();
+    let (code, said) = new(&broken, &["--name", "other"]);
+    assert_eq!((code, names()), (Some(3), vec!["door".to_owned()]), "{said}");
+    let (code, said) = new(&scene, &["--size", "64"]);
+    assert!(code == Some(2) && said.contains("640x480"), "{said}");
+}

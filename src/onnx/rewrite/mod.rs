@@ -58,7 +58,7 @@ pub const PASSES: &[Pass] = &[
     },
     Pass {
         name: "upsample",
-        what: "Upsample of old files, which tract lacks, becomes Resize",
+        what: "Upsample of old files, which tract lacks, becomes Resize, and Resize of set 10 rounds down, as it did then",
         tolerance: "exact",
         apply: old::upsample,
     },
@@ -91,6 +91,12 @@ pub const PASSES: &[Pass] = &[
         what: "GlobalLpPool becomes a norm over rows and columns: tract's is wrong",
         tolerance: "the order of summation",
         apply: repair::global_lp_pool,
+    },
+    Pass {
+        name: "refuse",
+        what: "operators that tract computes in another way, and that have no other form here, are refused",
+        tolerance: "nothing is changed",
+        apply: repair::refuse,
     },
     Pass {
         name: "modulo",

@@ -5,10 +5,29 @@ use crate::error::{Error, Result};
 use crate::onnx::graph::Model;
 use crate::onnx::pb::{AttributeProto, NodeProto, TensorProto};
 
+/// The way in which `Resize` rounded before it could be told how.
+fn floor() -> AttributeProto {
+    AttributeProto {
+        name: Some("nearest_mode".into()),
+        r#type: Some(3),
+        s: Some("floor".into()),
+        ..AttributeProto::default()
+    }
+}
+
+/// `Resize` of set 10 rounds down; tract takes it for that of 11.
+fn resize_10(model: &mut Model) -> usize {
+    let plain = |node: &&mut NodeProto| node.op() == "Resize" && node.attribute("nearest_mode").is_none();
+    model.graph_mut().node.iter_mut().filter(plain).map(|node| node.attribute.push(floor())).count()
+}
+
 /// `Upsample` (7 to 9) becomes `Resize` (10), which rounds down in the same way. `Slice` and `TopK`, which take inputs
 /// instead of attributes from 10 on, are brought along.
 pub(super) fn upsample(model: &mut Model, _context: &Context) -> Result<usize> {
     let opset = model.opset();
+    if opset == 10 {
+        return Ok(resize_10(model));
+    }
     if !(7..=9).contains(&opset) || !model.graph().node.iter().any(|node| node.op() == "Upsample") {
         return Ok(0);
     }
@@ -33,12 +52,7 @@ pub(super) fn upsample(model: &mut Model, _context: &Context) -> Result<usize> {
                 }
                 node.op_type = Some("Resize".into());
                 node.attribute.retain(|a| a.name.as_deref() != Some("scales"));
-                node.attribute.push(AttributeProto {
-                    name: Some("nearest_mode".into()),
-                    r#type: Some(3),
-                    s: Some("floor".into()),
-                    ..AttributeProto::default()
-                });
+                node.attribute.push(floor());
                 count += 1;
             }
             "Slice" if node.input.len() == 1 => {

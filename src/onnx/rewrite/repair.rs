@@ -1,7 +1,7 @@
 //! Operators that tract computes in another way than ONNX defines them.
 
 use super::context::Context;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::onnx::graph::Model;
 use crate::onnx::pb::{AttributeProto, NodeProto, TensorProto};
 use crate::onnx::shape;
@@ -81,15 +81,51 @@ pub(super) fn global_lp_pool(model: &mut Model, _context: &Context) -> Result<us
         // The axes would have to be an input; this operator is not seen in such files.
         return Ok(0);
     }
+    let sums_by_input = model.opset() >= 13;
     Ok(replace(model, "GlobalLpPool", |_, node, name| {
-        let op = match node.int("p", 2) {
+        let power = node.int("p", 2);
+        let op = match power {
             1 => "ReduceL1",
             2 => "ReduceL2",
-            _ => return None,
+            _ => {
+                let [size, by, raised, axes, sum, root] =
+                    ["size", "by", "raised", "axes", "sum", "root"].map(|part| format!("{name}/{part}"));
+                let mut add = NodeProto::of("ReduceSum", &sum, &[&raised], &[&sum]).with_int("keepdims", 1);
+                if sums_by_input {
+                    add.input.push(axes.clone());
+                } else {
+                    add = add.with_ints("axes", &[2, 3]);
+                }
+                let nodes = vec![
+                    NodeProto::of("Abs", &size, &[node.input(0)?], &[&size]),
+                    NodeProto::of("Pow", &raised, &[&size, &by], &[&raised]),
+                    add,
+                    NodeProto::of("Pow", name, &[&sum, &root], &[node.output(0)?]),
+                ];
+                let weights = vec![
+                    TensorProto::of_f32(&by, &[], &[power as f32]),
+                    TensorProto::of_f32(&root, &[], &[1.0 / power as f32]),
+                    TensorProto::of_i64(&axes, &[2], &[2, 3]),
+                ];
+                return Some((nodes, weights));
+            }
         };
         let made = NodeProto::of(op, name, &[node.input(0)?], &[node.output(0)?]).with_ints("axes", &[2, 3]);
         Some((vec![made.with_int("keepdims", 1)], Vec::new()))
     }))
+}
+
+/// Refuses what tract computes in another way, and what nobody has needed yet.
+pub(super) fn refuse(model: &mut Model, _context: &Context) -> Result<usize> {
+    let cubic = |node: &NodeProto| matches!(node.text("mode").as_str(), "bicubic" | "cubic");
+    let wrong = |node: &NodeProto| node.op() == "GridSample" && cubic(node) && node.text("padding_mode") == "border";
+    match model.graph().node.iter().find(|node| wrong(node)) {
+        Some(node) => Err(Error::Model(format!(
+            "`{}`: GridSample with bicubic interpolation and border padding is computed in another way here; export it with bilinear interpolation",
+            node.name.as_deref().unwrap_or("GridSample")
+        ))),
+        None => Ok(0),
+    }
 }
 
 /// `Mod` of integers has the sign of the divisor; tract's has that of the number.
