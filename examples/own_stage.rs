@@ -35,7 +35,7 @@ impl Stage for Largest {
         if let Some(Found { items, by }) = packet.detections.take() {
             let large = items.iter().filter(|object| object.bbox.area() >= self.min_area_px);
             let largest = large.max_by(|a, b| a.bbox.area().total_cmp(&b.bbox.area())).cloned();
-            packet.detections = Some(Found { items: Arc::new(largest.into_iter().collect()), by });
+            packet.detections = Some(Found { items: items.with(largest.into_iter().collect::<Vec<_>>()), by });
         }
         out.emit(packet);
         Ok(())

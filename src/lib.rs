@@ -62,8 +62,8 @@ pub use host::{Board, Stop};
 pub use pipeline::{Checked, Detector, Outcome, Packets, Parts, Pipeline, Run};
 pub use stage::{Disk, Emitter, Env, LineEnv, Part, Sink, SinkConfig, Source, SourceConfig, Stage, StageConfig};
 pub use types::{
-    BBox, Class, Detection, Found, Frame, Heatmap, Image, Kind, Kinds, Maker, Mask, ModelInput, Packet, PixelFormat,
-    Placement, Products, Size,
+    BBox, Class, Corners, Details, Detection, Found, Frame, Heatmap, Image, InstanceMask, Kind, Kinds, Maker, Mask,
+    ModelInput, Objects, Packet, PixelFormat, Placement, Point, Products, Prototypes, Size,
 };
 pub use yaml::Faults;
 

@@ -53,11 +53,14 @@ const ONLY_CHECK: &[&str] = &[
 const ONLY_CARD: &[&str] = &[
     "anchor_file",
     "anchors_missing",
+    "angle_corners",
     "background",
     "labels_file",
     "logit_v8",
     "many_cells",
+    "masks_alone",
     "one_label",
+    "points_alone",
     "strides_large",
 ];
 

@@ -60,7 +60,7 @@ impl Source for Counting {
         let (source, pts) = (Arc::clone(&self.1), Duration::from_millis(seq * 100));
         let mut packet = Packet::new(Arc::new(Frame { source, seq, pts, ..Frame::default() }));
         let boxes = [0.9, 0.8].map(|score| Detection::new(BBox::new(0.0, 0.0, 10.0, 10.0), 0, score));
-        packet.detections = Some(Found { items: Arc::new(boxes.to_vec()), by: Arc::default() });
+        packet.detections = Some(Found { items: boxes.to_vec().into(), by: Arc::default() });
         Ok(Some(packet))
     }
 }

@@ -5,9 +5,10 @@
 mod limit;
 mod support;
 
-use ocelli::internals::eval::rle::{Merge, Rle};
 use ocelli::internals::eval::segmentation::Confusion;
 use ocelli::internals::eval::{coco, voc};
+use ocelli::internals::ops::rle::Merge;
+use ocelli::internals::types::Rle;
 use serde_json::Value;
 use support::vectors::cases;
 

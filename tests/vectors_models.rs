@@ -334,7 +334,10 @@ fn resizing_of_frames_and_of_maps() {
         let plan = resize::plan(image.size, size_hw(&p["hw"]), resize::Fit::Stretch);
         let mut out = Image::default();
         resize::Resize::default().apply(&image, &plan, filter, 0, &mut out).unwrap();
-        case.close_u8("out", &out.data, case.tolerance_abs() as u8);
+        let smaller = shape[0] >= size_hw(&p["hw"]).height && shape[1] >= size_hw(&p["hw"]).width;
+        // OpenCV's arithmetic is ours, too.
+        let exact = filter == resize::Filter::CvLinear && smaller;
+        case.close_u8("out", &out.data, if exact { 0 } else { case.tolerance_abs() as u8 });
     });
 }
 

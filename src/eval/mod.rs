@@ -10,7 +10,6 @@ pub mod measure;
 pub mod page;
 pub mod pictures;
 pub mod report;
-pub mod rle;
 pub mod rows;
 pub mod segmentation;
 pub mod voc;

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::infer::{Outputs, Run};
-use crate::types::{Detection, ModelInput, Placement};
+use crate::types::{Details, Detection, ModelInput, Placement};
 use std::sync::Arc;
 
 /// What a detector sees of a frame.
@@ -39,6 +39,12 @@ pub trait Detector: Send {
         _found: &mut Vec<Detection>,
     ) -> Result<()> {
         Err(Error::Internal("a detector with several graphs cannot decode the outputs of a single one".into()))
+    }
+
+    /// Returns what the model said of the objects of the last frame beyond their boxes, if it says more of any. The caller
+    /// may swap it for another one, whose buffers are then filled.
+    fn details(&mut self) -> Option<&mut Details> {
+        None
     }
 }
 

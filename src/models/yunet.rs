@@ -5,7 +5,7 @@ use super::detector::Detector;
 use crate::error::Result;
 use crate::infer::{Card, Outputs};
 use crate::ops::iou::from_cxcywh;
-use crate::types::{Detection, FacePoints, Placement, Size};
+use crate::types::{Details, Detection, Placement, Point, Size};
 use serde::Deserialize;
 
 /// `family: { yunet: {} }`: outputs of class, objectness (0–1), box and points for each stride, grouped by kind:
@@ -31,6 +31,7 @@ pub struct YuNetDetector {
     shape: Vec<usize>,
     /// Class, objectness, box, points.
     parts: [Vec<f32>; 4],
+    details: Details,
 }
 
 /// The names of a level's four outputs, and how many values each has per cell.
@@ -43,7 +44,13 @@ impl YuNetDetector {
     /// [`crate::error::Error::Model`] if the strides are invalid.
     pub fn new(spec: YuNet, card: &Card) -> Result<Self> {
         check_strides(card, "yunet", &spec.strides)?;
-        Ok(Self { spec, input: card.fields.input.size, shape: Vec::new(), parts: Default::default() })
+        Ok(Self {
+            spec,
+            input: card.fields.input.size,
+            shape: Vec::new(),
+            parts: Default::default(),
+            details: Details::default(),
+        })
     }
 }
 
@@ -55,6 +62,8 @@ impl Detector for YuNetDetector {
         min_score: f32,
         found: &mut Vec<Detection>,
     ) -> Result<()> {
+        self.details.clear();
+        self.details.points_each = 5;
         for (level, &stride) in self.spec.strides.iter().enumerate() {
             let (w, h) = ((self.input.width / stride) as usize, (self.input.height / stride) as usize);
             for (number, ((name, width), part)) in PARTS.iter().zip(&mut self.parts).enumerate() {
@@ -73,12 +82,20 @@ impl Detector for YuNetDetector {
                 let b = &bbox[cell * 4..][..4];
                 let middle = [(x + b[0]) * s, (y + b[1]) * s, b[2].exp() * s, b[3].exp() * s];
                 let k = &kps[cell * 10..][..10];
-                let point = |at: usize| placement.point([(x + k[at * 2]) * s, (y + k[at * 2 + 1]) * s]);
-                let points: FacePoints = [0, 1, 2, 3, 4].map(point);
+                let point = |[dx, dy]: &[f32; 2]| {
+                    let [x, y] = placement.point([(x + dx) * s, (y + dy) * s]);
+                    Point { x, y, score: None }
+                };
+                let detail = (self.details.points.len() / 5) as u32;
+                self.details.points.extend(k.as_chunks::<2>().0.iter().map(point));
                 let bbox = placement.to_frame(from_cxcywh(middle));
-                found.push(Detection { points: Some(points), ..Detection::new(bbox, 0, score) });
+                found.push(Detection { detail, ..Detection::new(bbox, 0, score) });
             }
         }
         Ok(())
+    }
+
+    fn details(&mut self) -> Option<&mut Details> {
+        Some(&mut self.details)
     }
 }

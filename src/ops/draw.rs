@@ -1,6 +1,6 @@
 //! Draws boxes, text, class maps and heatmaps on a picture.
 
-use crate::types::{BBox, Image, PixelFormat};
+use crate::types::{BBox, Image, InstanceMask, PixelFormat};
 use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_width};
 
 /// Red, green, blue.
@@ -194,6 +194,43 @@ pub fn dot(image: &mut Image, (x, y): (i32, i32), radius: i32, color: Color) {
     for (dx, dy) in (-radius..=radius).flat_map(|dy| (-radius..=radius).map(move |dx| (dx, dy))) {
         if dx * dx + dy * dy <= radius * radius {
             blend(image, x + dx, y + dy, color, 255);
+        }
+    }
+}
+
+/// Draws a straight line, `thick` pixels wide.
+pub fn line(image: &mut Image, from: [f32; 2], to: [f32; 2], thick: i32, color: Color) {
+    // What lies far outside is cut off, so that no line takes long.
+    let most = 4.0 * image.size.width.max(image.size.height) as f32;
+    let near = |[x, y]: [f32; 2]| [x.clamp(-most, most), y.clamp(-most, most)];
+    let (from, to) = (near(from), near(to));
+    let (dx, dy) = (to[0] - from[0], to[1] - from[1]);
+    let steps = dx.abs().max(dy.abs()).ceil().max(1.0) as i32;
+    let half = thick / 2;
+    for step in 0..=steps {
+        let part = step as f32 / steps as f32;
+        let (x, y) = ((from[0] + dx * part).round() as i32 - half, (from[1] + dy * part).round() as i32 - half);
+        fill(image, (x, y), (x + thick, y + thick), color);
+    }
+}
+
+/// Colours the pixels of an object, and its rim stronger. `cover` (0–255) is the opacity.
+pub fn stain(image: &mut Image, mask: &InstanceMask<'_>, color: Color, cover: u8) {
+    if mask.frame != image.size {
+        return;
+    }
+    let (stride, channels) = (image.stride(), image.format.channels());
+    let inside = |x: u32, y: u32| mask.columns.contains(&x) && mask.rows.contains(&y) && mask.contains(x, y);
+    for y in mask.rows.clone() {
+        let (mut before, mut now) = (false, inside(mask.columns.start, y));
+        for x in mask.columns.clone() {
+            let after = inside(x + 1, y);
+            if now {
+                let is_rim = !before || !after || !inside(x, y.wrapping_sub(1)) || !inside(x, y + 1);
+                let at = y as usize * stride + x as usize * channels;
+                mix(&mut image.data[at..at + channels], color, if is_rim { 255 } else { cover });
+            }
+            (before, now) = (now, after);
         }
     }
 }

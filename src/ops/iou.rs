@@ -3,7 +3,7 @@
 //! Same numbers as `torchvision.ops` (box_iou, generalized_box_iou, distance_box_iou,
 //! complete_box_iou, box_convert, remove_small_boxes) and `pycocotools.mask.iou`.
 
-use crate::types::BBox;
+use crate::types::{BBox, Corners};
 
 fn intersection(a: &BBox, b: &BBox) -> f32 {
     let width = (a.x2.min(b.x2) - a.x1.max(b.x1)).max(0.0);
@@ -106,6 +106,31 @@ pub fn from_cxcywh([cx, cy, w, h]: [f32; 4]) -> BBox {
 #[must_use]
 pub fn is_at_least(b: &BBox, min_side_px: f32) -> bool {
     b.x2 - b.x1 >= min_side_px && b.y2 - b.y1 >= min_side_px
+}
+
+/// How much two turned boxes overlap, 0–1: the probabilistic IoU of the Gaussians with the boxes' means and covariances
+/// (Murrugarra-Llerena et al. 2021, Gaussian Bounding Boxes and Probabilistic Intersection-over-Union, §3.2). Same numbers
+/// as Ultralytics' `batch_probiou`, which its NMS uses.
+#[must_use]
+pub fn prob_iou(a: &Corners, b: &Corners) -> f32 {
+    const TINY: f64 = 1e-7;
+    let gauss = |c: &Corners| {
+        let side = |from: [f32; 2], to: [f32; 2]| [f64::from(to[0] - from[0]), f64::from(to[1] - from[1])];
+        let (u, v) = (side(c[0], c[1]), side(c[1], c[2]));
+        // A side adds a twelfth of its square to the variance in its direction.
+        let [xx, yy, xy] = [u[0] * u[0] + v[0] * v[0], u[1] * u[1] + v[1] * v[1], u[0] * u[1] + v[0] * v[1]];
+        let centre = [0, 1].map(|axis| c.iter().map(|p| f64::from(p[axis])).sum::<f64>() / 4.0);
+        (centre, xx / 12.0, yy / 12.0, xy / 12.0)
+    };
+    let ((ca, xxa, yya, xya), (cb, xxb, yyb, xyb)) = (gauss(a), gauss(b));
+    let (xx, yy, xy) = (xxa + xxb, yya + yyb, xya + xyb);
+    let (dx, dy) = (ca[0] - cb[0], ca[1] - cb[1]);
+    let both = xx * yy - xy * xy;
+    let apart = 0.25 * (xx * dy * dy + yy * dx * dx - 2.0 * xy * dx * dy) / (both + TINY);
+    let own = |xx: f64, yy: f64, xy: f64| (xx * yy - xy * xy).max(0.0);
+    let shape = 0.5 * (both / (4.0 * (own(xxa, yya, xya) * own(xxb, yyb, xyb)).sqrt() + TINY) + TINY).ln();
+    let distance = (apart + shape).clamp(TINY, 100.0);
+    (1.0 - (1.0 - (-distance).exp() + TINY).sqrt()) as f32
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Non-maximum suppression: greedy, and soft.
 
-use super::iou::iou;
+use super::iou::{iou, prob_iou};
 use crate::types::{BBox, Detection};
 
 /// Which boxes may suppress each other.
@@ -94,8 +94,16 @@ impl Nms {
             }
             // Only boxes of the same group can suppress it; the others are not checked.
             let mut other = self.last[group];
-            while other > 0 && iou(&self.boxes[other as usize - 1], &new.bbox) <= threshold {
-                other = self.before[other as usize - 1];
+            while other > 0 {
+                let at = other as usize - 1;
+                let shared = match &new.corners {
+                    None => iou(&self.boxes[at], &new.bbox),
+                    Some(_) => overlap(&found[self.keep[at] as usize], new),
+                };
+                if shared > threshold {
+                    break;
+                }
+                other = self.before[at];
             }
             if other == 0 {
                 self.keep.push(candidate);
@@ -137,12 +145,20 @@ impl Nms {
             for (index, score) in &mut rest[taken + 1..] {
                 let other = &found[*index as usize];
                 if scope == Scope::All || other.class == kept.class {
-                    *score = decay.apply(*score, iou(&kept.bbox, &other.bbox));
+                    *score = decay.apply(*score, overlap(kept, other));
                 }
             }
             taken += 1;
         }
         &rest[..taken]
+    }
+}
+
+/// The IoU of two boxes, or the probabilistic one if both are turned.
+fn overlap(a: &Detection, b: &Detection) -> f32 {
+    match (&a.corners, &b.corners) {
+        (Some(a), Some(b)) => prob_iou(a, b),
+        _ => iou(&a.bbox, &b.bbox),
     }
 }
 

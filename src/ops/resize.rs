@@ -1,5 +1,6 @@
 //! Resizes a frame to the size a model expects, and maps boxes back.
 
+use super::cv_linear::CvLinear;
 use super::resample::{Kernel, resample};
 use crate::error::{Error, Result};
 use crate::types::{Image, PixelFormat, Placement, Size};
@@ -182,10 +183,11 @@ pub fn letterbox(frame: Size, input: Size, rule: &LetterboxRule) -> Plan {
     }
 }
 
-/// Resizes pictures, keeping the buffers of `fast_image_resize` from frame to frame.
+/// Resizes pictures, keeping its buffers from frame to frame.
 #[derive(Debug, Default)]
 pub struct Resize {
     resizer: Resizer,
+    linear: CvLinear,
 }
 
 impl Resize {
@@ -205,6 +207,10 @@ impl Resize {
         }
         if matches!(filter, Filter::CvNearest) {
             nearest_opencv(from, plan, into);
+            return Ok(());
+        }
+        if matches!(filter, Filter::CvLinear) {
+            self.linear.apply(from, plan.source, plan.target, into);
             return Ok(());
         }
         let kernel = match filter {
@@ -244,12 +250,11 @@ impl Resize {
 const fn algorithm(filter: Filter) -> ResizeAlg {
     match filter {
         Filter::Bilinear => ResizeAlg::Convolution(FilterType::Bilinear),
-        // The filters of `resample` never get here.
-        Filter::Nearest | Filter::CvNearest | Filter::Box | Filter::CvArea => ResizeAlg::Nearest,
+        // The filters of `resample` and `cv_linear` never get here.
+        Filter::Nearest | Filter::CvNearest | Filter::CvLinear | Filter::Box | Filter::CvArea => ResizeAlg::Nearest,
         Filter::Lanczos => ResizeAlg::Convolution(FilterType::Lanczos3),
         Filter::Bicubic | Filter::CvCubic => ResizeAlg::Convolution(FilterType::CatmullRom),
         Filter::Hamming => ResizeAlg::Convolution(FilterType::Hamming),
-        Filter::CvLinear => ResizeAlg::Interpolation(FilterType::Bilinear),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::media::still;
 use crate::stage::{Emitter, Env, LineEnv, Stage, StageConfig};
 use crate::stages::{Detect, Nms, Resize};
-use crate::types::{Detection, Found, Frame, Image, Packet};
+use crate::types::{Found, Frame, Image, Objects, Packet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ impl Detector {
     ///
     /// # Errors
     /// [`Error::Model`] if the model cannot be run.
-    pub fn detect(&mut self, image: Image) -> Result<Found<Arc<Vec<Detection>>>> {
+    pub fn detect(&mut self, image: Image) -> Result<Found<Objects>> {
         let mut packet = Packet::new(Arc::new(Frame { image, ..Frame::default() }));
         for stage in &mut self.stages {
             stage.process(packet, &mut self.out)?;
@@ -62,7 +62,7 @@ impl Detector {
     ///
     /// # Errors
     /// Also [`Error::Io`] and [`Error::Data`] if the file cannot be read.
-    pub fn detect_file(&mut self, path: impl AsRef<Path>) -> Result<Found<Arc<Vec<Detection>>>> {
+    pub fn detect_file(&mut self, path: impl AsRef<Path>) -> Result<Found<Objects>> {
         let (path, mut image) = (path.as_ref(), Image::default());
         let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
         let _ = still::decode(&bytes, &mut image).map_err(|e| e.at(path.display()))?;

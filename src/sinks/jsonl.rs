@@ -4,7 +4,7 @@ use super::files::{Keep, Rotate, Rules, Series};
 use crate::error::{Error, Result};
 use crate::host::Begin;
 use crate::stage::{Disk, Env, LineEnv, Outputs, Sink, SinkConfig};
-use crate::types::row::text;
+use crate::types::row::{Scratch, text};
 use crate::types::{Packet, Products};
 use serde::Deserialize;
 use std::fmt::Write as _;
@@ -102,6 +102,7 @@ impl SinkConfig for Jsonl {
             env: env.clone(),
             out,
             rows: String::new(),
+            scratch: Scratch::new(),
             held: 0,
             first: None,
         }))
@@ -114,6 +115,7 @@ struct Writing {
     out: Out,
     /// Rows that are not written yet, their number, and the time of day of the first one.
     rows: String,
+    scratch: Scratch,
     held: u64,
     first: Option<SystemTime>,
 }
@@ -190,7 +192,7 @@ impl Writing {
 impl Sink for Writing {
     fn write(&mut self, packet: &Packet) -> Result<()> {
         let before = self.rows.len();
-        if row(&mut self.rows, packet, self.settings.truth).is_err() {
+        if row(&mut self.rows, packet, self.settings.truth, &mut self.scratch).is_err() {
             self.rows.truncate(before);
             return Err(Error::Data(format!("frame {}: its time is after the year 9999", packet.frame.seq)));
         }
@@ -230,11 +232,11 @@ impl Sink for Writing {
     }
 }
 
-/// Writes the row of a packet, including `\n`; docs/jsonl.md describes it.
+/// Writes the row of a packet, including `\n`; docs/jsonl.md describes it. `scratch` may be used again and again.
 ///
 /// # Errors
 /// Returns an error if the frame's time of day is after the year 9999.
-pub fn row(out: &mut String, packet: &Packet, truth: bool) -> std::fmt::Result {
+pub fn row(out: &mut String, packet: &Packet, truth: bool, scratch: &mut Scratch) -> std::fmt::Result {
     let frame = &packet.frame;
     out.write_str("{\"source\":")?;
     text(out, &frame.source)?;
@@ -248,7 +250,7 @@ pub fn row(out: &mut String, packet: &Packet, truth: bool) -> std::fmt::Result {
     write!(out, ",\"seq\":{},\"pts_ms\":{}.{:03},\"wall\":\"{wall}\"", frame.seq, pts / 1000, pts % 1000)?;
     write!(out, ",\"size\":[{},{}]", size.width, size.height)?;
     let which = if truth { Products::all() } else { Products::all() - Products::TRUTH };
-    packet.write_products(which, out)?;
+    packet.write_products(which, out, scratch)?;
     out.write_str("}\n")
 }
 
@@ -264,10 +266,10 @@ mod tests {
         let frame =
             Frame { source: Arc::from("a\"b\n"), seq: 3, pts: Duration::from_micros(100_001), ..Frame::default() };
         let mut packet = Packet::new(Arc::new(frame));
-        let found = Arc::new(vec![Detection::new(BBox::new(1.0, 2.25, 3.5, 4.0), 0, 0.5)]);
-        packet.detections = Some(Found::new(found, &Maker::new("scene", ["person".to_owned()])));
+        let found = vec![Detection::new(BBox::new(1.0, 2.25, 3.5, 4.0), 0, 0.5)];
+        packet.detections = Some(Found::new(found.into(), &Maker::new("scene", ["person".to_owned()])));
         let mut out = String::new();
-        row(&mut out, &packet, false).unwrap();
+        row(&mut out, &packet, false, &mut Scratch::new()).unwrap();
         let expect = "{\"source\":\"a\\\"b\\u000a\",\"seq\":3,\"pts_ms\":100.001,\"wall\":\"1970-01-01T00:00:00.000Z\",\"size\":[0,0],\"detections\":[{\"class\":0,\"label\":\"person\",\"score\":0.5000,\"box\":[1.00,2.25,3.50,4.00]}]}\n";
         assert_eq!(out, expect);
         assert!(serde_json::from_str::<serde_json::Value>(&out).is_ok());

@@ -1,16 +1,18 @@
 //! Draws what was found.
 
 use crate::error::{Error, Result};
-use crate::ops::draw::{Labels, Text, class_color, corners, dot, edges, fill, heat, line_width, outline, tint};
+use crate::ops::draw::{
+    Labels, Text, class_color, corners, dot, edges, fill, heat, line, line_width, outline, stain, tint,
+};
 use crate::ops::upsample::{Axis, bilinear};
 use crate::stage::{Emitter, Env, LineEnv, Stage, StageConfig};
-use crate::types::{Detection, Found, Heatmap, Image, Mask, Packet, Placement, Pool, Products, Size};
+use crate::types::{Detection, Found, Heatmap, Image, Mask, Objects, Packet, Placement, Point, Pool, Products, Size};
 use serde::Deserialize;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-/// Draws the answers of the lines above on a copy of the frame, readable at any size: boxes with labels, scores and
-/// points, the colours of a segmentation with their names, a heatmap with the class that it explains, the answers of a
+/// Draws the answers of the lines above on a copy of the frame, readable at any size: boxes with labels, scores, points
+/// and masks, the colours of a segmentation with their names, a heatmap with the class that it explains, the answers of a
 /// classifier. Labels do not cover each other; where there is no room for all, those with the lowest scores are left out.
 ///
 /// `- annotate` or `- annotate: { scores: false }`
@@ -26,7 +28,7 @@ pub struct Annotate {
     /// Also draw what is really there, thin and white, if the source knows it.
     #[serde(default)]
     pub truth: bool,
-    /// Opacity of the colours of a segmentation or a heatmap, 0–1.
+    /// Opacity of the colours of a segmentation, a heatmap or the masks of objects, 0–1.
     #[serde(default = "half")]
     pub cover: f32,
 }
@@ -63,6 +65,7 @@ impl StageConfig for Annotate {
             text: String::new(),
             spread: Spread::default(),
             labels: Labels::default(),
+            cells: Vec::new(),
         }))
     }
 }
@@ -73,6 +76,7 @@ struct Drawing {
     text: String,
     spread: Spread,
     labels: Labels,
+    cells: Vec<f32>,
 }
 
 /// Resizes heatmaps to the size of the frame.
@@ -106,6 +110,7 @@ impl Spread {
 impl Stage for Drawing {
     fn process(&mut self, mut packet: Packet, out: &mut Emitter) -> Result<()> {
         let (settings, text, spread, places) = (&self.settings, &mut self.text, &mut self.spread, &mut self.labels);
+        let cells = &mut self.cells;
         let cover = (settings.cover * 255.0) as u8;
         let canvas = self.canvases.fill(|canvas| {
             canvas.copy_from(&packet.frame.image);
@@ -143,12 +148,17 @@ impl Stage for Drawing {
             if let Some(mask) = packet.mask.as_ref().filter(|_| settings.labels) {
                 legend(canvas, mask, places, text);
             }
-            let found = packet.detections.as_ref().map_or(&[][..], |found| found.as_slice());
+            let Some(Found { items: found, .. }) = &packet.detections else { return Ok::<(), Error>(()) };
             // The edges of the best ones are drawn last, and their labels find a place first.
             for detection in found.iter().rev() {
-                draw(canvas, detection);
+                if let Some(mask) = found.mask(detection, cells) {
+                    stain(canvas, &mask, class_color(detection.class), cover);
+                }
             }
-            for detection in found {
+            for detection in found.iter().rev() {
+                draw(canvas, detection, found);
+            }
+            for detection in found.iter() {
                 text.clear();
                 if settings.labels {
                     name_of(text, packet.label(detection.class), detection.class);
@@ -161,7 +171,7 @@ impl Stage for Drawing {
                 }
                 places.draw(canvas, &detection.bbox, text, class_color(detection.class));
             }
-            Ok::<(), Error>(())
+            Ok(())
         })?;
         packet.canvas = Some(canvas);
         out.emit(packet);
@@ -215,11 +225,29 @@ fn legend(canvas: &mut Image, mask: &Found<Arc<Mask>>, places: &mut Labels, text
     }
 }
 
-fn draw(canvas: &mut Image, detection: &Detection) {
-    let color = class_color(detection.class);
-    edges(canvas, &detection.bbox, color);
+/// Points whose score is below this are not drawn: the model thinks that they cannot be seen.
+const LEAST_POINT: f32 = 0.25;
+
+fn draw(canvas: &mut Image, object: &Detection, all: &Objects) {
+    let color = class_color(object.class);
     let thick = line_width(canvas);
-    for [x, y] in detection.points.iter().flatten() {
-        dot(canvas, (x.round() as i32, y.round() as i32), thick, color);
+    match &object.corners {
+        None => edges(canvas, &object.bbox, color),
+        Some(corners) => {
+            for (at, from) in corners.iter().enumerate() {
+                line(canvas, *from, corners[(at + 1) % 4], thick, color);
+            }
+        }
+    }
+    let points = all.points(object);
+    let seen = |point: &&Point| point.score.is_none_or(|score| score >= LEAST_POINT);
+    for [from, to] in all.skeleton() {
+        let end = |number: &u16| points.get(usize::from(*number)).filter(seen).map(|point| [point.x, point.y]);
+        if let (Some(from), Some(to)) = (end(from), end(to)) {
+            line(canvas, from, to, (thick / 2).max(1), color);
+        }
+    }
+    for point in points.iter().filter(seen) {
+        dot(canvas, (point.x.round() as i32, point.y.round() as i32), thick, color);
     }
 }

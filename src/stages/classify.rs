@@ -170,7 +170,7 @@ impl Classifying {
             }
             Ok::<(), Error>(())
         })?;
-        packet.detections = Some(Found { items: found, by: detector });
+        packet.detections = Some(Found { items: before.with(found), by: detector });
         Ok(())
     }
 }

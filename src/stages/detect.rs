@@ -5,13 +5,14 @@ use crate::error::{Error, Result};
 use crate::infer::{Extra, InputForm, Session};
 use crate::models::{self, Detector, Seen};
 use crate::stage::{Emitter, Env, LineEnv, Stage, StageConfig};
-use crate::types::{Detection, Found, Maker, Packet, Pool, Products};
+use crate::types::{Details, Detection, Found, Maker, Objects, Packet, Pool, Products};
 use crate::yaml::{nearest, one_of};
 use serde::Deserialize;
 use std::sync::Arc;
 
 /// Finds objects: runs a model on the model input and turns its tensors into boxes on the frame. Most models return
-/// several boxes per object; put `nms` below.
+/// several boxes per object; put `nms` below. What a model says beyond boxes comes along: points, turned corners, and masks,
+/// which are computed only for the objects that a row or a picture shows.
 ///
 /// `- detect: { model: ssd_mobilenet_v1, min_score: 0.4, classes: [person] }`
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
@@ -100,6 +101,7 @@ impl StageConfig for Detect {
             kept: self.kept(&card.labels)?,
             by: Maker::new(&card.name, Arc::clone(&card.labels)),
             found: Pool::new(),
+            details: Pool::new(),
         }))
     }
 }
@@ -111,6 +113,7 @@ struct Detecting {
     kept: Option<Vec<u16>>,
     by: Arc<Maker>,
     found: Pool<Vec<Detection>>,
+    details: Pool<Details>,
 }
 
 impl Stage for Detecting {
@@ -121,13 +124,20 @@ impl Stage for Detecting {
             found.clear();
             self.detector.detect(&mut self.session, seen, self.min_score, found)?;
             // A broken network can return boxes with NaN or infinite numbers.
-            found.retain(|detection| detection.bbox.is_finite());
+            found.retain(Detection::is_finite);
             if let Some(kept) = &self.kept {
                 found.retain(|detection| kept.contains(&detection.class));
             }
             Ok::<(), Error>(())
         })?;
-        packet.detections = Some(Found::new(found, &self.by));
+        let details = match self.detector.details() {
+            None => None,
+            Some(said) => Some(self.details.fill(|slot| {
+                std::mem::swap(slot, said);
+                Ok::<(), Error>(())
+            })?),
+        };
+        packet.detections = Some(Found::new(Objects::new(found, details), &self.by));
         out.emit(packet);
         Ok(())
     }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 /// Keeps one box per object: of boxes that overlap, the one with the best score. With `soft`, boxes that overlap a
 /// better one are not dropped, but their scores are lowered: useful for crowds, where people stand in front of each
-/// other.
+/// other. Turned boxes are compared by their probabilistic IoU, as in Ultralytics.
 ///
 /// `- nms: { iou: 0.5 }` or `- nms: { soft: gaussian, min_score: 0.3 }`
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
@@ -139,7 +139,7 @@ impl Stage for Thinning {
             kept.extend(keep.iter().map(|&(index, score)| Detection { score, ..found[index as usize].clone() }));
             Ok(())
         })?;
-        packet.detections = Some(Found { items: kept, by });
+        packet.detections = Some(Found { items: found.with(kept), by });
         out.emit(packet);
         Ok(())
     }

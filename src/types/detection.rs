@@ -26,30 +26,41 @@ pub struct Kind {
 /// The kinds of one object, one per classifier. Up to two need no allocation.
 pub type Kinds = SmallVec<[Kind; 2]>;
 
-/// Five landmarks of a face in frame pixels, `[x, y]` each: right eye, left eye, tip of the nose, right and left
-/// corner of the mouth. Right and left are the person's own.
-pub type FacePoints = [[f32; 2]; 5];
+/// The corners of a turned box in frame pixels, `[x, y]` each, one after the other around it; some may lie outside the
+/// frame.
+pub type Corners = [[f32; 2]; 4];
 
 /// One object found in a frame.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Detection {
-    /// Where it is, in frame pixels.
+    /// Where it is, in frame pixels: the upright box around it.
     pub bbox: BBox,
     /// Class number, counted from 0 in the order of the model's labels.
     pub class: u16,
     /// How sure the model is, 0–1.
     pub score: f32,
-    /// Landmarks of a face, if the model finds them.
-    pub points: Option<FacePoints>,
+    /// The corners of the box, if the model finds turned ones.
+    pub corners: Option<Corners>,
+    /// Its number among the objects that the model found, for [`Objects::points`] and [`Objects::mask`].
+    ///
+    /// [`Objects::points`]: super::Objects::points
+    /// [`Objects::mask`]: super::Objects::mask
+    pub detail: u32,
     /// The classifiers' answers for the content of the box.
     pub kinds: Kinds,
 }
 
 impl Detection {
+    /// Whether no number of its box is NaN or infinite.
+    #[must_use]
+    pub fn is_finite(&self) -> bool {
+        self.bbox.is_finite() && self.corners.iter().flatten().flatten().all(|v| v.is_finite())
+    }
+
     /// Creates a detection from a box, a class and a score.
     #[must_use]
     pub const fn new(bbox: BBox, class: u16, score: f32) -> Self {
-        Self { bbox, class, score, points: None, kinds: SmallVec::new_const() }
+        Self { bbox, class, score, corners: None, detail: 0, kinds: SmallVec::new_const() }
     }
 }

@@ -121,6 +121,12 @@ pub struct Placement {
     pub frame: Size,
 }
 
+impl Default for Placement {
+    fn default() -> Self {
+        Self { scale: (1.0, 1.0), offset: (0.0, 0.0), frame: Size::default() }
+    }
+}
+
 impl Placement {
     /// Maps a box from input pixels to frame pixels and clips it to the frame.
     #[must_use]

@@ -24,7 +24,7 @@ impl Mask {
 }
 
 /// Where a model looked: a grid over the model's input.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Heatmap {
     /// Columns and rows of the grid.
     pub size: Size,
@@ -38,20 +38,6 @@ pub struct Heatmap {
     pub input: Size,
     /// The mapping from the input to the frame.
     pub placement: Placement,
-}
-
-impl Default for Heatmap {
-    fn default() -> Self {
-        let placement = Placement { scale: (1.0, 1.0), offset: (0.0, 0.0), frame: Size::default() };
-        Self {
-            size: Size::default(),
-            values: Vec::new(),
-            range: (0.0, 0.0),
-            class: None,
-            input: Size::default(),
-            placement,
-        }
-    }
 }
 
 impl Heatmap {

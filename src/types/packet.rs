@@ -1,7 +1,7 @@
 //! A frame and everything found in it so far.
 
-use super::row::Row;
-use super::{Class, Detection, Found, Frame, Heatmap, Image, Mask, ModelInput};
+use super::row::{Row, Scratch};
+use super::{Class, Detection, Found, Frame, Heatmap, Image, Mask, ModelInput, Objects};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,13 +63,19 @@ macro_rules! products {
                 $(products!(@is $kind) && self.$field.as_ref().is_some_and(|value| !Row::is_empty(value)))||+
             }
 
-            /// Writes the products in `which` that the packet carries, each as `,"key":value`.
+            /// Writes the products in `which` that the packet carries, each as `,"key":value`. `scratch` may be used
+            /// again and again.
             ///
             /// # Errors
             /// Returns an error if writing to `out` fails.
-            pub fn write_products(&self, which: Products, out: &mut String) -> std::fmt::Result {
+            pub fn write_products(
+                &self,
+                which: Products,
+                out: &mut String,
+                scratch: &mut Scratch,
+            ) -> std::fmt::Result {
                 $(if which.contains(Products::$bit) && let Some(value) = &self.$field {
-                    Row::write(value, stringify!($field), out)?;
+                    Row::write(value, stringify!($field), out, scratch)?;
                 })+
                 Ok(())
             }
@@ -83,7 +89,7 @@ products! {
     /// What a model sees of the frame.
     input: Arc<ModelInput> = INPUT, "a model input", "resize", aside;
     /// Objects; best first after `nms`.
-    detections: Found<Arc<Vec<Detection>>> = DETECTIONS, "detections", "detect", answer;
+    detections: Found<Objects> = DETECTIONS, "detections", "detect", answer;
     /// The picture with boxes drawn on it, or a picture made by a model.
     canvas: Arc<Image> = CANVAS, "an annotated picture", "annotate", aside;
     /// What is really there; known only for a rendered `scene` or a recording of one.
@@ -155,7 +161,7 @@ mod tests {
         }
 
         impl Row for Found<Arc<Vec<Track>>> {
-            fn write(&self, key: &str, out: &mut String) -> std::fmt::Result {
+            fn write(&self, key: &str, out: &mut String, _: &mut Scratch) -> std::fmt::Result {
                 write!(out, ",\"{key}\":{:?}", self.iter().map(|track| track.id).collect::<Vec<_>>())
             }
             fn is_empty(&self) -> bool {
@@ -175,7 +181,7 @@ mod tests {
         }
 
         impl Row for Found<Arc<Vec<Mask>>> {
-            fn write(&self, key: &str, out: &mut String) -> std::fmt::Result {
+            fn write(&self, key: &str, out: &mut String, _: &mut Scratch) -> std::fmt::Result {
                 write!(out, ",\"{key}\":{}", self.len())
             }
         }
@@ -188,7 +194,7 @@ mod tests {
             assert!(!packet.has_answer(), "proposals alone are not worth a row");
             packet.tracks = Some(Found { items: Arc::new(vec![Track { id: 7 }]), by: Arc::default() });
             let mut row = String::new();
-            packet.write_products(Products::all() - Products::PROPOSALS, &mut row).unwrap();
+            packet.write_products(Products::all() - Products::PROPOSALS, &mut row, &mut Scratch::new()).unwrap();
             assert_eq!((packet.has_answer(), row.as_str()), (true, ",\"tracks\":[7]"));
             assert_eq!(TABLE.iter().map(|entry| entry.key).collect::<Vec<_>>()[3], "events");
             assert_eq!((TABLE[2].noun, TABLE[2].giver, TABLE[2].product), ("tracks", "track", Products::TRACKS));

@@ -1,8 +1,11 @@
 //! How products are written in a JSON row; docs/jsonl.md describes every key.
 
-use super::{Class, Detection, Found, Heatmap, Image, Mask, ModelInput};
+use super::{Class, Detection, Found, Heatmap, Image, Mask, ModelInput, Objects, RleText};
 use std::fmt::{Result, Write as _};
 use std::sync::Arc;
+
+/// A buffer for what has to be computed first, to be used again and again.
+pub type Scratch = Vec<f32>;
 
 /// How a product is written in a row.
 pub trait Row {
@@ -10,7 +13,7 @@ pub trait Row {
     ///
     /// # Errors
     /// Returns an error if writing to `out` fails.
-    fn write(&self, key: &str, out: &mut String) -> Result;
+    fn write(&self, key: &str, out: &mut String, scratch: &mut Scratch) -> Result;
 
     /// Whether it says that nothing was found.
     fn is_empty(&self) -> bool {
@@ -19,20 +22,30 @@ pub trait Row {
 }
 
 impl Row for Arc<ModelInput> {
-    fn write(&self, _: &str, _: &mut String) -> Result {
+    fn write(&self, _: &str, _: &mut String, _: &mut Scratch) -> Result {
         Ok(())
     }
 }
 
 impl Row for Arc<Image> {
-    fn write(&self, _: &str, _: &mut String) -> Result {
+    fn write(&self, _: &str, _: &mut String, _: &mut Scratch) -> Result {
         Ok(())
     }
 }
 
+impl Row for Found<Objects> {
+    fn write(&self, key: &str, out: &mut String, scratch: &mut Scratch) -> Result {
+        list(out, key, self.iter(), |out, found| object(out, &self.by.labels, Some(&self.items), found, scratch))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+}
+
 impl Row for Found<Arc<Vec<Detection>>> {
-    fn write(&self, key: &str, out: &mut String) -> Result {
-        list(out, key, self.iter(), |out, detection| object(out, &self.by.labels, detection))
+    fn write(&self, key: &str, out: &mut String, scratch: &mut Scratch) -> Result {
+        list(out, key, self.iter(), |out, found| object(out, &self.by.labels, None, found, scratch))
     }
 
     fn is_empty(&self) -> bool {
@@ -41,7 +54,7 @@ impl Row for Found<Arc<Vec<Detection>>> {
 }
 
 impl Row for Found<Arc<Vec<Class>>> {
-    fn write(&self, key: &str, out: &mut String) -> Result {
+    fn write(&self, key: &str, out: &mut String, _: &mut Scratch) -> Result {
         list(out, key, self.iter(), |out, answer| {
             out.write_char('{')?;
             class(out, answer.class, &self.by.labels)?;
@@ -55,7 +68,7 @@ impl Row for Found<Arc<Vec<Class>>> {
 }
 
 impl Row for Found<Arc<Mask>> {
-    fn write(&self, key: &str, out: &mut String) -> Result {
+    fn write(&self, key: &str, out: &mut String, _: &mut Scratch) -> Result {
         list(out, key, self.shares(), |out, (number, share)| {
             out.write_char('{')?;
             class(out, number.into(), &self.by.labels)?;
@@ -65,7 +78,7 @@ impl Row for Found<Arc<Mask>> {
 }
 
 impl Row for Found<Arc<Heatmap>> {
-    fn write(&self, key: &str, out: &mut String) -> Result {
+    fn write(&self, key: &str, out: &mut String, _: &mut Scratch) -> Result {
         let map = &*self.items;
         write!(out, ",\"{key}\":{{")?;
         if let Some(number) = map.class {
@@ -86,7 +99,7 @@ impl Row for Found<Arc<Heatmap>> {
 }
 
 impl Row for Found<f32> {
-    fn write(&self, key: &str, out: &mut String) -> Result {
+    fn write(&self, key: &str, out: &mut String, _: &mut Scratch) -> Result {
         if self.items.is_finite() { write!(out, ",\"{key}\":{:.6}", self.items) } else { Ok(()) }
     }
 }
@@ -117,13 +130,24 @@ fn class(out: &mut String, number: u16, labels: &[String]) -> Result {
     Ok(())
 }
 
-fn object(out: &mut String, labels: &[String], detection: &Detection) -> Result {
+fn object(
+    out: &mut String,
+    labels: &[String],
+    all: Option<&Objects>,
+    detection: &Detection,
+    scratch: &mut Scratch,
+) -> Result {
     out.write_char('{')?;
     class(out, detection.class, labels)?;
     let b = detection.bbox;
     write!(out, ",\"score\":{:.4},\"box\":[{:.2},{:.2},{:.2},{:.2}]", detection.score, b.x1, b.y1, b.x2, b.y2)?;
-    if let Some(points) = &detection.points {
-        list(out, "points", points.iter(), |out, [x, y]| write!(out, "[{x:.2},{y:.2}]"))?;
+    let points = all.map_or(&[][..], |all| all.points(detection));
+    if !points.is_empty() {
+        list(out, "points", points.iter(), |out, point| {
+            write!(out, "[{:.2},{:.2}", point.x, point.y)?;
+            point.score.map_or(Ok(()), |score| write!(out, ",{score:.4}"))?;
+            out.write_char(']')
+        })?;
     }
     if !detection.kinds.is_empty() {
         list(out, "kinds", detection.kinds.iter(), |out, kind| {
@@ -133,6 +157,23 @@ fn object(out: &mut String, labels: &[String], detection: &Detection) -> Result 
             class(out, kind.best.class, &kind.by.labels)?;
             write!(out, ",\"score\":{:.4}}}", kind.best.score)
         })?;
+    }
+    if let Some(corners) = &detection.corners {
+        list(out, "corners", corners.iter(), |out, [x, y]| write!(out, "[{x:.2},{y:.2}]"))?;
+    }
+    if let Some(mask) = all.and_then(|all| all.mask(detection, scratch)) {
+        write!(out, ",\"mask\":{{\"size\":[{},{}],\"counts\":\"", mask.frame.height, mask.frame.width)?;
+        let mut letters = RleText::default();
+        mask.runs(|count| {
+            letters.push(count, |letter| {
+                // One of the letters is a backslash.
+                if letter == '\\' {
+                    out.push('\\');
+                }
+                out.push(letter);
+            });
+        });
+        out.write_str("\"}")?;
     }
     out.write_char('}')
 }

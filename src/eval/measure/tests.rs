@@ -14,7 +14,7 @@ fn packet(name: &str, found: &[(u16, f32, [f32; 4])]) -> Packet {
         Object::new(BBox::new(*x1, *y1, *x2, *y2), *class, *score)
     };
     let by = Maker::new("pets", ["cat".to_owned(), "dog".to_owned()]);
-    packet.detections = Some(Found::new(Arc::new(found.iter().map(object).collect()), &by));
+    packet.detections = Some(Found::new(found.iter().map(object).collect::<Vec<_>>().into(), &by));
     packet
 }
 

@@ -17,13 +17,14 @@ pub fn known(facts: &Facts<'_>, guesses: &mut Vec<String>) -> Option<Found> {
     {
         // Finished rows: box, score, class, and then what the task adds.
         if b < a && b >= 6 && (b == 6 || facts.task.as_deref() != Some("detect")) && a <= 1000 && b != 4 + named {
-            let rest = further(facts, guesses, b > 6);
-            return Some(Found::new(format!("boxes: {{ columns: [box, score, class{rest}] }}"), named));
+            let Further { column, spec, turned } = further(facts, guesses, b - 6);
+            let form = if turned { "form: centre, " } else { "" };
+            return Some(Found::new(format!("boxes: {{ {form}columns: [box, score, class{column}]{spec} }}"), named));
         }
         if a > 4 + named && matches!(facts.task.as_deref(), Some("segment" | "pose" | "obb")) {
-            let rest = further(facts, guesses, true);
+            let Further { column, spec, .. } = further(facts, guesses, a - 4 - named);
             return Some(Found::new(
-                format!("boxes: {{ form: centre, axis: columns, columns: [box, scores{rest}] }}"),
+                format!("boxes: {{ form: centre, axis: columns, columns: [box, scores{column}]{spec} }}"),
                 named,
             ));
         }
@@ -60,19 +61,43 @@ pub fn known(facts: &Facts<'_>, guesses: &mut Vec<String>) -> Option<Found> {
     None
 }
 
-/// What a task of Ultralytics adds to its boxes.
-fn further(facts: &Facts<'_>, guesses: &mut Vec<String>, is_there: bool) -> &'static str {
-    let what = match facts.task.as_deref() {
-        Some("segment") => "masks",
-        Some("pose") => "points",
-        Some("obb") => "angles",
-        _ => "further numbers",
-    };
-    if is_there {
-        guesses.push(format!("only the boxes are read; the {what} are not"));
-    }
-    if is_there { ", rest" } else { "" }
+/// What a task of Ultralytics adds to its boxes: a column, and the settings that belong to it.
+#[derive(Default)]
+pub struct Further {
+    /// The column, with a comma in front of it.
+    pub column: &'static str,
+    /// The settings, with a comma in front of them.
+    pub spec: String,
+    /// Boxes that turn are given by their centres.
+    pub turned: bool,
 }
+
+/// Tells what the `width` further numbers of each box are.
+pub fn further(facts: &Facts<'_>, guesses: &mut Vec<String>, width: usize) -> Further {
+    let maps = facts.outputs.get(1).map(|output| output.dims.as_slice());
+    match (facts.task.as_deref(), facts.points, maps) {
+        (Some("obb"), ..) if width == 1 => Further { column: ", angle", spec: String::new(), turned: true },
+        (Some("pose"), Some([count, each @ 2..=3]), _) if width == count * each => {
+            let scores = if each == 3 { ", scores: true" } else { "" };
+            // The 17 points of a person, joined as COCO does.
+            let skeleton = if count == 17 { format!(", skeleton: {COCO_SKELETON}") } else { String::new() };
+            let spec = format!(", points: {{ count: {count}{scores}{skeleton} }}");
+            Further { column: ", points", spec, turned: false }
+        }
+        (Some("segment"), _, Some([Some(1), Some(count), _, _])) if *count == width => {
+            let spec = format!(", masks: {{ output: 1, count: {count} }}");
+            Further { column: ", masks", spec, turned: false }
+        }
+        _ if width == 0 => Further::default(),
+        _ => {
+            guesses.push(format!("only the boxes are read; the {width} further numbers of each are not"));
+            Further { column: ", rest", ..Further::default() }
+        }
+    }
+}
+
+/// `skeleton` of COCO's category `person`, counted from 0.
+const COCO_SKELETON: &str = "[[15, 13], [13, 11], [16, 14], [14, 12], [11, 12], [5, 11], [6, 12], [5, 6], [5, 7], [6, 8], [7, 9], [8, 10], [1, 2], [0, 1], [0, 2], [1, 3], [2, 4], [3, 5], [4, 6]]";
 
 fn count(facts: &Facts<'_>, guesses: &mut Vec<String>, most: usize) -> usize {
     if facts.names.is_empty() {

@@ -13,6 +13,8 @@ pub struct Facts<'a> {
     /// What the metadata of Ultralytics say it is for.
     pub task: Option<String>,
     pub is_ultralytics: bool,
+    /// What they say of points: how many an object has, and how many numbers each is (`kpt_shape`).
+    pub points: Option<[usize; 2]>,
 }
 
 /// What a graph is proposed to be.

@@ -50,9 +50,10 @@ pub fn propose(model: &Model, size: Option<Size>, picture: Option<&Image>) -> Re
     }
     let is_ultralytics = meta("stride").is_some() && meta("names").is_some();
     // Without it, frames with few objects cost as much, and all thresholds are in the pipeline.
-    let cut: Vec<String> = nms::joined(&model).filter(|_| is_ultralytics).into_iter().collect();
-    let (outputs, failed) = probe(&model, &input.probe(), &seen, &cut)?;
-    if let Some(why) = failed {
+    let mut cut = if is_ultralytics { nms::candidates(&model) } else { Vec::new() };
+    let candidates = if cut.is_empty() { Vec::new() } else { probe(&model, &input.probe(), &seen, &cut)?.0 };
+    let (outputs, failed) = probe(&model, &input.probe(), &seen, &[])?;
+    if let Some(why) = failed.filter(|_| candidates.is_empty()) {
         guesses.push(format!("the graph stops at a test picture, so its answers could not be looked at: {why}"));
     }
     let facts = Facts {
@@ -62,10 +63,14 @@ pub fn propose(model: &Model, size: Option<Size>, picture: Option<&Image>) -> Re
         names: meta("names").map(|text| read_names(&text)).unwrap_or_default(),
         task: meta("task"),
         is_ultralytics,
+        points: meta("kpt_shape").and_then(|text| serde_json::from_str(&text).ok()),
     };
-    let before_nms = facts.outputs.first().filter(|_| !cut.is_empty());
-    let found = match before_nms.and_then(|output| nms::columns(output, facts.names.len())) {
-        Some(found) => {
+    let before_nms = nms::columns(&facts, &candidates, &mut guesses);
+    cut.clear();
+    let found = match before_nms {
+        Some((value, found)) => {
+            // The maps of masks are a second output.
+            cut.extend([value].into_iter().chain(facts.outputs.iter().skip(1).map(|output| output.name.clone())));
             guesses.push("the graph is cut in front of its NMS: put `nms` behind `detect` in the pipeline".into());
             found
         }

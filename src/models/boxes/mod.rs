@@ -1,159 +1,20 @@
 //! Finished boxes: whatever a detector is, if its graph ends in boxes, this family reads them. YOLOv10 and later, exports
 //! with NMS inside, DETR and its kin, YOLO-NAS, PP-YOLOE, TensorFlow's and torchvision's detectors.
 
+mod extras;
+mod spec;
+
+pub use spec::Boxes;
+
 use super::detector::Detector;
 use super::numbers::{logit, sigmoid, softmax};
 use crate::error::{Error, Result};
 use crate::infer::{Card, Outputs};
 use crate::ops::iou::from_cxcywh;
-use crate::types::{BBox, Detection, Placement, Size};
+use crate::types::{BBox, Details, Detection, Placement, Size};
 use crate::yaml::Fault;
-use serde::Deserialize;
-
-/// `family: { boxes: { columns: [box, score, class] } }` for one output of rows, or
-/// `family: { boxes: { outputs: { boxes: 0, scores: 1 } } }` for several outputs.
-#[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Boxes {
-    /// What the four numbers of a box are.
-    #[serde(default)]
-    pub form: Form,
-    /// Which of a pair of coordinates comes first.
-    #[serde(default)]
-    pub first: First,
-    /// What the numbers of a box are measured in.
-    #[serde(default)]
-    pub units: Units,
-    /// For a single output: what each row holds, from left to right.
-    #[serde(default)]
-    pub columns: Vec<Column>,
-    /// For a single output: whether a box is a row, `[1, N, columns]`, or a column, `[1, columns, N]`.
-    #[serde(default)]
-    pub axis: Axis,
-    /// For a single output: its number, counted from 0.
-    #[serde(default)]
-    pub output: usize,
-    /// For several outputs: which output holds what.
-    #[serde(default)]
-    pub outputs: Option<Parts>,
-    /// What scores are.
-    #[serde(default)]
-    pub scores: Scores,
-    /// Where the class "nothing here" stands among the score columns or class numbers, if there is one.
-    #[serde(default)]
-    pub background: Background,
-    /// Whether every class above the threshold is an answer, or only the best class of each box.
-    #[serde(default)]
-    pub all_classes: bool,
-}
-
-/// What the four numbers of a box are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Form {
-    /// The left upper and the right lower corner.
-    #[default]
-    Corners,
-    /// The centre, width and height.
-    Centre,
-    /// The left upper corner, width and height (COCO).
-    Corner,
-}
-
-/// Which of a pair of coordinates comes first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum First {
-    /// x before y, width before height.
-    #[default]
-    X,
-    /// y before x, height before width (TensorFlow).
-    Y,
-}
-
-/// What the numbers of a box are measured in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Units {
-    /// Pixels of the model input.
-    #[default]
-    Pixels,
-    /// Parts of the model input's width and height, 0–1.
-    Relative,
-}
-
-/// A part of a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, serde::Serialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Column {
-    /// Four numbers: the box.
-    Box,
-    /// One number: the score of the answer.
-    Score,
-    /// One number: the number of its class.
-    Class,
-    /// One number that multiplies the scores of the classes.
-    Objectness,
-    /// One number for each label, and one for the background if there is one.
-    Scores,
-    /// One number that is not used, such as the number of the picture in a batch.
-    Skip,
-    /// All further numbers, which are not used; only at the end.
-    Rest,
-}
-
-/// Whether a box is a row or a column of the output.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Axis {
-    /// `[1, N, columns]` or `[N, columns]`.
-    #[default]
-    Rows,
-    /// `[1, columns, N]`.
-    Columns,
-}
-
-/// What scores are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Scores {
-    /// 0–1.
-    #[default]
-    Probability,
-    /// Raw values; Ocelli applies a sigmoid to each (RT-DETR, RF-DETR).
-    Sigmoid,
-    /// Raw values; Ocelli applies a softmax to each row (DETR).
-    Softmax,
-}
-
-/// Where the class "nothing here" stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Background {
-    /// There is none.
-    #[default]
-    None,
-    /// Before the labels: the class numbers of the graph begin with 1.
-    First,
-    /// Behind the labels.
-    Last,
-}
-
-/// Numbers of the outputs of a graph that has several, counted from 0.
-#[derive(Clone, Copy, Debug, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Parts {
-    /// The boxes, `[1, N, 4]`, `[1, N, 1, 4]` or `[N, 4]`.
-    pub boxes: usize,
-    /// The scores: one per box if `classes` is given, else one per box and class.
-    pub scores: usize,
-    /// The number of each box's class.
-    #[serde(default)]
-    pub classes: Option<usize>,
-    /// How many boxes count; those behind them are padding.
-    #[serde(default)]
-    pub count: Option<usize>,
-}
+use extras::Extras;
+use spec::{Axis, Background, Column, First, Form, Parts, Scores, Units};
 
 /// Reads finished boxes.
 pub struct BoxesDetector {
@@ -165,6 +26,7 @@ pub struct BoxesDetector {
     scores: Vec<f32>,
     numbers: Vec<f32>,
     row: Vec<f32>,
+    extras: Extras,
 }
 
 impl BoxesDetector {
@@ -181,13 +43,24 @@ impl BoxesDetector {
             ));
         }
         if spec.outputs.is_none() {
-            let once =
-                [Column::Score, Column::Class, Column::Objectness, Column::Scores].iter().all(|c| count(*c) <= 1);
+            let once = spec::ONCE.iter().all(|c| count(*c) <= 1);
             if count(Column::Box) != 1 || !once {
                 return Err(bad("`columns` must hold `box` once and each other part at most once, except `skip`"));
             }
             if count(Column::Rest) > usize::from(spec.columns.last() == Some(&Column::Rest)) {
                 return Err(bad("`rest` in `columns` is all that is left, so it comes last"));
+            }
+            for (column, is_given, word) in [
+                (Column::Points, spec.points.is_some(), "points: { count: 17, scores: true }"),
+                (Column::Masks, spec.masks.is_some(), "masks: { output: 1, count: 32 }"),
+            ] {
+                if (count(column) > 0) != is_given {
+                    let name = word.split(':').next().unwrap_or_default();
+                    return Err(bad(&format!("`{name}` in `columns` and `{word}` beside it belong together")));
+                }
+            }
+            if count(Column::Angle) > 0 && spec.form != Form::Centre {
+                return Err(bad("a box with an `angle` turns about its centre: write `form: centre`"));
             }
             if count(Column::Class) + count(Column::Scores) != 1 {
                 return Err(bad("`columns` needs either `class` or `scores`, so that each box has a class"));
@@ -203,7 +76,8 @@ impl BoxesDetector {
     #[must_use]
     pub fn for_input(spec: Boxes, input: Size, classes: usize) -> Self {
         let (shape, values, scores) = (Vec::new(), Vec::new(), Vec::new());
-        Self { spec, input, classes, shape, values, scores, numbers: Vec::new(), row: Vec::new() }
+        let extras = Extras::new(&spec, input);
+        Self { spec, input, classes, shape, values, scores, numbers: Vec::new(), row: Vec::new(), extras }
     }
 
     const fn score_columns(&self) -> usize {
@@ -214,6 +88,10 @@ impl BoxesDetector {
         match column {
             Column::Box => 4,
             Column::Scores => self.score_columns(),
+            Column::Points => {
+                self.spec.points.as_ref().map_or(0, |points| points.count * (2 + usize::from(points.scores)))
+            }
+            Column::Masks => self.spec.masks.map_or(0, |masks| masks.count),
             Column::Rest => 0,
             _ => 1,
         }
@@ -221,6 +99,8 @@ impl BoxesDetector {
 
     /// Reads the rows of a single output.
     fn rows(&mut self, outputs: &dyn Outputs, take: &mut Take<'_>) -> Result<()> {
+        self.extras.details.clear();
+        let before = take.found.len();
         outputs.read(self.spec.output, 1.0, 0, &mut self.shape, &mut self.values)?;
         let width: usize = self.spec.columns.iter().map(|column| self.width(*column)).sum();
         let (n, found) = match (trimmed(&self.shape), self.spec.axis) {
@@ -250,10 +130,12 @@ impl BoxesDetector {
             }
         }
         self.row = row;
-        Ok(())
+        if take.found.len() > before { self.extras.prototypes(outputs, take.placement) } else { Ok(()) }
     }
 
-    fn row(&self, row: &mut [f32], take: &mut Take<'_>) -> Result<()> {
+    fn row(&mut self, row: &mut [f32], take: &mut Take<'_>) -> Result<()> {
+        let before = take.found.len();
+        let (mut angle, mut points, mut masks) = (None, 0..0, 0..0);
         let (mut bbox, mut score, mut class, mut objectness, mut scores) = ([0.0; 4], None, None, 1.0, 0..0);
         let mut at = 0;
         for column in &self.spec.columns {
@@ -264,17 +146,35 @@ impl BoxesDetector {
                 Column::Class => class = Some(row[at]),
                 Column::Objectness => objectness = row[at],
                 Column::Scores => scores = at..at + width,
+                Column::Angle => angle = Some(row[at]),
+                Column::Points => points = at..at + width,
+                Column::Masks => masks = at..at + width,
                 Column::Skip | Column::Rest => {}
             }
             at += width;
         }
         match class {
-            Some(class) => self.one(bbox, score, class, objectness, take),
-            None => {
-                self.several(bbox, &mut row[scores], objectness * score.unwrap_or(1.0), take);
-                Ok(())
+            Some(class) => self.one(bbox, score, class, objectness, take)?,
+            None => self.several(bbox, &mut row[scores], objectness * score.unwrap_or(1.0), take),
+        }
+        if take.found.len() > before {
+            let (points, masks) = (&row[points], &row[masks]);
+            let new = &mut take.found[before..];
+            if !self.extras.add(self.sides(bbox), angle, points, masks, take.placement, new) {
+                take.found.truncate(before);
             }
         }
+        Ok(())
+    }
+
+    /// A box's numbers in input pixels, x before y.
+    fn sides(&self, [a, b, c, d]: [f32; 4]) -> [f32; 4] {
+        let [a, b, c, d] = if self.spec.first == First::Y { [b, a, d, c] } else { [a, b, c, d] };
+        let (w, h) = match self.spec.units {
+            Units::Pixels => (1.0, 1.0),
+            Units::Relative => (self.input.width as f32, self.input.height as f32),
+        };
+        [a * w, b * h, c * w, d * h]
     }
 
     /// Reads the boxes of several outputs.
@@ -395,18 +295,12 @@ impl BoxesDetector {
 
     /// The box in input pixels; `None` if it has no area, as padding has none.
     fn bbox(&self, numbers: [f32; 4]) -> Option<BBox> {
-        let [a, b, c, d] = numbers;
-        let [a, b, c, d] = if self.spec.first == First::Y { [b, a, d, c] } else { [a, b, c, d] };
+        let [a, b, c, d] = self.sides(numbers);
         let bbox = match self.spec.form {
             Form::Corners => BBox::new(a, b, c, d),
             Form::Centre => from_cxcywh([a, b, c, d]),
             Form::Corner => BBox::new(a, b, a + c, b + d),
         };
-        let (w, h) = match self.spec.units {
-            Units::Pixels => (1.0, 1.0),
-            Units::Relative => (self.input.width as f32, self.input.height as f32),
-        };
-        let bbox = BBox::new(bbox.x1 * w, bbox.y1 * h, bbox.x2 * w, bbox.y2 * h);
         (bbox.x2 > bbox.x1 && bbox.y2 > bbox.y1).then_some(bbox)
     }
 }
@@ -438,116 +332,11 @@ impl Detector for BoxesDetector {
             None => self.rows(outputs, &mut take),
         }
     }
+
+    fn details(&mut self) -> Option<&mut Details> {
+        self.extras.are_there().then_some(&mut self.extras.details)
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::infer::Arrays;
-
-    /// What every layout below says: class 0 with 0.9, class 1 with 0.8; the input has 64 x 64 pixels and three classes.
-    const RIGHT: [(u16, f32, [f32; 4]); 2] = [(0, 0.9, [8.0, 16.0, 40.0, 48.0]), (1, 0.8, [20.0, 4.0, 60.0, 30.0])];
-
-    fn read(card: &str, arrays: Vec<(Vec<usize>, Vec<f32>)>) -> Result<Vec<(u16, f32, [f32; 4])>> {
-        let spec: Boxes = crate::yaml::read(&crate::yaml::parse(card).unwrap()).unwrap();
-        let placement = Placement { scale: (1.0, 1.0), offset: (0.0, 0.0), frame: Size::new(64, 64) };
-        let mut found = Vec::new();
-        BoxesDetector::for_input(spec, Size::new(64, 64), 3).decode(&Arrays(arrays), &placement, 0.5, &mut found)?;
-        let round = |v: f32| (v * 1e4).round() / 1e4;
-        Ok(found
-            .iter()
-            .map(|d| (d.class, round(d.score), [d.bbox.x1, d.bbox.y1, d.bbox.x2, d.bbox.y2].map(round)))
-            .collect())
-    }
-
-    fn is_right(card: &str, arrays: Vec<(Vec<usize>, Vec<f32>)>) {
-        assert_eq!(read(card, arrays).unwrap(), RIGHT, "{card}");
-    }
-
-    #[test]
-    fn rows_of_all_orders_are_read() {
-        let [a, b] = RIGHT.map(|(_, _, b)| b);
-        let with = |tail: [&[f32]; 3], head: [&[f32]; 3]| -> Vec<f32> {
-            let row = |at: usize, b: [f32; 4]| [head[at], &b, tail[at]].concat();
-            [row(0, a), row(1, b), row(2, [0.0; 4])].concat()
-        };
-        let none: [&[f32]; 3] = [&[], &[], &[]];
-        is_right(
-            "{ columns: [box, score, class] }",
-            vec![(vec![1, 3, 6], with([&[0.9, 0.0], &[0.8, 1.0], &[0.0, 0.0]], none))],
-        );
-        is_right(
-            "{ columns: [class, score, box] }",
-            vec![(vec![3, 6], with(none, [&[0.0, 0.9], &[1.0, 0.8], &[-1.0, 0.0]]))],
-        );
-        is_right(
-            "{ columns: [skip, class, score, box], background: first }",
-            vec![(vec![1, 1, 3, 7], with(none, [&[0.0, 1.0, 0.9], &[0.0, 2.0, 0.8], &[-1.0, 0.0, 0.0]]))],
-        );
-        // No score: everything counts but padding.
-        let found =
-            read("{ columns: [box, class] }", vec![(vec![3, 5], with([&[0.0], &[1.0], &[0.0]], none))]).unwrap();
-        assert_eq!(found, RIGHT.map(|(class, _, b)| (class, 1.0, b)));
-        is_right(
-            "{ columns: [box, objectness, scores] }",
-            vec![(vec![1, 3, 8], with([&[0.9, 1.0, 0.1, 0.2], &[1.0, 0.1, 0.8, 0.2], &[0.4, 1.0, 1.0, 1.0]], none))],
-        );
-        // No row at all.
-        assert!(read("{ columns: [box, class] }", vec![(vec![0, 5], vec![])]).unwrap().is_empty());
-    }
-
-    #[test]
-    fn centres_columns_and_parts_of_the_input_are_read() {
-        // Two boxes as columns: centre, size, three logits.
-        let columns = [24.0, 40.0, 32.0, 17.0, 32.0, 40.0, 32.0, 26.0].to_vec();
-        let logit = |p: f32| (p / (1.0 - p)).ln();
-        let scores = vec![logit(0.9), -3.0, -9.0, logit(0.8), -9.0, -9.0];
-        is_right(
-            "{ form: centre, columns: [box, scores], axis: columns, scores: sigmoid }",
-            vec![(vec![1, 7, 2], [columns, scores].concat())],
-        );
-        let relative = vec![0.25, 0.125, 0.75, 0.625, 0.0625, 0.3125, 0.46875, 0.9375, 0.0, 0.0, 1.0, 1.0];
-        is_right(
-            "{ first: y, units: relative, background: first, outputs: { boxes: 0, classes: 1, scores: 2, count: 3 } }",
-            vec![
-                (vec![1, 3, 4], relative),
-                (vec![1, 3], vec![1.0, 2.0, 1.0]),
-                (vec![1, 3], vec![0.9, 0.8, 1.0]),
-                (vec![1], vec![2.0]),
-            ],
-        );
-        // Softmax with "nothing" as the last column: exp(ln 9) / (exp(ln 9) + 1) = 0.9.
-        let low = -100.0;
-        let rows = vec![9.0_f32.ln(), low, low, 0.0, low, 4.0_f32.ln(), low, 0.0, low, low, low, 9.0];
-        let boxes = [RIGHT[0].2, RIGHT[1].2, [1.0, 1.0, 9.0, 9.0]].concat();
-        is_right(
-            "{ outputs: { boxes: 0, scores: 1 }, scores: softmax, background: last }",
-            vec![(vec![1, 3, 4], boxes), (vec![1, 3, 4], rows)],
-        );
-        is_right(
-            "{ form: corner, columns: [box, score, class] }",
-            vec![(vec![2, 6], vec![8.0, 16.0, 32.0, 32.0, 0.9, 0.0, 20.0, 4.0, 40.0, 26.0, 0.8, 1.0])],
-        );
-    }
-
-    #[test]
-    fn what_does_not_fit_the_labels_is_refused() {
-        let rows = |class: f32| vec![(vec![1, 1, 6], vec![1.0, 1.0, 9.0, 9.0, 0.9, class])];
-        for class in [3.0, 0.5] {
-            let error = read("{ columns: [box, score, class] }", rows(class)).unwrap_err().to_string();
-            assert!(error.contains("3 labels"), "{error}");
-        }
-        let error = read("{ columns: [box, scores] }", rows(0.0)).unwrap_err().to_string();
-        assert!(error.contains("7 numbers per box"), "{error}");
-        // Not a number is never an answer.
-        assert!(read("{ columns: [box, score, class] }", rows(f32::NAN)).unwrap().is_empty());
-    }
-
-    #[test]
-    fn all_classes_above_the_threshold_are_given_if_asked() {
-        let row = vec![(vec![1, 1, 7], vec![1.0, 1.0, 9.0, 9.0, 0.6, 0.9, 0.7])];
-        let classes = |card: &str| -> Vec<u16> { read(card, row.clone()).unwrap().iter().map(|d| d.0).collect() };
-        assert_eq!(classes("{ columns: [box, scores], all_classes: true }"), [0, 1, 2]);
-        assert_eq!(classes("{ columns: [box, scores] }"), [1]);
-    }
-}
+mod tests;

@@ -1,17 +1,8 @@
 //! Masks in COCO's run-length form; bit for bit equal to those of pycocotools 2.0.11 (`maskApi.c`).
 //!
-//! Runs go down the columns; the first run is of zeros. The text form is similar to LEB128, with six bits per letter.
+//! Runs go down the columns; the first run is of zeros.
 
-/// A mask of one object.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rle {
-    /// The number of rows.
-    pub height: usize,
-    /// The number of columns.
-    pub width: usize,
-    /// Lengths of runs, zeros first.
-    pub counts: Vec<u32>,
-}
+use crate::types::Rle;
 
 /// How masks are joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +58,7 @@ impl Rle {
 
     /// Returns left, top, width, height of the smallest box around it; zeros if it is empty.
     #[must_use]
-    pub fn bbox(&self) -> super::Xywh {
+    pub fn bbox(&self) -> [f64; 4] {
         let (mut x1, mut y1, mut x2, mut y2) = (usize::MAX, usize::MAX, 0, 0);
         for (at, _) in self.column_order().enumerate().filter(|(_, inside)| *inside) {
             let (x, y) = (at / self.height, at % self.height);
@@ -95,27 +86,6 @@ impl Rle {
             }
         }
         Self::of_column_order(all.into_iter(), first.height, first.width)
-    }
-
-    /// Returns the text form.
-    #[must_use]
-    pub fn to_text(&self) -> String {
-        let mut text = String::new();
-        for (index, &count) in self.counts.iter().enumerate() {
-            // From the fourth run on, only the difference from the last run of the same kind.
-            let mut rest = i64::from(count) - if index > 2 { i64::from(self.counts[index - 2]) } else { 0 };
-            loop {
-                let mut letter = (rest & 0x1f) as u8;
-                rest >>= 5;
-                let more = if letter & 0x10 != 0 { rest != -1 } else { rest != 0 };
-                letter |= if more { 0x20 } else { 0 };
-                text.push(char::from(letter + 48));
-                if !more {
-                    break;
-                }
-            }
-        }
-        text
     }
 
     /// Reads the text form; `None` if it is invalid, or does not have `height` times `width` pixels.
