@@ -4,7 +4,6 @@
 
 use ocelli::{Emitter, Env, Found, LineEnv, Packet, Part, Parts, Pipeline, Products, Result, Stage, StageConfig};
 use serde::Deserialize;
-use std::sync::Arc;
 
 /// The settings, as written in the YAML.
 #[derive(Clone, Deserialize)]

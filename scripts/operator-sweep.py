@@ -50,9 +50,10 @@ def case(name, nodes, weights=None, opset=17, out=TensorProto.FLOAT):
         "g",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, H, W])],
         [helper.make_tensor_value_info("y", out, None)],
-        [numpy_helper.from_array(value, key) for key, value in weights.items()],
+        [value if isinstance(value, TensorProto) else numpy_helper.from_array(value, key) for key, value in weights.items()],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    small = any(isinstance(value, TensorProto) for value in weights.values())
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10 if small else 8)
     title = f"{name} ({opset})"
     answers = []
     try:
@@ -261,6 +262,18 @@ case("QuantizeLinear", [("QuantizeLinear", ["c", "s", "z"], {}), ("DequantizeLin
 case("DynamicQuantizeLinear", [("DynamicQuantizeLinear", ["c"], {"outputs": ["q", "qs", "qz"]}), ("DequantizeLinear", ["q", "qs", "qz"], {})])
 case("MatMulInteger", [("QuantizeLinear", ["c", "s", "z"], {}), ("MatMulInteger", ["t0", "w", "z"], {}), ("Cast", ["t1"], {"to": 1})], scale | {"w": rng.integers(-128, 127, (W, 4)).astype(np.int8)})
 case("ConvInteger", [("QuantizeLinear", ["c", "s", "z"], {}), ("ConvInteger", ["t0", "w", "z"], {}), ("Cast", ["t1"], {"to": 1})], scale | {"w": rng.integers(-128, 127, (2, 3, 3, 3)).astype(np.int8)})
+# As ONNX Runtime's quantize_dynamic writes it.
+dynamic = lambda: [("DynamicQuantizeLinear", ["c"], {"outputs": ["q", "qs", "qz"]}), ("Mul", ["qs", "ws"], {})]
+case("DynamicQuantizeLinear conv", [*dynamic(), ("ConvInteger", ["q", "w", "qz"], {"pads": [1, 1, 1, 1]}), ("Cast", ["t2"], {"to": 1}), ("Mul", ["t3", "t1"], {})],
+     {"ws": np.array(0.002, np.float32), "w": rng.integers(-128, 127, (2, 3, 3, 3)).astype(np.int8)})
+case("DynamicQuantizeLinear product", [*dynamic(), ("MatMulInteger", ["q", "w", "qz", "wz"], {}), ("Cast", ["t2"], {"to": 1}), ("Mul", ["t3", "t1"], {})],
+     {"ws": np.array(0.002, np.float32), "w": rng.integers(0, 255, (W, 4)).astype(np.uint8), "wz": np.array([120, 130, 128, 128], np.uint8)})
+for kind, low in ((TensorProto.INT4, -8), (TensorProto.UINT4, 0)):
+    name = TensorProto.DataType.Name(kind)
+    four_bits = lambda key, shape: helper.make_tensor(key, kind, shape, rng.integers(low, low + 16, int(np.prod(shape))).tolist())
+    case(f"{name} per tensor", [("DequantizeLinear", ["w", "s"], {}), ("MatMul", ["c", "t0"], {})], {"w": four_bits("w", [W, 5]), "s": np.array(0.1, np.float32)}, opset=21)
+    case(f"{name} per channel", [("DequantizeLinear", ["w", "s", "z"], {"axis": 1}), ("MatMul", ["c", "t0"], {})], {"w": four_bits("w", [W, 5]), "s": np.abs(weight(5)), "z": four_bits("z", [5])}, opset=21)
+    case(f"{name} blocks", [("DequantizeLinear", ["w", "s", "z"], {"axis": 0, "block_size": 4}), ("MatMul", ["c", "t0"], {})], {"w": four_bits("w", [W, 5]), "s": np.abs(weight(2, 5)), "z": four_bits("z", [2, 5])}, opset=21)
 
 text = ",\n".join(f"{json.dumps(name)}: {json.dumps(kept)}" for name, kept in found.items())
 Path(__file__).parent.parent.joinpath("tests/golden/operators.json").write_text("{\n" + text + "\n}\n")

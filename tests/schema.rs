@@ -55,6 +55,7 @@ const ONLY_CARD: &[&str] = &[
     "anchors_missing",
     "angle_corners",
     "background",
+    "crop_from",
     "labels_file",
     "logit_v8",
     "many_cells",

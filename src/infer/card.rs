@@ -485,6 +485,9 @@ fn out_of_range(fields: &CardFields, root: &Node) -> Vec<Fault> {
         let message = format!("input.zero_point: {} is out of range; expected -255 to 255", input.zero_point);
         fault(&["input", "zero_point"], message);
     }
+    if let Err(what) = input.fit.check(input.size) {
+        fault(&["input", "fit"], format!("input.fit.crop_from: {what}"));
+    }
     if matches!(&fields.labels, Labels::List(list) if list.len() > usize::from(u16::MAX)) {
         fault(&["labels"], "labels: more than 65535 entries".into());
     }

@@ -243,7 +243,17 @@ pub(super) fn runnable(
     let mut model = tract_onnx::onnx()
         .model_for_read(&mut cursor)
         .map_err(|e| format!("tract cannot read this ONNX graph: {e:#}"))?;
-    let cannot = |e: TractError| format!("tract cannot run this graph: {e:#}");
+    let cannot = |e: TractError| {
+        let text = format!("{e:#}");
+        // tract's own words for an operator that it only knows by name.
+        let lacking = text.split_once("Unimplemented(").and_then(|(_, rest)| rest.split_once(')'));
+        match lacking {
+            Some((operator, _)) => format!(
+                "the graph has the operator `{operator}`, which tract lacks; export the model without it, or name values in front of it in `model.outputs` of a card"
+            ),
+            None => format!("tract cannot run this graph: {text}"),
+        }
+    };
     for (name, shape) in facts {
         let at = (0..model.inputs.len()).find(|&at| model.node(model.inputs[at].node).name == *name);
         let at = at.ok_or_else(|| format!("tract does not see the input `{name}`"))?;

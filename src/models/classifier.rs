@@ -6,7 +6,8 @@ use crate::infer::Outputs;
 use crate::types::Class;
 use serde::Deserialize;
 
-/// `family: { classifier: { scores: logits } }`: one output of any rank, with one number per label.
+/// `family: { classifier: { scores: logits } }`: one output of any rank, with one number per label, or a single one for two
+/// labels.
 #[derive(Clone, Copy, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Classifier {
@@ -39,6 +40,10 @@ pub enum Scores {
     Logits,
     /// Raw, independent values; Ocelli applies a sigmoid to each (several classes may apply).
     Sigmoid,
+    /// A single raw value that tells two classes apart: its sigmoid is the score of the second label.
+    Binary,
+    /// A single probability: the score of the second label.
+    BinaryProbability,
 }
 
 impl Default for Classifier {
@@ -55,9 +60,9 @@ impl Classifier {
     pub fn scores(&self, outputs: &dyn Outputs, labels: usize, buffer: &mut Buffer) -> Result<()> {
         self.raw(outputs, labels, buffer)?;
         match self.scores {
-            Scores::Probabilities => {}
+            Scores::Probabilities | Scores::BinaryProbability => {}
             Scores::Logits => softmax(&mut buffer.scores),
-            Scores::Sigmoid => buffer.scores.iter_mut().for_each(|v| *v = super::numbers::sigmoid(*v)),
+            Scores::Sigmoid | Scores::Binary => buffer.scores.iter_mut().for_each(|v| *v = super::numbers::sigmoid(*v)),
         }
         Ok(())
     }
@@ -68,6 +73,10 @@ impl Classifier {
     /// [`Error::Model`] if there are not as many numbers as labels.
     pub fn raw(&self, outputs: &dyn Outputs, labels: usize, buffer: &mut Buffer) -> Result<()> {
         outputs.read(self.output, self.scale, self.zero_point, &mut buffer.shape, &mut buffer.scores)?;
+        if let (Scores::Binary | Scores::BinaryProbability, [value]) = (self.scores, buffer.scores.as_slice()) {
+            let first = if self.scores == Scores::Binary { -value } else { 1.0 - value };
+            buffer.scores.insert(0, first);
+        }
         if buffer.scores.len() != labels {
             return Err(Error::Model(format!(
                 "model `{}`: an output has shape {:?}, but the card has {labels} labels",
@@ -118,5 +127,12 @@ mod tests {
         buffer.top(3, 0.1, &mut best);
         assert_eq!(best.iter().map(|c| c.class).collect::<Vec<_>>(), [2, 0, 3]);
         assert!(Classifier::default().scores(&outputs, 5, &mut buffer).is_err());
+        let single = Arrays(vec![(vec![1, 1], vec![0.25])]);
+        for (scores, second) in [(Scores::BinaryProbability, 0.25), (Scores::Binary, 0.562_176_5)] {
+            let family = Classifier { scores, ..Classifier::default() };
+            family.scores(&single, 2, &mut buffer).unwrap();
+            assert!((buffer.scores[1] - second).abs() < 1e-6 && (buffer.scores[0] + second - 1.0).abs() < 1e-6);
+            assert!(family.scores(&single, 3, &mut buffer).is_err());
+        }
     }
 }

@@ -62,7 +62,7 @@ fn tensor(name: &str, kind: DataType, shape: &[usize], values: &[f64]) -> Option
         DataType::I16 => values.iter().flat_map(|v| (*v as i16).to_le_bytes()).collect(),
         // A truth value.
         DataType::Other(9) => values.iter().map(|v| u8::from(*v != 0.0)).collect(),
-        DataType::Other(_) => return None,
+        DataType::U4 | DataType::I4 | DataType::Other(_) => return None,
     };
     Some(TensorProto::of(name, kind, shape, raw))
 }

@@ -24,6 +24,10 @@ pub enum DataType {
     I64,
     /// 64-bit floats.
     F64,
+    /// 0–15, two in a byte.
+    U4,
+    /// −8–7, two in a byte.
+    I4,
     /// Any other, by its number in `onnx.proto`.
     Other(i32),
 }
@@ -41,6 +45,8 @@ impl DataType {
             6 => Self::I32,
             7 => Self::I64,
             11 => Self::F64,
+            21 => Self::U4,
+            22 => Self::I4,
             other => Self::Other(other),
         }
     }
@@ -57,6 +63,8 @@ impl DataType {
             Self::I32 => 6,
             Self::I64 => 7,
             Self::F64 => 11,
+            Self::U4 => 21,
+            Self::I4 => 22,
             Self::Other(other) => other,
         }
     }
@@ -166,7 +174,7 @@ impl TensorProto {
     /// Its numbers as integers.
     ///
     /// # Errors
-    /// [`Error::Model`] for types other than integers of 8 to 64 bits.
+    /// [`Error::Model`] for types other than integers of 4 to 64 bits.
     pub fn ints(&self) -> Result<Vec<i64>> {
         let wide = |data: &[i32]| data.iter().map(|&v| i64::from(v)).collect();
         match (self.kind(), &self.raw_data) {
@@ -186,6 +194,19 @@ impl TensorProto {
                 Ok(wide(&self.int32_data))
             }
             (DataType::I64, None) => Ok(self.int64_data.clone()),
+            (kind @ (DataType::U4 | DataType::I4), raw) => {
+                let fields = || self.int32_data.iter().map(|&field| field as u8).collect();
+                let bytes: Vec<u8> = raw.as_ref().map_or_else(fields, |raw| raw.to_vec());
+                let count = self.volume().unwrap_or(0);
+                if bytes.len() != count.div_ceil(2) {
+                    let (name, held) = (self.label(), bytes.len());
+                    return Err(Error::Model(format!("tensor `{name}` of {count} 4-bit numbers has {held} bytes")));
+                }
+                // The first of a pair is in the lower half.
+                let pair = |byte: u8| [byte & 15, byte >> 4].map(i64::from);
+                let signed = |level: i64| if kind == DataType::I4 && level > 7 { level - 16 } else { level };
+                Ok(bytes.into_iter().flat_map(pair).take(count).map(signed).collect())
+            }
             (other, _) => Err(Error::Model(format!("tensor `{}` holds {other:?}", self.label()))),
         }
     }

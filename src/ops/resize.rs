@@ -50,6 +50,25 @@ pub enum Fit {
     LetterboxTopLeft,
     /// Keep the aspect ratio; cut off what does not fit, equally on both sides.
     Crop,
+    /// `fit: { crop_from: 256 }`: make the shorter side this long and cut the input out of the middle, as the classifiers of
+    /// torchvision and timm were trained (`Resize(256)`, `CenterCrop(224)`). At least the input's longer side.
+    CropFrom(u32),
+}
+
+impl Fit {
+    /// Refuses a middle that is larger than what it is cut from.
+    ///
+    /// # Errors
+    /// Returns what is wrong.
+    pub fn check(self, input: Size) -> std::result::Result<(), String> {
+        match self {
+            Self::CropFrom(side) if side < input.width.max(input.height) || side > 16_384 => Err(format!(
+                "{side}; an input of {input} is cut out of it, so it must lie between {} and 16384",
+                input.width.max(input.height)
+            )),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Which part of the frame goes where in the input.
@@ -97,8 +116,12 @@ pub fn plan(frame: Size, input: Size, fit: Fit) -> Plan {
                 },
             }
         }
-        Fit::Crop => {
-            let ratio = (iw / fw).max(ih / fh);
+        Fit::Crop | Fit::CropFrom(_) => {
+            let least = (iw / fw).max(ih / fh);
+            let ratio = match fit {
+                Fit::CropFrom(side) => (f64::from(side) / fw.min(fh)).max(least),
+                _ => least,
+            };
             // Rounding must not move the part past the frame's edges.
             let (w, h) = ((iw / ratio).min(fw), (ih / ratio).min(fh));
             let (x, y) = (((fw - w) / 2.0).max(0.0), ((fh - h) / 2.0).max(0.0));
@@ -297,6 +320,15 @@ mod tests {
         let plan = plan(Size::new(640, 360), Size::new(100, 100), Fit::Crop);
         assert_eq!(plan.source, [140.0, 0.0, 360.0, 360.0]);
         assert_eq!(plan.placement.to_frame(BBox::new(0.0, 0.0, 100.0, 100.0)), BBox::new(140.0, 0.0, 500.0, 360.0));
+    }
+
+    /// torchvision's `Resize(256)` makes 512 x 256 of 640 x 320, and `CenterCrop(224)` takes columns 144 to 368 and rows 16
+    /// to 240 of that.
+    #[test]
+    fn a_middle_is_cut_out_of_a_larger_size() {
+        let plan = plan(Size::new(640, 320), Size::new(224, 224), Fit::CropFrom(256));
+        assert_eq!(plan.source, [180.0, 20.0, 280.0, 280.0]);
+        assert!(Fit::CropFrom(200).check(Size::new(224, 224)).is_err());
     }
 
     #[test]

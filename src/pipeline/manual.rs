@@ -141,7 +141,20 @@ fn words_of(properties: &Map<String, Value>, out: &mut String) {
         for (word, about) in choices {
             let _ = writeln!(out, "* `{word}`: {}", about.replace('\n', " "));
         }
+        // A word that takes a number.
+        for choice in lists(field) {
+            let Some(word) = choice.get("properties").and_then(|p| p.as_object()?.keys().next()) else { continue };
+            let about = choice.get("description").and_then(Value::as_str).unwrap_or_default();
+            let _ = writeln!(out, "* `{{ {word}: … }}`: {}", about.replace('\n', " "));
+        }
     }
+}
+
+fn lists(field: &Value) -> impl Iterator<Item = &Value> {
+    let own =
+        |field| ["oneOf", "anyOf"].into_iter().filter_map(move |key| Value::get(field, key)?.as_array()).flatten();
+    // The choices of a setting that may be left out are inside those of its being there.
+    own(field).flat_map(move |choice| std::iter::once(choice).chain(own(choice)))
 }
 
 fn choices(field: &Value) -> Vec<(&str, &str)> {

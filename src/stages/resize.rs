@@ -66,6 +66,10 @@ impl Resize {
             (None, None) => Err(Error::Config("give `for: MODEL` or `size: [WIDTH, HEIGHT]`".into())),
         }
     }
+
+    fn check_fit(target: &Target) -> Result<()> {
+        target.fit.check(target.size).map_err(|e| Error::Config(format!("`fit.crop_from` is {e}")))
+    }
 }
 
 impl StageConfig for Resize {
@@ -79,7 +83,9 @@ impl StageConfig for Resize {
 
     fn makes_input(&self, env: &Env) -> Result<Option<InputForm>> {
         let Some(model) = &self.model else {
-            return self.target(env).map(|target| Some(InputForm::of_size(target.size)));
+            let target = self.target(env)?;
+            Self::check_fit(&target)?;
+            return Ok(Some(InputForm::of_size(target.size)));
         };
         self.target(env)?;
         Ok(Some(env.models.card(model)?.fields.input.form()))

@@ -3,6 +3,7 @@
 #[cfg(feature = "pull")]
 mod download;
 mod new;
+mod objections;
 mod pull;
 mod verify;
 

@@ -1,5 +1,6 @@
 //! `ocelli models verify`: checks that a model does what its card says.
 
+use super::objections;
 use crate::cli::global::say;
 use crate::error::{Error, Result};
 use crate::infer::{Card, Extra, Golden, ModelStore, Plan, Session, selfcheck};
@@ -13,7 +14,7 @@ use crate::types::{BBox, Detection, Image, Mask, ModelInput, PixelFormat};
 use clap::Args;
 use std::sync::Arc;
 
-/// Check the hash, plan, shapes and golden picture of models (of all if none is named)
+/// Check the hash, plan, shapes, golden picture and the sense of the answers of models (of all if none is named)
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// Names of models
@@ -43,7 +44,8 @@ impl VerifyArgs {
         if faults.is_empty() { Ok(()) } else { Err(Error::Model(faults.join("\n"))) }
     }
 
-    /// Checks the hash, the plan, the shapes (by running a grey picture) and, if the card has one, the golden picture.
+    /// Checks the hash, the plan, the shapes (by running a grey picture), whether the answers can be right, and, if the card
+    /// has one, the golden picture.
     fn verify(&self, card: &Card) -> Result<String> {
         let family = models::family(card)?;
         let loaded = Arc::new(Plan::load(card, &Extra::default())?);
@@ -56,7 +58,9 @@ impl VerifyArgs {
         let mut grey = Image::new(input.size, PixelFormat::Rgb8);
         grey.data.fill(128);
         let placement = plan(input.size, input.size, input.fit).placement;
-        run.answer(&ModelInput { image: grey, placement }, 0.5)?;
+        let grey = ModelInput { image: grey, placement };
+        run.answer(&grey, 0.5)?;
+        run.object(&grey, &ModelInput { image: selfcheck::test_picture(input.size), placement })?;
         let Some(golden) = &card.fields.golden else {
             return Ok(format!("{plans}, shapes; the card has no golden picture"));
         };
@@ -68,6 +72,9 @@ impl VerifyArgs {
         Resize::default().apply(&picture, &plan, input.filter, input.pad, &mut small)?;
         let input = ModelInput { image: small, placement: plan.placement };
         let answer = run.answer(&input, golden.min_score)?;
+        if run.family.stage() == "detect" {
+            run.object(&grey, &input)?;
+        }
         answer.check(card, golden).map(|said| format!("{plans}, shapes, and {said}"))
     }
 }
@@ -88,6 +95,32 @@ enum Answer {
 }
 
 impl Run<'_> {
+    /// Objects to answers that cannot be right, for a grey picture and one with edges.
+    fn object(&mut self, grey: &ModelInput, edges: &ModelInput) -> Result<()> {
+        let (card, session) = (self.card, &mut self.session);
+        match &self.family {
+            Family::Classifier(spec) => {
+                let (mut first, mut second) = (Buffer::default(), Buffer::default());
+                for (input, buffer) in [(grey, &mut first), (edges, &mut second)] {
+                    session.run(&self.source, &input.image)?;
+                    spec.scores(&*session, card.labels.len(), buffer)?;
+                }
+                objections::classes(&second.scores, &first.scores)
+            }
+            Family::Segmentation(spec) => {
+                session.run(&self.source, &edges.image)?;
+                objections::map(spec, &*session)
+            }
+            Family::Reconstruction(_) => Ok(()),
+            _ => {
+                let mut found = Vec::new();
+                let seen = Seen { source: &self.source, input: edges };
+                models::detector(card)?.detect(session, seen, 0.0, &mut found)?;
+                objections::boxes(&found, &edges.placement)
+            }
+        }
+    }
+
     fn answer(&mut self, input: &ModelInput, min_score: f32) -> Result<Answer> {
         let (card, session) = (self.card, &mut self.session);
         if self.family.stage() != "detect" {

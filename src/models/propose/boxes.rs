@@ -15,6 +15,14 @@ pub fn known(facts: &Facts<'_>, guesses: &mut Vec<String>) -> Option<Found> {
         && let [Some(1), Some(a), Some(b)] = facts.outputs[0].dims[..]
         && (rest.is_empty() || facts.task.as_deref() == Some("segment"))
     {
+        // RT-DETR's boxes are centres in parts of the input, whether its head picks the best class or not.
+        let relative = facts.outputs[0].held.as_ref().is_some_and(|(_, values)| {
+            b >= 6 && values.chunks_exact(b).all(|row| row[..4].iter().all(|v| (-0.5..=1.5).contains(v)))
+        });
+        if facts.is_rt_detr || (relative && b == 4 + named && a <= 1000) {
+            let columns = if b == 6 { "[box, score, class]" } else { "[box, scores]" };
+            return Some(Found::new(format!("boxes: {{ form: centre, units: relative, columns: {columns} }}"), named));
+        }
         // Finished rows: box, score, class, and then what the task adds.
         if b < a && b >= 6 && (b == 6 || facts.task.as_deref() != Some("detect")) && a <= 1000 && b != 4 + named {
             let Further { column, spec, turned } = further(facts, guesses, b - 6);
@@ -37,6 +45,14 @@ pub fn known(facts: &Facts<'_>, guesses: &mut Vec<String>) -> Option<Found> {
         let family = format!("boxes: {{ first: y, units: relative, background: first, {outputs} }}");
         return Some(Found::new(family, classes(guesses, 90)));
     }
+    // torchvision's detectors take a picture without a batch. Their class numbers count the background, as its lists of names
+    // do.
+    if let (Some(boxes), Some(scores), Some(numbers), true) =
+        (at("boxes"), at("scores"), at("labels"), facts.input.is_flat)
+    {
+        let outputs = format!("outputs: {{ boxes: {boxes}, scores: {scores}, classes: {numbers} }}");
+        return Some(Found::new(format!("boxes: {{ {outputs} }}"), classes(guesses, 91)));
+    }
     let asks = |name: &str| facts.input.asks_for(name);
     if let (Some(boxes), Some(scores), Some(numbers)) = (at("boxes"), at("scores"), at("labels"))
         && (asks("orig_target_sizes") || asks("orig_size"))
@@ -46,6 +62,24 @@ pub fn known(facts: &Facts<'_>, guesses: &mut Vec<String>) -> Option<Found> {
     }
     if (asks("scale_factor") || asks("im_shape")) && facts.outputs.first()?.dims.last() == Some(&Some(6)) {
         return Some(Found::new("boxes: { columns: [class, score, box] }", classes(guesses, 80)));
+    }
+    // DETR and its kin, as Hugging Face names them.
+    if let (Some(boxes), Some(scores)) = (at("pred_boxes"), at("logits"))
+        && let [Some(1), Some(n), Some(4)] = facts.outputs[boxes].dims[..]
+        && let [Some(1), Some(m), Some(columns @ 2..)] = facts.outputs[scores].dims[..]
+        && n == m
+    {
+        let held = facts.outputs[scores].held.as_ref().map(|(_, values)| values.as_slice()).unwrap_or_default();
+        // Attention to points of a map came with scores of their own for each class; before that, there was a column for
+        // "nothing", which wins almost everywhere.
+        let (kind, background) = match (facts.has("GridSample"), nothing_wins(held, columns)) {
+            (true, _) => ("sigmoid", ""),
+            (false, true) => ("softmax", "background: last, "),
+            (false, false) => ("sigmoid?", ""),
+        };
+        let outputs = format!("outputs: {{ boxes: {boxes}, scores: {scores} }}");
+        let family = format!("boxes: {{ form: centre, units: relative, scores: {kind}, {background}{outputs} }}");
+        return Some(Found::new(family, columns - usize::from(!background.is_empty())));
     }
     // RF-DETR: logits, the last of which means "nothing".
     if let (Some(boxes), Some(scores)) = (at("dets"), at("labels"))
@@ -59,6 +93,12 @@ pub fn known(facts: &Facts<'_>, guesses: &mut Vec<String>) -> Option<Found> {
         return Some(Found::new(family, columns - 1));
     }
     None
+}
+
+/// Whether the last of several columns is positive and the largest in most rows.
+fn nothing_wins(values: &[f32], columns: usize) -> bool {
+    let wins = |row: &&[f32]| row.last().is_some_and(|last| *last > 0.0 && row.iter().all(|v| v <= last));
+    columns > 2 && values.chunks_exact(columns).filter(wins).count() * columns * 10 > values.len() * 7
 }
 
 /// What a task of Ultralytics adds to its boxes: a column, and the settings that belong to it.

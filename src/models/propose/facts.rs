@@ -13,8 +13,17 @@ pub struct Facts<'a> {
     /// What the metadata of Ultralytics say it is for.
     pub task: Option<String>,
     pub is_ultralytics: bool,
+    /// Whether they say that its head is RT-DETR's: boxes in parts of the input, pictures squeezed into it.
+    pub is_rt_detr: bool,
     /// What they say of points: how many an object has, and how many numbers each is (`kpt_shape`).
     pub points: Option<[usize; 2]>,
+}
+
+impl Facts<'_> {
+    /// Whether an operator occurs in the graph.
+    pub fn has(&self, operator: &str) -> bool {
+        self.model.graph().node.iter().any(|node| node.op() == operator)
+    }
 }
 
 /// What a graph is proposed to be.

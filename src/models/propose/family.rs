@@ -91,6 +91,11 @@ fn heads(facts: &Facts<'_>, shapes: &[Vec<usize>], guesses: &mut Vec<String>) ->
             ))
         }
         [[1, c] | [1, c, 1, 1] | [1, 1, 1, c]] if *c > 1 => Some(classifier(facts, *c, guesses)),
+        // One number: how sure it is of one of two classes, or something else altogether, such as an age.
+        [[1, 1]] => match ending::of(facts.model, &facts.outputs[0].name) {
+            Ending::Sigmoid => Some(Found::new("classifier: { scores: binary_probability }", 2)),
+            _ => Some(Found::new("classifier: { scores: binary? }", 2)),
+        },
         _ => None,
     }
 }

@@ -7,12 +7,17 @@ use crate::types::Size;
 use std::fmt::Write as _;
 
 /// The input that takes the picture.
+#[expect(clippy::struct_excessive_bools, reason = "each is seen in the graph by itself")]
 pub struct Input {
     name: String,
     pub dtype: DataType,
     pub size: Size,
     pub channels: usize,
     pub nhwc: bool,
+    /// The graph scales levels itself.
+    scales_levels: bool,
+    /// It has no axis for a batch.
+    pub is_flat: bool,
     shape: Vec<usize>,
     /// There are others, so that the card must name it.
     is_one_of_several: bool,
@@ -89,8 +94,20 @@ impl Input {
             model.fix_input(other, &values)?;
             constants.push((other.to_owned(), *words));
         }
-        let Plane { name, dtype, channels, nhwc, .. } = plane;
-        Ok(Self { name, dtype, size, channels, nhwc, shape, is_one_of_several: all.len() > 1, constants })
+        let scales_levels = scales_levels(model, &plane.name);
+        let Plane { name, dtype, channels, nhwc, is_flat, .. } = plane;
+        Ok(Self {
+            name,
+            dtype,
+            size,
+            channels,
+            nhwc,
+            shape,
+            scales_levels,
+            is_flat,
+            is_one_of_several: all.len() > 1,
+            constants,
+        })
     }
 
     pub fn probe(&self) -> ProbeInput {
@@ -111,20 +128,19 @@ impl Input {
         text
     }
 
-    /// The line that begins with `input:`.
-    pub fn line(&self, family: &str, task: Option<&str>, is_ultralytics: bool, guesses: &mut Vec<String>) -> String {
+    /// The line that begins with `input:`. `fit` is what the metadata tell, if they do; levels are then divided by 255.
+    /// `is_imagenet`: whether they are probably normalised as for ImageNet.
+    pub fn line(&self, family: &str, fit: Option<&str>, is_imagenet: bool, guesses: &mut Vec<String>) -> String {
         let mut parts = Vec::new();
         if self.is_one_of_several {
             parts.push(format!("name: {:?}", self.name));
         }
         parts.push(format!("size: [{}, {}]", self.size.width, self.size.height));
-        match (is_ultralytics, task) {
-            (true, Some("classify")) => parts.push("fit: crop".into()),
-            // Ultralytics resizes with OpenCV.
-            (true, _) => parts.push("fit: letterbox, filter: cv_linear".into()),
-            _ if family.starts_with("yolo: { kind: x") => parts.push("fit: letterbox_top_left".into()),
-            _ if family.starts_with("yolo") => parts.push("fit: letterbox".into()),
-            _ => {}
+        match fit {
+            Some(words) => parts.push(words.into()),
+            None if family.starts_with("yolo: { kind: x") => parts.push("fit: letterbox_top_left".into()),
+            None if family.starts_with("yolo") => parts.push("fit: letterbox".into()),
+            None => {}
         }
         let bgr = family.starts_with("yolo: { kind: x") || family.starts_with("yunet") || family.starts_with("nanodet");
         parts.push(match (self.channels, bgr) {
@@ -136,30 +152,63 @@ impl Input {
         match self.dtype {
             DataType::U8 => parts.push("dtype: u8".into()),
             DataType::I8 => parts.push("dtype: i8".into()),
-            _ => parts.push(Self::normalised(family, is_ultralytics, bgr, guesses)),
+            _ if fit.is_some() => parts.push(PARTS.into()),
+            _ if self.scales_levels => parts.push(LEVELS.into()),
+            _ => parts.push(self.normalised(family, is_imagenet, bgr, guesses)),
         }
-        let known = is_ultralytics || matches!(self.dtype, DataType::U8 | DataType::I8);
+        let known = fit.is_some() || self.scales_levels || matches!(self.dtype, DataType::U8 | DataType::I8);
         format!("input: {{ {} }}{}\n", parts.join(", "), if known { "" } else { " # ?" })
     }
 
-    fn normalised(family: &str, is_ultralytics: bool, bgr: bool, guesses: &mut Vec<String>) -> String {
-        let plain = "dtype: f32, std: [255, 255, 255]".to_owned();
-        if is_ultralytics {
-            return plain;
-        }
-        let (what, text) = if family.starts_with("classifier") || family.starts_with("segmentation") {
-            (
+    /// How levels become floats, in words of the card.
+    fn normalised(&self, family: &str, is_imagenet: bool, bgr: bool, guesses: &mut Vec<String>) -> String {
+        let maps = family.starts_with("classifier") || family.starts_with("segmentation");
+        let (what, text) = match () {
+            () if is_imagenet || (maps && !self.nhwc) => (
                 "PyTorch's ImageNet values",
-                "dtype: f32, mean: [123.675, 116.28, 103.53], std: [58.395, 57.12, 57.375]".into(),
-            )
-        } else if bgr {
-            ("unchanged levels (0–255)", "dtype: f32".into())
-        } else {
-            ("levels divided by 255", plain)
+                "dtype: f32, mean: [123.675, 116.28, 103.53], std: [58.395, 57.12, 57.375]",
+            ),
+            () if maps => (
+                "-1 to 1, as most of TensorFlow's models have them,",
+                "dtype: f32, mean: [127.5, 127.5, 127.5], std: [127.5, 127.5, 127.5]",
+            ),
+            () if bgr => ("unchanged levels (0–255)", LEVELS),
+            () => ("levels divided by 255", PARTS),
         };
         guesses.push(format!("a graph does not say how pixels are normalised; {what} are assumed"));
-        text
+        text.to_owned()
     }
+}
+
+/// Levels as they are, and levels as parts of 255.
+const LEVELS: &str = "dtype: f32";
+const PARTS: &str = "dtype: f32, std: [255, 255, 255]";
+
+/// Whether a graph begins by scaling levels (0–255) itself, as Keras' `Rescaling` and `Normalization` do.
+fn scales_levels(model: &Model, input: &str) -> bool {
+    let (graph, index) = (model.graph(), model.index());
+    let mut value = input;
+    for _ in 0..8 {
+        let [user] = *index.users(value) else { return false };
+        let node = &graph.node[user];
+        let number = |holds: fn(f32) -> bool| {
+            let made = |name: &str| graph.node[index.maker(name)?].attribute("value")?.t.as_ref();
+            let tensor = |name: &String| index.weight(graph, name).or_else(|| made(name))?.floats().ok();
+            let held = node.input.iter().filter_map(tensor);
+            held.flatten().next().is_some_and(holds)
+        };
+        match node.op() {
+            "Mul" => return number(|v| v > 0.0 && v < 0.02),
+            "Div" => return number(|v| v > 50.0),
+            "Sub" => return number(|v| v > 50.0),
+            "Add" => return number(|v| v < -50.0),
+            "Transpose" | "Cast" | "Identity" | "Reshape" => {}
+            _ => return false,
+        }
+        let Some(next) = node.output(0) else { return false };
+        value = next;
+    }
+    false
 }
 
 /// An input that may take a picture.

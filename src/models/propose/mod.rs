@@ -63,6 +63,7 @@ pub fn propose(model: &Model, size: Option<Size>, picture: Option<&Image>) -> Re
         names: meta("names").map(|text| read_names(&text)).unwrap_or_default(),
         task: meta("task"),
         is_ultralytics,
+        is_rt_detr: meta("head").is_some_and(|head| head == "RTDETRDecoder"),
         points: meta("kpt_shape").and_then(|text| serde_json::from_str(&text).ok()),
     };
     let before_nms = nms::columns(&facts, &candidates, &mut guesses);
@@ -86,7 +87,15 @@ pub fn propose(model: &Model, size: Option<Size>, picture: Option<&Image>) -> Re
         let _ = writeln!(card, "  outputs: {cut:?}");
     }
     card.push_str(&facts.input.constants());
-    card.push_str(&facts.input.line(&found.family, facts.task.as_deref(), facts.is_ultralytics, &mut guesses));
+    // DETR and Deformable DETR; those that choose their queries (RT-DETR, D-FINE) take levels divided by 255.
+    let is_imagenet = facts.outputs.iter().any(|output| output.name == "pred_boxes") && !facts.has("TopK");
+    // Ultralytics resizes with OpenCV, but for classifiers.
+    let fit = facts.is_ultralytics.then_some(match facts.task.as_deref() {
+        Some("classify") => "fit: crop",
+        _ if facts.is_rt_detr => "filter: cv_linear",
+        _ => "fit: letterbox, filter: cv_linear",
+    });
+    card.push_str(&facts.input.line(&found.family, fit, is_imagenet, &mut guesses));
     let _ = writeln!(card, "family:\n  {}", found.family);
     if !labels.is_empty() {
         card.push_str("labels: labels.txt\n");

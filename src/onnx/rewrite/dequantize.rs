@@ -17,8 +17,8 @@ struct Params {
 
 fn params(model: &Model, index: &Index, node: &NodeProto) -> Option<Params> {
     let graph = model.graph();
-    // Block quantisation and types given only by an attribute (opset 21) are not handled here.
-    if node.int("block_size", 0) != 0 || node.attribute("output_dtype").is_some() {
+    // Blocks have a function of their own; other types than floats behind it are not handled.
+    if node.int("block_size", 0) != 0 || !matches!(node.int("output_dtype", 0), 0 | 1) {
         return None;
     }
     let scale = index.weight(graph, node.input(1)?)?;
@@ -37,7 +37,8 @@ fn params(model: &Model, index: &Index, node: &NodeProto) -> Option<Params> {
 }
 
 const fn is_small(kind: DataType) -> bool {
-    matches!(kind, DataType::U8 | DataType::I8 | DataType::U16 | DataType::I16 | DataType::I32)
+    use DataType::{I4, I8, I16, I32, U4, U8, U16};
+    matches!(kind, U4 | I4 | U8 | I8 | U16 | I16 | I32)
 }
 
 impl Params {
@@ -47,6 +48,8 @@ impl Params {
             DataType::I8 => (-128, 255),
             DataType::U16 => (0, 65_535),
             DataType::I16 => (-32_768, 65_535),
+            DataType::U4 => (0, 15),
+            DataType::I4 => (-8, 15),
             _ => (0, 255),
         };
         let real = |level: i64| (level - self.zero[0]) as f32 * self.scale[0];
@@ -251,11 +254,14 @@ pub(super) fn weights(model: &mut Model, _context: &Context) -> Result<usize> {
         if index.is_output(output) {
             continue;
         }
-        let Some(params) = params(model, &index, node) else { continue };
         if !is_small(tensor.kind()) {
             continue;
         }
-        made.push((at, dequantized(tensor, &params, output)?));
+        let floats = match params(model, &index, node) {
+            Some(params) => Some(dequantized(tensor, &params, output)?),
+            None => blocks(model, &index, node, tensor),
+        };
+        made.extend(floats.map(|floats| (at, floats)));
     }
     let count = made.len();
     let graph = model.graph_mut();
@@ -268,6 +274,34 @@ pub(super) fn weights(model: &mut Model, _context: &Context) -> Result<usize> {
         model.sweep();
     }
     Ok(count)
+}
+
+/// `(q - zero) * scale` with a scale for each block of `block_size` neighbours along an axis (`DequantizeLinear` of set 21).
+fn blocks(model: &Model, index: &Index, node: &NodeProto, tensor: &TensorProto) -> Option<TensorProto> {
+    let graph = model.graph();
+    let size = usize::try_from(node.int("block_size", 0)).ok().filter(|size| *size > 0)?;
+    let scale = index.weight(graph, node.input(1)?)?;
+    let zeros = match node.input(2) {
+        Some(name) => Some(index.weight(graph, name)?.ints().ok()?),
+        None => None,
+    };
+    let (shape, scale_shape) = (tensor.shape(), scale.shape());
+    let (levels, scales) = (tensor.ints().ok()?, scale.floats().ok()?);
+    let axis = node.int("axis", 1);
+    let axis = usize::try_from(if axis < 0 { axis + shape.len() as i64 } else { axis }).ok()?;
+    let mut expected = shape.clone();
+    *expected.get_mut(axis)? = shape[axis].div_ceil(size);
+    if scale_shape != expected || zeros.as_ref().is_some_and(|zeros| zeros.len() != scales.len()) {
+        return None;
+    }
+    let inner: usize = shape[axis + 1..].iter().product();
+    let value = |(at, level): (usize, &i64)| {
+        let (outer, along, last) = (at / inner / shape[axis], at / inner % shape[axis], at % inner);
+        let block = (outer * expected[axis] + along / size) * inner + last;
+        (level - zeros.as_ref().map_or(0, |zeros| zeros[block])) as f32 * scales[block]
+    };
+    let values: Vec<f32> = levels.iter().enumerate().map(value).collect();
+    Some(TensorProto::of_f32(node.output(0)?, &shape, &values))
 }
 
 /// `(q - zero) * scale`, per tensor or per slice of an axis (ONNX Operators, `DequantizeLinear`).

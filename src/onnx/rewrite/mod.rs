@@ -5,8 +5,10 @@
 
 mod atrous;
 mod batch_norm;
+mod branches;
 mod context;
 mod dequantize;
+mod dynamic;
 mod half;
 mod old;
 mod qoperator;
@@ -42,6 +44,12 @@ impl Pass {
 
 /// All passes, in the order in which they run.
 pub const PASSES: &[Pass] = &[
+    Pass {
+        name: "branches",
+        what: "an If that only looks after an empty list is replaced by its other branch: tract wants both to have one shape",
+        tolerance: "exact",
+        apply: branches::of_empty,
+    },
     Pass {
         name: "heads",
         what: "the graph is cut at the values the card names: decoding and NMS inside the graph are left out",
@@ -109,6 +117,12 @@ pub const PASSES: &[Pass] = &[
         what: "operators on 8-bit numbers (QLinearConv …) become DequantizeLinear, the operator on floats, QuantizeLinear",
         tolerance: "exact except for the order of summation",
         apply: qoperator::expand,
+    },
+    Pass {
+        name: "dynamic",
+        what: "values are not rounded to 8 bits with a scale of each frame (DynamicQuantizeLinear, ConvInteger, MatMulInteger): floats are faster here",
+        tolerance: "less quantisation noise",
+        apply: dynamic::floats,
     },
     Pass {
         name: "sink_quantize",
