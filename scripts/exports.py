@@ -212,7 +212,7 @@ def ultralytics(name, yaml, size=320, **options):
     try:
         made = model.export(format="onnx", imgsz=size, verbose=False, **options)
     except Exception as error:
-        raise NotOffered(str(error).splitlines()[0][:120]) from error
+        raise NotOffered(str(error).splitlines()[0].lstrip("❌ ")[:120]) from error
     finally:
         os.chdir(here)
     path = WORK / "files" / f"{name}.onnx"

@@ -274,6 +274,12 @@ for kind, low in ((TensorProto.INT4, -8), (TensorProto.UINT4, 0)):
     case(f"{name} per tensor", [("DequantizeLinear", ["w", "s"], {}), ("MatMul", ["c", "t0"], {})], {"w": four_bits("w", [W, 5]), "s": np.array(0.1, np.float32)}, opset=21)
     case(f"{name} per channel", [("DequantizeLinear", ["w", "s", "z"], {"axis": 1}), ("MatMul", ["c", "t0"], {})], {"w": four_bits("w", [W, 5]), "s": np.abs(weight(5)), "z": four_bits("z", [5])}, opset=21)
     case(f"{name} blocks", [("DequantizeLinear", ["w", "s", "z"], {"axis": 0, "block_size": 4}), ("MatMul", ["c", "t0"], {})], {"w": four_bits("w", [W, 5]), "s": np.abs(weight(2, 5)), "z": four_bits("z", [2, 5])}, opset=21)
+for mode in ("nearest", "linear", "cubic"):
+    for how in ("half_pixel", "align_corners", "asymmetric", "pytorch_half_pixel"):
+        words = {"mode": mode, "coordinate_transformation_mode": how} | ({"nearest_mode": "floor"} if mode == "nearest" else {})
+        for across, down in ((1.3, 1.7), (0.6, 0.8)):
+            by = np.array([1, 1, down, across], np.float32)
+            case(f"Resize {mode} {how} by {across} {down}", [("Resize", ["c", "", "by"], dict(words))], {"by": by}, opset=13)
 
 text = ",\n".join(f"{json.dumps(name)}: {json.dumps(kept)}" for name, kept in found.items())
 Path(__file__).parent.parent.joinpath("tests/golden/operators.json").write_text("{\n" + text + "\n}\n")

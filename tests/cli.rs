@@ -89,6 +89,7 @@ fn faults_of_models_are_told_apart() {
     assert!(verify().contains("put the right `dtype` in the card"), "wrong type");
     std::fs::write(home.join("card.yaml"), card.replace("family:", "famly:")).unwrap();
     assert!(verify().contains("unknown field `famly`; did you mean `family`?"), "no family");
+    std::fs::copy("models/scene/golden.jpg", home.join("golden.jpg")).unwrap();
     std::fs::write(home.join("card.yaml"), card.replace(", scores: logit", "")).unwrap();
     assert!(verify().contains("its answers cannot be right: a score is"), "logits taken for probabilities");
     std::fs::write(home.join("card.yaml"), card.replace("yolo:", "yollo:")).unwrap();
