@@ -3,6 +3,7 @@
 pub mod bundle;
 mod card;
 mod constant;
+mod fast;
 pub mod header;
 mod outputs;
 mod plan;

@@ -273,7 +273,13 @@ pub(super) fn runnable(
             }
         }
     }
-    let ready = if optimise { typed.into_optimized().map_err(cannot)? } else { typed };
+    let ready = if optimise {
+        let mut ready = typed.into_optimized().map_err(cannot)?;
+        super::fast::replace(&mut ready);
+        ready
+    } else {
+        typed
+    };
     ready.into_runnable().map_err(cannot)
 }
 

@@ -77,7 +77,8 @@ impl Classifier {
             let first = if self.scores == Scores::Binary { -value } else { 1.0 - value };
             buffer.scores.insert(0, first);
         }
-        if buffer.scores.len() != labels {
+        let is_binary = matches!(self.scores, Scores::Binary | Scores::BinaryProbability);
+        if buffer.scores.len() != labels || (is_binary && buffer.shape.iter().product::<usize>() != 1) {
             return Err(Error::Model(format!(
                 "model `{}`: an output has shape {:?}, but the card has {labels} labels",
                 outputs.model(),

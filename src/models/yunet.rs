@@ -82,6 +82,9 @@ impl Detector for YuNetDetector {
                 let b = &bbox[cell * 4..][..4];
                 let middle = [(x + b[0]) * s, (y + b[1]) * s, b[2].exp() * s, b[3].exp() * s];
                 let k = &kps[cell * 10..][..10];
+                if k.iter().any(|v| !v.is_finite()) {
+                    continue;
+                }
                 let point = |[dx, dy]: &[f32; 2]| {
                     let [x, y] = placement.point([(x + dx) * s, (y + dy) * s]);
                     Point { x, y, score: None }
@@ -89,7 +92,7 @@ impl Detector for YuNetDetector {
                 let detail = (self.details.points.len() / 5) as u32;
                 self.details.points.extend(k.as_chunks::<2>().0.iter().map(point));
                 let bbox = placement.to_frame(from_cxcywh(middle));
-                found.push(Detection { detail, ..Detection::new(bbox, 0, score) });
+                found.push(Detection { detail: Some(detail), ..Detection::new(bbox, 0, score) });
             }
         }
         Ok(())

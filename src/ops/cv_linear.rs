@@ -1,5 +1,5 @@
 //! OpenCV's `INTER_LINEAR` on bytes, with its fixed-point arithmetic: networks with sharp thresholds notice a level. The
-//! same bytes as OpenCV 4 and 5 when a picture is made smaller; at most a level off when it is made larger.
+//! same bytes as OpenCV 4 and 5 when a picture is made smaller; at most a level off when a side is made longer.
 
 use crate::types::Image;
 

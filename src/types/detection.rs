@@ -42,11 +42,11 @@ pub struct Detection {
     pub score: f32,
     /// The corners of the box, if the model finds turned ones.
     pub corners: Option<Corners>,
-    /// Its number among the objects that the model found, for [`Objects::points`] and [`Objects::mask`].
+    /// Its number among the objects of which the model said more than the box, for [`Objects::points`] and [`Objects::mask`].
     ///
     /// [`Objects::points`]: super::Objects::points
     /// [`Objects::mask`]: super::Objects::mask
-    pub detail: u32,
+    pub detail: Option<u32>,
     /// The classifiers' answers for the content of the box.
     pub kinds: Kinds,
 }
@@ -61,6 +61,6 @@ impl Detection {
     /// Creates a detection from a box, a class and a score.
     #[must_use]
     pub const fn new(bbox: BBox, class: u16, score: f32) -> Self {
-        Self { bbox, class, score, corners: None, detail: 0, kinds: SmallVec::new_const() }
+        Self { bbox, class, score, corners: None, detail: None, kinds: SmallVec::new_const() }
     }
 }

@@ -75,7 +75,7 @@ impl Extras {
             Point { x, y, score: p.get(2).copied() }
         }));
         details.coefficients.extend_from_slice(weights);
-        new.iter_mut().for_each(|object| object.detail = detail as u32);
+        new.iter_mut().for_each(|object| object.detail = Some(detail as u32));
         true
     }
 

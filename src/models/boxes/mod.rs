@@ -42,6 +42,9 @@ impl BoxesDetector {
                 "give either `columns` (one output) or `outputs` (several), for example `columns: [box, score, class]`",
             ));
         }
+        if spec.outputs.is_some() && (spec.points.is_some() || spec.masks.is_some() || spec.axis != Axis::Rows) {
+            return Err(bad("`points`, `masks` and `axis` go with `columns`, not with `outputs`"));
+        }
         if spec.outputs.is_none() {
             let once = spec::ONCE.iter().all(|c| count(*c) <= 1);
             if count(Column::Box) != 1 || !once {
@@ -58,6 +61,15 @@ impl BoxesDetector {
                     let name = word.split(':').next().unwrap_or_default();
                     return Err(bad(&format!("`{name}` in `columns` and `{word}` beside it belong together")));
                 }
+            }
+            if spec.points.is_some() && (spec.units != Units::Pixels || spec.first != First::X) {
+                return Err(bad(
+                    "`points` are in pixels of the input, x before y: `units` and `first` do not go with them",
+                ));
+            }
+            let counts = [spec.points.as_ref().map(|points| points.count), spec.masks.map(|masks| masks.count)];
+            if counts.into_iter().flatten().any(|count| !(1..=1000).contains(&count)) {
+                return Err(bad("`count` of `points` and `masks` must lie between 1 and 1000"));
             }
             if count(Column::Angle) > 0 && spec.form != Form::Centre {
                 return Err(bad("a box with an `angle` turns about its centre: write `form: centre`"));
@@ -108,6 +120,7 @@ impl BoxesDetector {
             ([width], Axis::Rows) => (1, *width),
             _ => (0, 0),
         };
+        let n = if self.values.is_empty() { 0 } else { n };
         let fits = found == width || (found > width && self.spec.columns.last() == Some(&Column::Rest));
         // No row at all is an answer, too.
         if !fits && !self.values.is_empty() {

@@ -174,7 +174,7 @@ pub struct Points {
     pub skeleton: Vec<[u16; 2]>,
 }
 
-/// The maps that masks are made of (Ultralytics -seg, YOLACT).
+/// The maps that masks are made of (Ultralytics -seg).
 #[derive(Clone, Copy, Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Masks {

@@ -1,8 +1,8 @@
 //! Which family reads the outputs of a graph.
 
-use super::boxes;
 use super::ending::{self, Ending};
 use super::facts::{Facts, Found};
+use super::{boxes, seen};
 use crate::error::{Error, Result};
 use crate::infer::Probed;
 use crate::onnx::DataType;
@@ -14,7 +14,7 @@ pub fn of(facts: &Facts<'_>, guesses: &mut Vec<String>) -> Result<Found> {
     }
     let shapes: Option<Vec<Vec<usize>>> =
         facts.outputs.iter().map(|output| output.dims.iter().copied().collect::<Option<Vec<usize>>>()).collect();
-    let found = shapes.and_then(|shapes| heads(facts, &shapes, guesses)).or_else(|| boxes::seen(facts, guesses));
+    let found = shapes.and_then(|shapes| heads(facts, &shapes, guesses)).or_else(|| seen::seen(facts, guesses));
     found.or_else(|| maps(facts, guesses)).ok_or_else(|| {
         let shown: Vec<String> = facts.outputs.iter().map(|output| format!("{} {}", output.name, shape(output))).collect();
         Error::Model(format!(
@@ -43,7 +43,7 @@ fn heads(facts: &Facts<'_>, shapes: &[Vec<usize>], guesses: &mut Vec<String>) ->
         [[1, n, width]] if *n == cells && *width > 5 && named != 0 && *width == 4 + named => {
             Some(Found::new("boxes: { form: centre, columns: [box, scores] }", named))
         }
-        [[1, n, width]] if *n == cells && *width > 5 && !boxes::is_decoded(&facts.outputs[0], input) => {
+        [[1, n, width]] if *n == cells && *width > 5 && !seen::is_decoded(&facts.outputs[0], input) => {
             guesses.push(
                 "rows are assumed to be as YOLOX exports them (`decode_in_inference` off) and after the sigmoid; \
                  if the boxes are wrong, try `form: decoded` or `scores: logit`"
@@ -51,7 +51,7 @@ fn heads(facts: &Facts<'_>, shapes: &[Vec<usize>], guesses: &mut Vec<String>) ->
             );
             Some(Found::new("yolo: { kind: x }", width - 5))
         }
-        [[1, n, width]] if *n == cells && *width > 5 => Some(boxes::dense(&facts.outputs[0], *width, guesses)),
+        [[1, n, width]] if *n == cells && *width > 5 => Some(seen::dense(&facts.outputs[0], *width, guesses)),
         [[1, n, width]] if *n == 3 * cells && *width > 5 => {
             Some(Found::new("yolo: { kind: v5, form: decoded }", width - 5))
         }

@@ -8,10 +8,11 @@ mod facts;
 mod family;
 mod input;
 mod nms;
+mod seen;
 
 use crate::error::Result;
-use crate::infer::probe;
 use crate::infer::selfcheck::test_picture;
+use crate::infer::{Probed, probe};
 use crate::onnx::Model;
 use crate::ops::resize::{Filter, Fit, Resize, plan};
 use crate::types::{Image, Size};
@@ -52,10 +53,13 @@ pub fn propose(model: &Model, size: Option<Size>, picture: Option<&Image>) -> Re
     // Without it, frames with few objects cost as much, and all thresholds are in the pipeline.
     let mut cut = if is_ultralytics { nms::candidates(&model) } else { Vec::new() };
     let candidates = if cut.is_empty() { Vec::new() } else { probe(&model, &input.probe(), &seen, &cut)?.0 };
-    let (outputs, failed) = probe(&model, &input.probe(), &seen, &[])?;
-    if let Some(why) = failed.filter(|_| candidates.is_empty()) {
-        guesses.push(format!("the graph stops at a test picture, so its answers could not be looked at: {why}"));
-    }
+    // A graph whose end tract cannot read may be right up to there.
+    let (outputs, failed) = match probe(&model, &input.probe(), &seen, &[]) {
+        Err(error) if candidates.iter().any(|output| output.held.is_some()) => {
+            (declared(&model), Some(error.to_string()))
+        }
+        other => other?,
+    };
     let facts = Facts {
         model: &model,
         input,
@@ -67,6 +71,9 @@ pub fn propose(model: &Model, size: Option<Size>, picture: Option<&Image>) -> Re
         points: meta("kpt_shape").and_then(|text| serde_json::from_str(&text).ok()),
     };
     let before_nms = nms::columns(&facts, &candidates, &mut guesses);
+    if let Some(why) = failed.filter(|_| before_nms.is_none()) {
+        guesses.push(format!("the graph stops at a test picture, so its answers could not be looked at: {why}"));
+    }
     cut.clear();
     let found = match before_nms {
         Some((value, found)) => {
@@ -101,6 +108,15 @@ pub fn propose(model: &Model, size: Option<Size>, picture: Option<&Image>) -> Re
         card.push_str("labels: labels.txt\n");
     }
     Ok(Proposal { card, labels, guesses })
+}
+
+/// The outputs as the graph declares them.
+fn declared(model: &Model) -> Vec<Probed> {
+    let output = |value: &crate::onnx::pb::ValueInfoProto| {
+        let (kind, dims) = crate::onnx::element_type(value).unzip();
+        Probed { name: value.label().to_owned(), dims: dims.flatten().unwrap_or_default(), kind, held: None }
+    };
+    model.graph().output.iter().map(output).collect()
 }
 
 /// Reads the class names as Ultralytics writes them: `{0: 'person', 1: 'bicycle'}`.

@@ -21,8 +21,7 @@ pub fn candidates(model: &Model) -> Vec<String> {
 
 /// Finds the one among the probed candidates that holds columns of boxes, scores and what a task adds,
 /// `[1, 4 + classes + further, N]`, and says what they are. Boxes are corners if the graph makes them so, or, if
-/// it does not tell, if most second corners lie behind the first: few boxes are wider than their centre is far from the left
-/// edge.
+/// it does not tell, if all second corners lie behind the first; else a person must say.
 pub fn columns(facts: &Facts<'_>, candidates: &[Probed], guesses: &mut Vec<String>) -> Option<(String, Found)> {
     let least = 4 + facts.names.len();
     candidates.iter().find_map(|output| {
@@ -34,9 +33,14 @@ pub fn columns(facts: &Facts<'_>, candidates: &[Probed], guesses: &mut Vec<Strin
         let Further { column, spec, turned } = further(facts, guesses, rows - least);
         let at = |row: usize, column: usize| values[row * n + column];
         let behind = |column: &usize| at(2, *column) > at(0, *column) && at(3, *column) > at(1, *column);
-        let told = forms(facts.model, &output.name);
-        let corners = !turned && told.unwrap_or((0..n).filter(behind).count() * 2 > n);
-        let form = if corners { "" } else { "form: centre, " };
+        let all = (0..n).filter(behind).count();
+        let form = match (turned, forms(facts.model, &output.name)) {
+            (true, _) | (_, Some(false)) => "form: centre, ",
+            (_, Some(true)) => "",
+            (_, None) if all == n => "",
+            (_, None) if all * 2 > n => "form: corners?, ",
+            (_, None) => "form: centre?, ",
+        };
         let family = format!("boxes: {{ {form}axis: columns, columns: [box, scores{column}]{spec} }}");
         Some((output.name.clone(), Found::new(family, facts.names.len())))
     })

@@ -3,23 +3,25 @@
 use super::context::Context;
 use crate::error::Result;
 use crate::onnx::graph::{Index, Model};
-use crate::onnx::pb::{GraphProto, NodeProto, TensorProto};
+use crate::onnx::pb::{GraphProto, NodeProto, TensorProto, ValueInfoProto};
 use crate::onnx::tensor::DataType;
 use std::collections::HashSet;
 
-/// Replaces an `If` by its other branch, if its condition is that a list is empty and it then gives a constant. Reductions
-/// over the boxes get a zero to look at, so that the branch works for an empty list, too.
+/// Replaces an `If` by its other branch, if its condition is that a list is empty and it then gives an empty constant. The
+/// largest of all numbers of the list gets a zero to look at, so that the branch works for an empty list, too: it is the
+/// distance that keeps boxes of different classes apart, which may be larger.
 pub(super) fn of_empty(model: &mut Model, _context: &Context) -> Result<usize> {
     let mut count = 0;
     while let Some((at, mut body, list)) = next(model) {
-        let prefix = model.fresh("branch");
+        let prefix = model.fresh(&format!("branch{count}"));
         rename(&mut body, &prefix);
         let graph = model.graph_mut();
         let outer = graph.node[at].clone();
         let mut nodes: Vec<NodeProto> = Vec::new();
         for node in body.node {
             // The largest coordinate of no box is not defined; with a zero beside it, it is 0.
-            let lonely = node.op() == "ReduceMax" && node.input.len() == 1 && node.input(0) == Some(&list);
+            let whole = node.input.len() == 1 && node.attribute("axes").is_none() && node.int("keepdims", 1) == 0;
+            let lonely = node.op() == "ReduceMax" && whole && node.input(0) == Some(&list);
             if let (true, Some(output)) = (lonely, node.output(0)) {
                 let [flat, zero, beside, shape] =
                     ["flat", "zero", "beside", "shape"].map(|part| format!("{output}/{part}"));
@@ -51,7 +53,14 @@ fn next(model: &Model) -> Option<(usize, GraphProto, String)> {
         let list = empty_list(graph, &index, node.input(0)?)?;
         let branch = |name: &str| node.attribute(name)?.g.as_ref();
         let (empty, other) = (branch("then_branch")?, branch("else_branch")?);
-        let constant = empty.node.iter().all(|node| node.op() == "Constant");
+        // An empty list gives an empty list.
+        let nothing = |output: &ValueInfoProto| {
+            let maker = empty.node.iter().find(|node| node.output(0) == Some(output.label()));
+            let tensor =
+                maker.filter(|node| node.op() == "Constant").and_then(|node| node.attribute("value")?.t.as_ref());
+            tensor.is_some_and(|tensor| tensor.dims.contains(&0))
+        };
+        let constant = empty.output.iter().all(nothing);
         let inner = other.node.iter().any(|node| node.attribute.iter().any(|a| a.g.is_some()));
         (constant && !inner && other.output.len() == node.output.len()).then(|| (at, other.clone(), list))
     })

@@ -1,21 +1,22 @@
 //! Quantised graphs in QDQ form (`QuantizeLinear`, `DequantizeLinear` around float operators).
 
 use super::context::Context;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::onnx::graph::{Index, Model};
 use crate::onnx::pb::{AttributeProto, NodeProto, TensorProto, ValueInfoProto};
 use crate::onnx::tensor::DataType;
 
 /// Scale and zero point of a `QuantizeLinear` or `DequantizeLinear`, if both are known.
 #[derive(Clone, Debug, PartialEq)]
-struct Params {
-    scale: Vec<f32>,
-    zero: Vec<i64>,
+pub(super) struct Params {
+    pub scale: Vec<f32>,
+    pub zero: Vec<i64>,
     kind: DataType,
-    axis: i64,
+    pub axis: i64,
 }
 
-fn params(model: &Model, index: &Index, node: &NodeProto) -> Option<Params> {
+/// Scale and zero point of a node; `None` if they are not known or not for the whole tensor or slices of an axis.
+pub(super) fn params(model: &Model, index: &Index, node: &NodeProto) -> Option<Params> {
     let graph = model.graph();
     // Blocks have a function of their own; other types than floats behind it are not handled.
     if node.int("block_size", 0) != 0 || !matches!(node.int("output_dtype", 0), 0 | 1) {
@@ -36,13 +37,14 @@ fn params(model: &Model, index: &Index, node: &NodeProto) -> Option<Params> {
     (zero.len() == scale.len() && !scale.is_empty()).then(|| Params { scale, zero, kind, axis: node.int("axis", 1) })
 }
 
-const fn is_small(kind: DataType) -> bool {
+/// Whether a type is one that tensors are quantised to.
+pub(super) const fn is_small(kind: DataType) -> bool {
     use DataType::{I4, I8, I16, I32, U4, U8, U16};
     matches!(kind, U4 | I4 | U8 | I8 | U16 | I16 | I32)
 }
 
 impl Params {
-    /// Smallest and largest number that the 8 or 16 bits can hold; `None` for per-channel scales.
+    /// Smallest and largest number that the bits can hold; `None` for per-channel scales.
     fn range(&self) -> Option<(f32, f32)> {
         let (lowest, span) = match self.kind {
             DataType::I8 => (-128, 255),
@@ -242,85 +244,6 @@ fn next_move(model: &Model) -> Option<(usize, usize)> {
         let first = of(makers.first()?)?;
         makers.iter().all(|maker| of(maker).as_ref() == Some(&first)).then(|| (at, makers[0]))
     })
-}
-
-/// Turns each `DequantizeLinear` of a weight into a weight of floats.
-pub(super) fn weights(model: &mut Model, _context: &Context) -> Result<usize> {
-    let index = model.index();
-    let mut made = Vec::new();
-    for (at, node) in model.graph().node.iter().enumerate() {
-        let quantised = node.input(0).and_then(|name| index.weight(model.graph(), name));
-        let (Some(tensor), "DequantizeLinear", Some(output)) = (quantised, node.op(), node.output(0)) else { continue };
-        if index.is_output(output) {
-            continue;
-        }
-        if !is_small(tensor.kind()) {
-            continue;
-        }
-        let floats = match params(model, &index, node) {
-            Some(params) => Some(dequantized(tensor, &params, output)?),
-            None => blocks(model, &index, node, tensor),
-        };
-        made.extend(floats.map(|floats| (at, floats)));
-    }
-    let count = made.len();
-    let graph = model.graph_mut();
-    for (at, tensor) in made {
-        graph.node[at] = NodeProto::default();
-        graph.initializer.push(tensor);
-    }
-    graph.node.retain(|node| !node.op().is_empty());
-    if count > 0 {
-        model.sweep();
-    }
-    Ok(count)
-}
-
-/// `(q - zero) * scale` with a scale for each block of `block_size` neighbours along an axis (`DequantizeLinear` of set 21).
-fn blocks(model: &Model, index: &Index, node: &NodeProto, tensor: &TensorProto) -> Option<TensorProto> {
-    let graph = model.graph();
-    let size = usize::try_from(node.int("block_size", 0)).ok().filter(|size| *size > 0)?;
-    let scale = index.weight(graph, node.input(1)?)?;
-    let zeros = match node.input(2) {
-        Some(name) => Some(index.weight(graph, name)?.ints().ok()?),
-        None => None,
-    };
-    let (shape, scale_shape) = (tensor.shape(), scale.shape());
-    let (levels, scales) = (tensor.ints().ok()?, scale.floats().ok()?);
-    let axis = node.int("axis", 1);
-    let axis = usize::try_from(if axis < 0 { axis + shape.len() as i64 } else { axis }).ok()?;
-    let mut expected = shape.clone();
-    *expected.get_mut(axis)? = shape[axis].div_ceil(size);
-    if scale_shape != expected || zeros.as_ref().is_some_and(|zeros| zeros.len() != scales.len()) {
-        return None;
-    }
-    let inner: usize = shape[axis + 1..].iter().product();
-    let value = |(at, level): (usize, &i64)| {
-        let (outer, along, last) = (at / inner / shape[axis], at / inner % shape[axis], at % inner);
-        let block = (outer * expected[axis] + along / size) * inner + last;
-        (level - zeros.as_ref().map_or(0, |zeros| zeros[block])) as f32 * scales[block]
-    };
-    let values: Vec<f32> = levels.iter().enumerate().map(value).collect();
-    Some(TensorProto::of_f32(node.output(0)?, &shape, &values))
-}
-
-/// `(q - zero) * scale`, per tensor or per slice of an axis (ONNX Operators, `DequantizeLinear`).
-fn dequantized(tensor: &TensorProto, params: &Params, name: &str) -> Result<TensorProto> {
-    let (shape, levels) = (tensor.shape(), tensor.ints()?);
-    let axis = if params.axis < 0 { params.axis.saturating_add(shape.len() as i64) } else { params.axis };
-    let axis = usize::try_from(axis).ok().filter(|axis| *axis < shape.len()).unwrap_or(0);
-    let inner: usize = shape.get(axis + 1..).unwrap_or_default().iter().product();
-    let slices = if params.scale.len() == 1 { 1 } else { shape.get(axis).copied().unwrap_or(0) };
-    if slices != params.scale.len() {
-        let message = format!("tensor `{}` {shape:?} has {} scales on axis {axis}", tensor.label(), params.scale.len());
-        return Err(Error::Model(message));
-    }
-    let value = |(at, &q): (usize, &i64)| {
-        let slice = if slices == 1 { 0 } else { at / inner % slices };
-        (q - params.zero[slice]) as f32 * params.scale[slice]
-    };
-    let values: Vec<f32> = levels.iter().enumerate().map(value).collect();
-    Ok(TensorProto::of_f32(name, &shape, &values))
 }
 
 /// Removes `QuantizeLinear → DequantizeLinear` between float operators. The 8-bit range remains as a `Clip`, because it

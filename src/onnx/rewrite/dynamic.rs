@@ -50,7 +50,8 @@ fn users(graph: &GraphProto, index: &Index, at: usize) -> Option<Vec<(usize, Ten
     if node.op() != "DynamicQuantizeLinear" || ![levels, scale, zero].into_iter().all(hidden) {
         return None;
     }
-    if !index.users(scale).iter().all(|&user| graph.node[user].op() == "Mul") {
+    // What the scale is multiplied by: weights' scales, and then the products, or the products at once.
+    if index.users(scale).is_empty() || !index.users(scale).iter().all(|&user| graph.node[user].op() == "Mul") {
         return None;
     }
     let integer = |user: usize| {
@@ -61,16 +62,33 @@ fn users(graph: &GraphProto, index: &Index, at: usize) -> Option<Vec<(usize, Ten
             && node.input(2) == Some(zero);
         let output = node.output(0).filter(|output| ours && !index.is_output(output))?;
         // What follows takes floats.
+        let scaled = |value: &str| is_scaled(graph, index, value, scale);
         let to_float = |&next: &usize| {
             let next = &graph.node[next];
-            next.op() == "Cast" && next.int("to", 0) == i64::from(DataType::F32.number())
+            let is_float = next.op() == "Cast" && next.int("to", 0) == i64::from(DataType::F32.number());
+            is_float && next.output(0).is_some_and(scaled)
         };
         index.users(output).iter().all(to_float).then_some(())?;
         weight(graph, index, node)
     };
     let used = index.users(levels);
-    let same = index.users(zero).iter().all(|user| used.contains(user));
-    used.iter().filter(|_| same).map(|&user| Some((user, integer(user)?))).collect()
+    if used.is_empty() || !index.users(zero).iter().all(|user| used.contains(user)) {
+        return None;
+    }
+    used.iter().map(|&user| Some((user, integer(user)?))).collect()
+}
+
+/// Whether all that looks at a product multiplies it by the scale, or by the scale times a constant.
+fn is_scaled(graph: &GraphProto, index: &Index, product: &str, scale: &str) -> bool {
+    let of_scale = |value: &String| {
+        let made = index.maker(value).map(|at| &graph.node[at]);
+        value == scale || made.is_some_and(|node| node.op() == "Mul" && node.input.iter().any(|input| input == scale))
+    };
+    let multiplies = |&user: &usize| {
+        let node = &graph.node[user];
+        node.op() == "Mul" && node.input.iter().any(|input| input != product && of_scale(input))
+    };
+    !index.is_output(product) && !index.users(product).is_empty() && index.users(product).iter().all(multiplies)
 }
 
 /// Weights less their zero points: one for all, or one for each output channel (`[M, …]` of a convolution, `[…, N]` of a

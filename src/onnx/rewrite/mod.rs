@@ -15,6 +15,7 @@ mod qoperator;
 mod repair;
 mod tidy;
 mod unpool;
+mod weights;
 
 pub use context::Context;
 
@@ -47,7 +48,7 @@ pub const PASSES: &[Pass] = &[
     Pass {
         name: "branches",
         what: "an If that only looks after an empty list is replaced by its other branch: tract wants both to have one shape",
-        tolerance: "exact",
+        tolerance: "exact, where the largest coordinate of the boxes is not below 0",
         apply: branches::of_empty,
     },
     Pass {
@@ -144,9 +145,9 @@ pub const PASSES: &[Pass] = &[
     },
     Pass {
         name: "weight_dequantize",
-        what: "8-bit weights become the floats they stand for",
+        what: "weights of 4 to 32 bits become the floats they stand for",
         tolerance: "exact",
-        apply: dequantize::weights,
+        apply: weights::floats,
     },
     Pass {
         name: "activation_dequantize",
