@@ -10,7 +10,8 @@ mod support;
 use ocelli::internals::infer::{Card, Outputs, Session};
 use ocelli::internals::models::propose::propose;
 use ocelli::internals::models::{Seen, detector, family};
-use ocelli::internals::onnx::Model;
+use ocelli::internals::onnx::pb::{GraphProto, ModelProto, OperatorSetId, ValueInfoProto};
+use ocelli::internals::onnx::{DataType, Model, NodeProto, TensorProto};
 use ocelli::internals::ops::nms::{Nms, Scope};
 use ocelli::internals::ops::resize::{Filter, Fit, Resize, plan};
 use ocelli::internals::types::{Detection, Image, ModelInput, Placement, Size};
@@ -278,4 +279,44 @@ fn a_new_model_is_whole_or_not_there_and_can_be_tried() {
     assert_eq!((code, names()), (Some(3), vec!["door".to_owned()]), "{said}");
     let (code, said) = new(&scene, &["--size", "64"]);
     assert!(code == Some(2) && said.contains("640x480"), "{said}");
+}
+
+/// Boxes that are as well corners as centres: the word gets a `?`, and each reading is drawn.
+#[test]
+fn each_reading_of_a_guess_is_drawn() {
+    let _limit = limit::within(120);
+    let folder = tempfile::tempdir().unwrap();
+    let value = |name: &str, shape: &[usize]| {
+        let shape: Vec<Option<usize>> = shape.iter().map(|side| Some(*side)).collect();
+        ValueInfoProto::of(name, DataType::F32, Some(&shape))
+    };
+    let graph = GraphProto {
+        name: Some("boxes".into()),
+        node: vec![
+            NodeProto::of("ReduceMean", "m", &["x"], &["mean"]).with_int("keepdims", 0),
+            NodeProto::of("Mul", "z", &["mean", "zero"], &["nothing"]),
+            NodeProto::of("Add", "b", &["held", "nothing"], &["boxes"]),
+            NodeProto::of("Add", "s", &["rated", "nothing"], &["scores"]),
+        ],
+        initializer: vec![
+            TensorProto::of_f32("zero", &[], &[0.0]),
+            TensorProto::of_f32("held", &[1, 2, 4], &[0.3, 0.3, 0.5, 0.5, 0.4, 0.3, 0.6, 0.5]),
+            TensorProto::of_f32("rated", &[1, 2, 3], &[0.9, 0.1, 0.2, 0.1, 0.8, 0.3]),
+        ],
+        input: vec![value("x", &[1, 3, 64, 64])],
+        output: vec![value("boxes", &[1, 2, 4]), value("scores", &[1, 2, 3])],
+        ..Default::default()
+    };
+    let opset = OperatorSetId { domain: None, version: Some(13) };
+    let proto = ModelProto { ir_version: Some(7), opset_import: vec![opset], graph: Some(graph), ..Default::default() };
+    let file = folder.path().join("two.onnx");
+    std::fs::write(&file, Model { proto, exact: true }.encode()).unwrap();
+    let street = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/pictures/quickstart.jpg");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ocelli"));
+    let output =
+        command.current_dir(folder.path()).args(["models", "new", "two.onnx", "--try"]).arg(street).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && said.contains("form: corners?") && said.contains("in 2 ways"), "{said}");
+    let drawn = ["corners", "centre"].map(|form| picture(&folder.path().join(format!("quickstart-two-{form}.jpg"))));
+    assert_ne!(drawn[0].data, drawn[1].data);
 }

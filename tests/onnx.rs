@@ -424,3 +424,88 @@ fn weights_in_other_files_are_refused_or_brought_in() {
         assert!(Model::decode_with_files(build(&bad), folder.path()).is_err(), "{key} {value}");
     }
 }
+
+/// What is quantised from frame to frame is computed in floats only if the scale is multiplied in again, and nothing else
+/// looks at the levels.
+#[test]
+fn dynamic_rounding_goes_only_where_its_scale_comes_back() {
+    let _limit = limit::within(120);
+    let quantize = || NodeProto::of("DynamicQuantizeLinear", "q", &["x"], &["levels", "scale", "zero"]);
+    let product = || NodeProto::of("MatMulInteger", "p", &["levels", "w", "zero"], &["sum"]);
+    let cast = |from: &str, to: &str| NodeProto::of("Cast", to, &[from], &[to]).with_int("to", 1);
+    let weights = || vec![TensorProto::of("w", DataType::I8, &[4, 2], vec![1, 255, 3, 4, 5, 250, 7, 8])];
+    let graph = |nodes| model(nodes, weights(), value("x", &[3, 4]), value("y", &[3, 2]));
+    let scaled = NodeProto::of("Mul", "m", &["float", "scale"], &["y"]);
+    let mut whole = graph(vec![quantize(), product(), cast("sum", "float"), scaled.clone()]);
+    assert_eq!(only("dynamic", &mut whole, &[3, 4]), 1);
+    assert!(whole.graph().node.iter().all(|node| !node.op().contains("Integer") && !node.op().contains("Dynamic")));
+    // Without the scale, the answer is the sum of levels.
+    let mut raw = graph(vec![quantize(), product(), cast("sum", "y")]);
+    assert_eq!(only("dynamic", &mut raw, &[3, 4]), 0);
+    // The scale goes elsewhere.
+    let other = NodeProto::of("Mul", "o", &["float", "float"], &["y"]);
+    let unused = NodeProto::of("Mul", "u", &["scale", "scale"], &["z"]);
+    let mut elsewhere = graph(vec![quantize(), product(), cast("sum", "float"), other, unused]);
+    assert_eq!(only("dynamic", &mut elsewhere, &[3, 4]), 0);
+    // Somebody computes with the levels himself.
+    let own = vec![quantize(), cast("levels", "a"), cast("zero", "b")];
+    let rest = vec![NodeProto::of("Sub", "s", &["a", "b"], &["c"]), NodeProto::of("Mul", "m", &["c", "scale"], &["y"])];
+    let mut by_hand = model([own, rest].concat(), vec![], value("x", &[3, 4]), value("y", &[3, 4]));
+    assert_eq!(only("dynamic", &mut by_hand, &[3, 4]), 0);
+    assert_eq!(by_hand.graph().node.len(), 5);
+}
+
+/// torchvision's way to shift boxes of each class apart, inside an `If` for lists that are empty.
+#[test]
+fn branches_for_empty_lists_go_and_no_others() {
+    let _limit = limit::within(120);
+    let constant = |name: &str, tensor: TensorProto| {
+        let mut node = NodeProto::of("Constant", name, &[], &[name]);
+        node.attribute.push(AttributeProto {
+            name: Some("value".into()),
+            r#type: Some(4),
+            t: Some(tensor),
+            ..Default::default()
+        });
+        node
+    };
+    let branch = |name: &str, nodes: Vec<NodeProto>| {
+        let graph = GraphProto {
+            node: nodes,
+            output: vec![value("inner", &[4])],
+            name: Some(name.into()),
+            ..Default::default()
+        };
+        AttributeProto { name: Some(name.into()), r#type: Some(5), g: Some(graph), ..Default::default() }
+    };
+    let test = |list: &str, at: &str, then: TensorProto| {
+        let [shape, count, equal, truth] = ["shape", "count", "equal", "truth"].map(|part| format!("{at}{part}"));
+        let most = NodeProto::of("ReduceMax", "most", &[list], &["most"]).with_int("keepdims", 0);
+        let add = NodeProto::of("Add", "inner", &["row", "most"], &["inner"]);
+        let mut node = NodeProto::of("If", at, &[&truth], &[at]);
+        node.attribute.push(branch("then_branch", vec![constant("inner", then)]));
+        node.attribute.push(branch("else_branch", vec![most, add]));
+        vec![
+            NodeProto::of("Shape", &shape, &[list], &[&shape]),
+            NodeProto::of("ReduceProd", &count, &[&shape], &[&count]).with_int("keepdims", 0),
+            NodeProto::of("Equal", &equal, &[&count, "none"], &[&equal]),
+            NodeProto::of("Cast", &truth, &[&equal], &[&truth]).with_int("to", 9),
+            node,
+        ]
+    };
+    let empty = || TensorProto::of_f32("", &[0], &[]);
+    let weights = || vec![TensorProto::of_i64("none", &[], &[0]), weight("row", &[4], 3)];
+    let join = NodeProto::of("Add", "j", &["a", "b"], &["y"]);
+    let two = [test("x", "a", empty()), test("x", "b", empty()), vec![join.clone()]].concat();
+    let mut m = model(two, weights(), value("x", &[3, 4]), value("y", &[4]));
+    assert_eq!(only("branches", &mut m, &[3, 4]), 2);
+    let input = floats(&[3, 4], 9);
+    let row = numbers(4, 3);
+    let most = numbers(12, 9).into_iter().fold(0.0_f32, f32::max);
+    let found = answer(&m, &input);
+    assert!(found.iter().zip(&row).all(|(found, row)| (found - 2.0 * (row + most)).abs() < 1e-6), "{found:?}");
+    // An empty list would give something else than nothing.
+    let other = [test("x", "a", weight("", &[4], 5)), test("x", "b", empty()), vec![join]].concat();
+    let mut m = model(other, weights(), value("x", &[3, 4]), value("y", &[4]));
+    assert_eq!(only("branches", &mut m, &[3, 4]), 1);
+}

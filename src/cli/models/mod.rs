@@ -5,6 +5,7 @@ mod download;
 mod new;
 mod objections;
 mod pull;
+mod readings;
 mod verify;
 
 /// Replaces downloads in a build without them.

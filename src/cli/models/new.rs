@@ -1,5 +1,6 @@
 //! `ocelli models new`: proposes a card for an ONNX file.
 
+use super::readings;
 use crate::cli::global::say;
 use crate::error::{Error, Result};
 use crate::infer::{Card, Extra, ModelStore, Plan, selfcheck};
@@ -26,7 +27,7 @@ use std::sync::Arc;
   ocelli models new vit.onnx --size 224x224         for a graph that leaves the size of its input open
 
 A word of the card with a `?` could not be known: the model is refused until somebody writes the right one. With --try, \
-the answers to a picture with objects in it often tell. Weights in separate files beside the graph are packed into the \
+the answers to a picture with objects in it often tell, and if not, each reading is drawn. Weights in separate files beside the graph are packed into the \
 model's file.")]
 pub struct NewArgs {
     /// The ONNX file
@@ -120,14 +121,48 @@ impl NewArgs {
         self.draw(folder.path(), &name)
     }
 
-    /// Draws what a model finds in the picture.
+    /// Draws what a model finds in the picture; if its card holds guesses, once for each reading of them.
     fn draw(&self, models: &Path, name: &str) -> Result<()> {
+        let Some(picture) = &self.picture else { return Ok(()) };
+        let folder = models.join(name);
+        let card = Card::read(&folder)?;
+        let Err(guess) = family(&card) else { return self.draw_one(models, name, name) };
+        let path = folder.join("card.yaml");
+        let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
+        let readings = readings::of(&text);
+        if readings.is_empty() {
+            return Err(guess);
+        }
+        say(&format!("the card can be read in {} ways; write into it what finds the right things:\n", readings.len()))?;
+        for reading in readings {
+            let root = tempfile::tempdir().map_err(|e| Error::io("temporary folder", e))?;
+            let inside = root.path().join(name);
+            std::fs::create_dir_all(&inside).map_err(|e| Error::io(&inside, e))?;
+            let (from, to) = (folder.join("model.onnx"), inside.join("model.onnx"));
+            std::fs::copy(&from, to).map_err(|e| Error::io(&from, e))?;
+            let count = card.labels.len().saturating_add_signed(reading.labels);
+            let label = |class: usize| card.labels.get(class).cloned().unwrap_or_else(|| format!("class {class}"));
+            let labels: String = (0..count).map(|class| label(class) + "\n").collect();
+            for (file, text) in [("card.yaml", &reading.card), ("labels.txt", &labels)] {
+                let path = inside.join(file);
+                std::fs::write(&path, text).map_err(|e| Error::io(&path, e))?;
+            }
+            if let Err(error) = self.draw_one(root.path(), name, &format!("{name}-{}", reading.name)) {
+                let picture = picture.display();
+                say(&format!("{}: this cannot be right for {picture}: {error}\n", reading.name.replace('-', ", ")))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Draws what a model finds in the picture, as a file that is called after the picture and `title`.
+    fn draw_one(&self, models: &Path, name: &str, title: &str) -> Result<()> {
         let Some(picture) = &self.picture else { return Ok(()) };
         let card = Card::read(&models.join(name))?;
         let stage = family(&card)?.stage();
         let nms = if stage == "detect" { "- nms\n" } else { "" };
         let stem = picture.file_stem().map_or_else(|| "picture".into(), |stem| stem.to_string_lossy().into_owned());
-        let out = format!("{stem}-{name}.jpg");
+        let out = format!("{stem}-{title}.jpg");
         let quoted = |text: &str| text.replace('\'', "''");
         let text = format!(
             "pipeline:\n- images: {{ path: '{}' }}\n- resize: {{ for: '{name}' }}\n- {stage}: {{ model: '{name}' }}\n{nms}- annotate\n- snapshot: {{ path: '{}' }}\n",
