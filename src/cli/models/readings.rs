@@ -22,6 +22,7 @@ const GUESSES: &[Guess] = &[
     ("background: first?", &[("background", "background: first", 0), ("no_background", "background: none", 0)]),
     ("objectness?, ", &[("objectness", "objectness, ", 0), ("no_objectness", "", 1)]),
     ("score?, class?", &[("score_class", "score, class", 0), ("class_score", "class, score", 0)]),
+    ("form: binary?", &[("binary", "form: binary", 0), ("probability", "form: probability", 0)]),
     ("scores: binary?", &[("binary", "scores: binary", 0)]),
 ];
 

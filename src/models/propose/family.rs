@@ -9,6 +9,13 @@ use crate::onnx::DataType;
 
 /// Returns the card's text for the family, and the number of classes.
 pub fn of(facts: &Facts<'_>, guesses: &mut Vec<String>) -> Result<Found> {
+    let tasks = ["detect", "segment", "pose", "obb", "classify", "semantic"];
+    if let Some(task) = facts.task.as_deref().filter(|task| facts.is_ultralytics && !tasks.contains(task)) {
+        return Err(Error::Model(format!(
+            "the model is for the task `{task}`, which no family reads; {} are read",
+            tasks.join(", ")
+        )));
+    }
     if let Some(found) = boxes::known(facts, guesses) {
         return Ok(found);
     }
@@ -174,6 +181,11 @@ fn map(facts: &Facts<'_>, output: &Probed, [a, b, c]: [usize; 3], guesses: &mut 
     if channels == 1 && channels != input.channels {
         if ending == Ending::Sigmoid {
             return Some(Found::new(format!("segmentation: {{ form: probability{layout} }}"), 2));
+        }
+        let least = output.held.as_ref().map_or(-1.0, |(_, values)| values.iter().copied().fold(0.0, f32::min));
+        if least >= 0.0 {
+            guesses.push("one output channel, and no value below 0: it may be a probability, or a distance, which no family reads".into());
+            return Some(Found::new(format!("segmentation: {{ form: binary?{layout} }}"), 2));
         }
         guesses.push("one output channel: assumed to be the logit of the foreground".into());
         return Some(Found::new(format!("segmentation: {{ form: binary{layout} }}"), 2));
