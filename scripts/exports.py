@@ -156,7 +156,7 @@ def threshold(scores, least=20, most=300):
 
 # Models.
 
-def calibrate(net, size, loss=None):
+def calibrate(net, size):
     """Batch statistics of the picture, so that values stay within bounds layer by layer."""
     x = torch.cat([tensor(size, (0, 0, 0), (1, 1, 1)), tensor(size, (0, 0, 0), (1, 1, 1)).flip(3)])
     norms = [m for m in net.modules() if isinstance(m, torch.nn.BatchNorm2d)]

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Exports about 60 models with the packages that people use and compares Ocelli's answers with theirs; the table goes to
-# docs/models.md. Takes about 20 minutes after the first run, which installs 6 GB of Python packages in target/exports.
+# docs/models.md. Takes about 7 minutes on two cores after the first run, which installs 6 GB of Python packages in target/exports.
 #
 #   scripts/exports.sh                 everything
 #   scripts/exports.sh yolo11 detr     only exports whose names begin so; leaves docs/models.md as it is

@@ -1,4 +1,19 @@
-//! Formulas that several families share.
+//! What several families share: formulas, and what the scores of a graph are.
+
+use serde::Deserialize;
+
+/// What scores are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Scores {
+    /// Probabilities (0–1).
+    #[default]
+    Probability,
+    /// Raw values; Ocelli applies a sigmoid to each (TensorFlow, RT-DETR, RF-DETR).
+    Sigmoid,
+    /// Raw values; Ocelli applies a softmax to each row (torchvision, Caffe, DETR).
+    Softmax,
+}
 
 /// Returns `1 / (1 + e^-x)`.
 pub fn sigmoid(x: f32) -> f32 {

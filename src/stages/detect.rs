@@ -11,8 +11,8 @@ use serde::Deserialize;
 use std::sync::Arc;
 
 /// Finds objects: runs a model on the model input and turns its tensors into boxes on the frame. Most models return
-/// several boxes per object; put `nms` below. What a model says beyond boxes comes along: points, turned corners, and masks,
-/// which are computed only for the objects that a row or a picture shows.
+/// several boxes per object; put `nms` below. Points, turned corners and masks come with the detections, if the model finds
+/// them; a mask is computed only for an object that a row or a picture shows.
 ///
 /// `- detect: { model: ssd_mobilenet_v1, min_score: 0.4, classes: [person] }`
 #[derive(Clone, Debug, Deserialize, schemars::JsonSchema)]

@@ -134,9 +134,7 @@ impl InstanceMask<'_> {
             let end = (self.columns.end - 1) * height + self.rows.end;
             run(end - begin);
             begin = end;
-            inside = false;
         }
-        debug_assert!(!inside);
         let total = self.frame.pixels() as u32;
         if begin < total {
             run(total - begin);

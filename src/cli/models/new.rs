@@ -27,7 +27,7 @@ use std::sync::Arc;
   ocelli models new vit.onnx --size 224x224         for a graph that leaves the size of its input open
 
 A word of the card with a `?` could not be known: the model is refused until somebody writes the right one. With --try, \
-the answers to a picture with objects in it often tell, and if not, each reading is drawn. Weights in separate files beside the graph are packed into the \
+the answers to a picture with objects in it often tell; if not, each reading is drawn as a picture of its own. Weights in separate files beside the graph are packed into the \
 model's file.")]
 pub struct NewArgs {
     /// The ONNX file
@@ -133,7 +133,10 @@ impl NewArgs {
         if readings.is_empty() {
             return Err(guess);
         }
-        say(&format!("the card can be read in {} ways; write into it what finds the right things:\n", readings.len()))?;
+        say(&format!(
+            "the card can be read in {} ways; compare the pictures and write the right words into the card:\n",
+            readings.len()
+        ))?;
         for reading in readings {
             let root = tempfile::tempdir().map_err(|e| Error::io("temporary folder", e))?;
             let inside = root.path().join(name);

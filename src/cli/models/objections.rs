@@ -62,7 +62,11 @@ pub fn classes(scores: &[f32], others: &[f32]) -> Result<()> {
         ));
     }
     if scores.len() > 1 && scores.iter().all(|v| (v - scores[0]).abs() < 1e-7) {
-        return object(&format!("all {} classes have the score {:.4}", scores.len(), scores[0]));
+        return object(&format!(
+            "all {} classes have the score {:.4}; is the right `output` named, and does the graph hold its weights?",
+            scores.len(),
+            scores[0]
+        ));
     }
     let is_sure = scores.iter().all(|v| *v == 0.0 || *v == 1.0);
     if scores == others && !is_sure {
@@ -79,7 +83,9 @@ pub fn map(spec: &Segmentation, outputs: &dyn Outputs) -> Result<()> {
     let (mut shape, mut values) = (Vec::new(), Vec::new());
     outputs.read(spec.output, 1.0, 0, &mut shape, &mut values)?;
     if let Some(value) = values.iter().find(|v| !v.is_finite()) {
-        return object(&format!("a value of the map is {value}"));
+        return object(&format!(
+            "a value of the map is {value}; are `mean` and `std` of the input right, and is the file whole?"
+        ));
     }
     let outside = values.iter().find(|v| !(-ROUNDING..=1.0 + ROUNDING).contains(*v));
     match outside {

@@ -14,7 +14,8 @@ use crate::types::{BBox, Detection, Image, Mask, ModelInput, PixelFormat};
 use clap::Args;
 use std::sync::Arc;
 
-/// Check the hash, plan, shapes, golden picture and the sense of the answers of models (of all if none is named)
+/// Check the hash, plan, shapes and golden picture of models (of all if none is named), and whether their answers can be
+/// right
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// Names of models

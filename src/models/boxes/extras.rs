@@ -4,6 +4,7 @@ use super::spec::{Boxes, Column};
 use crate::error::{Error, Result};
 use crate::infer::Outputs;
 use crate::types::{BBox, Corners, Details, Detection, Placement, Point, Size};
+use std::sync::Arc;
 
 /// Gathers what belongs to the objects of a frame.
 pub struct Extras {
@@ -17,7 +18,7 @@ pub struct Extras {
     masks: Option<(usize, usize)>,
     input: Size,
     shape: Vec<usize>,
-    skeleton: std::sync::Arc<[[u16; 2]]>,
+    skeleton: Arc<[[u16; 2]]>,
 }
 
 impl Extras {
@@ -39,6 +40,13 @@ impl Extras {
     /// Whether objects have points or masks.
     pub const fn are_there(&self) -> bool {
         self.points > 0 || self.masks.is_some()
+    }
+
+    /// Begins a frame, with buffers that may have been swapped for others.
+    pub fn begin(&mut self) {
+        self.details.clear();
+        self.details.points_each = self.points;
+        self.details.skeleton = Arc::clone(&self.skeleton);
     }
 
     /// Adds what belongs to `new`, which are the answers of one row; `false` if it holds what is not a number.
@@ -63,13 +71,11 @@ impl Extras {
         if points.iter().chain(weights).any(|v| !v.is_finite()) {
             return false;
         }
-        // Buffers may have been swapped since the last frame.
         let width = 2 + usize::from(self.scored);
         let (each, count) = (self.points, weights.len());
         let details = &mut self.details;
         let before = |all: usize, each: usize| all.checked_div(each);
         let detail = before(details.points.len(), each).or(before(details.coefficients.len(), count)).unwrap_or(0);
-        (details.points_each, details.skeleton) = (each, std::sync::Arc::clone(&self.skeleton));
         details.points.extend(points.chunks_exact(width).map(|p| {
             let [x, y] = placement.point([p[0], p[1]]);
             Point { x, y, score: p.get(2).copied() }

@@ -7,14 +7,14 @@ mod spec;
 pub use spec::Boxes;
 
 use super::detector::Detector;
-use super::numbers::{logit, sigmoid, softmax};
+use super::numbers::{Scores, logit, sigmoid, softmax};
 use crate::error::{Error, Result};
 use crate::infer::{Card, Outputs};
 use crate::ops::iou::from_cxcywh;
 use crate::types::{BBox, Details, Detection, Placement, Size};
 use crate::yaml::Fault;
 use extras::Extras;
-use spec::{Axis, Background, Column, First, Form, Parts, Scores, Units};
+use spec::{Axis, Background, Column, First, Form, Parts, Units};
 
 /// Reads finished boxes.
 pub struct BoxesDetector {
@@ -111,7 +111,7 @@ impl BoxesDetector {
 
     /// Reads the rows of a single output.
     fn rows(&mut self, outputs: &dyn Outputs, take: &mut Take<'_>) -> Result<()> {
-        self.extras.details.clear();
+        self.extras.begin();
         let before = take.found.len();
         outputs.read(self.spec.output, 1.0, 0, &mut self.shape, &mut self.values)?;
         let width: usize = self.spec.columns.iter().map(|column| self.width(*column)).sum();

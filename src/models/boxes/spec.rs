@@ -1,5 +1,6 @@
 //! What a card says of finished boxes.
 
+use crate::models::numbers::Scores;
 use serde::Deserialize;
 
 /// `family: { boxes: { columns: [box, score, class] } }` for one output of rows, or
@@ -115,19 +116,6 @@ pub enum Axis {
     Rows,
     /// `[1, columns, N]`.
     Columns,
-}
-
-/// What scores are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Scores {
-    /// 0–1.
-    #[default]
-    Probability,
-    /// Raw values; Ocelli applies a sigmoid to each (RT-DETR, RF-DETR).
-    Sigmoid,
-    /// Raw values; Ocelli applies a softmax to each row (DETR).
-    Softmax,
 }
 
 /// Where the class "nothing here" stands.

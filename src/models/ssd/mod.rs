@@ -6,7 +6,7 @@ pub use anchors::{Anchors, Order};
 
 use super::checks::check_shape;
 use super::detector::Detector;
-use super::numbers::{logit, sigmoid, softmax};
+use super::numbers::{Scores, logit, sigmoid, softmax};
 use crate::error::Result;
 use crate::infer::{Card, Outputs};
 use crate::ops::box_coder::BoxCoder;
@@ -85,19 +85,6 @@ const fn default_weights() -> [f32; 4] {
 #[expect(clippy::unnecessary_wraps, reason = "serde wants the field's type")]
 const fn default_background() -> Option<usize> {
     Some(0)
-}
-
-/// What the score columns hold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Scores {
-    /// Probabilities (0–1).
-    #[default]
-    Probability,
-    /// Raw values; Ocelli applies a sigmoid to each (TensorFlow).
-    Sigmoid,
-    /// Raw values; Ocelli applies a softmax to each row (torchvision, Caffe).
-    Softmax,
 }
 
 /// How many answers an anchor may give.
