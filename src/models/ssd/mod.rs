@@ -6,7 +6,8 @@ pub use anchors::{Anchors, Order};
 
 use super::checks::check_shape;
 use super::detector::Detector;
-use super::numbers::{Scores, logit, sigmoid, softmax};
+pub use super::numbers::Scores;
+use super::numbers::{logit, sigmoid, softmax};
 use crate::error::Result;
 use crate::infer::{Card, Outputs};
 use crate::ops::box_coder::BoxCoder;
