@@ -61,7 +61,7 @@ for made in out/street.mp4 out/street.jpg; do
     [ -s "$root/ocelli/$made" ] || { echo "$made was not written" >&2; exit 1; }
 done
 echo "after $((SECONDS - started)) s"
-inside "$second" | tee "$root/test.log" | grep -E '^(test result|skipped:|failures:|error)|FAILED|panicked' || true
+inside "$second" | tee "$root/test.log" | grep -E -A2 '^(test result|skipped:|failures:|error)|FAILED|panicked' | grep -vE '^(--)?$' || true
 passed_tests=$(awk '/^test result:/ { sum += $4 } END { print sum+0 }' "$root/test.log")
 failed_tests=$(awk '/^test result:/ { sum += $6 } END { print sum+0 }' "$root/test.log")
 skipped_tests=$(grep -o "skipped: .*" "$root/test.log" | sort -u | wc -l)

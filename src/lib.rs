@@ -41,6 +41,7 @@ mod error;
 mod eval;
 mod host;
 mod infer;
+mod kernels;
 #[cfg(test)]
 #[path = "../tests/support/limit.rs"]
 mod limit;
@@ -84,6 +85,9 @@ pub mod internals {
     }
     pub mod infer {
         pub use crate::infer::*;
+    }
+    pub mod kernels {
+        pub use crate::kernels::*;
     }
     pub mod media {
         pub use crate::media::*;

@@ -11,6 +11,8 @@ mod part;
 mod tap;
 
 pub use emitter::Emitter;
+#[doc(hidden)]
+pub use env::threads_of;
 pub use env::{Env, LineEnv, Outputs};
 pub use link::{Care, Feed, Link, OnLost, Shot, Watch};
 pub use part::Part;

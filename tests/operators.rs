@@ -5,7 +5,8 @@
 #[path = "support/limit.rs"]
 mod limit;
 
-use ocelli::internals::infer::{ProbeInput, probe};
+use ocelli::internals::infer::{ProbeInput, probe_with};
+use ocelli::internals::kernels::Isa;
 use ocelli::internals::onnx::{DataType, Model};
 use ocelli::internals::types::{Image, PixelFormat, Size};
 use serde_json::Value;
@@ -36,25 +37,27 @@ fn picture() -> Image {
     image
 }
 
-#[test]
-fn operators_compute_what_onnx_defines() {
-    let _limit = limit::within(300);
+/// Runs all graphs, on tract alone or with our kernels where they know the operator; returns how many of those there were.
+fn all_are_right(isa: Option<Isa>) -> usize {
     let cases: Value = serde_json::from_str(include_str!("golden/operators.json")).unwrap();
     let picture = picture();
     let input = ProbeInput { name: "x".into(), shape: vec![1, 3, 6, 8], nhwc: false, kind: DataType::F32 };
-    let (mut right, mut wrong, mut refused) = (0, Vec::new(), Vec::new());
+    let (mut right, mut wrong, mut refused, mut compiled) = (0, Vec::new(), Vec::new(), 0);
     for (name, case) in cases.as_object().unwrap() {
         let hex = case["model"].as_str().unwrap().as_bytes();
         let bytes: Vec<u8> =
             hex.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect();
-        let answer = Model::decode(bytes).and_then(|model| probe(&model, &input, &picture, &[]));
+        let answer = Model::decode(bytes).and_then(|model| probe_with(&model, &input, &picture, &[], isa));
         let (shape, values) = match answer {
             Err(error) => {
                 refused.push((name.as_str(), error.to_string()));
                 continue;
             }
-            Ok((mut outputs, failed)) => match outputs.remove(0).held {
-                Some(held) => held,
+            Ok((mut outputs, failed, blocks)) => match outputs.remove(0).held {
+                Some(held) => {
+                    compiled += blocks.min(1);
+                    held
+                }
                 None => {
                     refused.push((name.as_str(), failed.unwrap_or_default()));
                     continue;
@@ -86,4 +89,21 @@ fn operators_compute_what_onnx_defines() {
     let refused: Vec<&str> = refused.into_iter().map(|(name, _)| name).collect();
     assert_eq!(refused, REFUSED);
     assert!(right >= 280, "{right}");
+    compiled
+}
+
+#[test]
+fn operators_compute_what_onnx_defines() {
+    let _limit = limit::within(300);
+    assert_eq!(all_are_right(None), 0);
+}
+
+#[test]
+fn so_do_our_kernels() {
+    let _limit = limit::within(300);
+    for isa in Isa::here() {
+        let compiled = all_are_right(Some(isa));
+        assert!(compiled >= 100, "{compiled} with {}", isa.name());
+        println!("{compiled} operators with {}", isa.name());
+    }
 }

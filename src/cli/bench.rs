@@ -20,7 +20,8 @@ use std::path::PathBuf;
   ocelli bench door.yaml --from flights --rate 15             does it keep up with 15 frames per second?
 
 The recording is played several times, and the median round is reported. Sinks write to a temporary folder, which is \
-removed at the end. `cpu` is the line's own thread; tract's worker threads for `threads: 2` count as `other threads`. \
+removed at the end. `cpu` is the line's own thread; the other threads that work on a frame count as `other threads`. Where \
+the YAML says no `threads`, a line with a model takes its share of the processors, at most 4. \
 The JSON holds what a comparison needs: machine, kernel, governor, temperature, hashes of the models, and all numbers.")]
 pub struct BenchArgs {
     /// The pipeline's YAML file

@@ -135,7 +135,7 @@ fn processor(report: &mut Report) {
     let field = |name: &str| info.lines().find_map(|l| l.strip_prefix(name)?.split_once(':').map(|(_, v)| v.trim()));
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let flags = field("flags").or_else(|| field("Features")).unwrap_or_default();
-    let worth = ["avx2", "fma", "avx512f", "avx512_vnni", "asimd", "asimddp", "neon", "fphp"];
+    let worth = ["avx2", "fma", "avx_vnni", "avx512f", "avx512_vnni", "asimd", "asimddp", "neon", "fphp"];
     let have: Vec<&str> = worth.into_iter().filter(|flag| flags.split(' ').any(|f| f == *flag)).collect();
     let name = field("model name").unwrap_or(std::env::consts::ARCH);
     let fit = have.iter().any(|flag| matches!(*flag, "avx2" | "asimd" | "neon"));

@@ -47,13 +47,17 @@ pub struct ModelSpec {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
-    /// Whichever is faster. This is `float`, because tract also computes 8-bit graphs in floats and rounds in between.
+    /// `int8` if the processor has VNNI (AVX or AVX-512), every convolution of the graph is 8-bit, and no Concat rounds scores away
+    /// with the scale of coordinates; else `float`.
     #[default]
     Auto,
     /// In floats: the weights as stored, the activations not rounded.
     Float,
-    /// With every rounding inside the graph. Only those at its inputs and outputs are left out: tract gets them wrong.
+    /// With every rounding inside the graph, in 8-bit integers where our kernels can. Only the roundings at inputs and outputs
+    /// are left out: tract gets them wrong.
     AsIs,
+    /// Another word for `as_is`.
+    Int8,
 }
 
 /// An input that receives an output of the previous frame.

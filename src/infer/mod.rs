@@ -2,8 +2,12 @@
 
 pub mod bundle;
 mod card;
+mod choose;
+mod compile;
 mod constant;
+mod extra;
 mod fast;
+mod guarded;
 pub mod header;
 mod outputs;
 mod plan;
@@ -14,8 +18,10 @@ mod store;
 pub mod zoo;
 
 pub use card::{Card, CardFields, Dtype, Golden, InputForm, InputSpec, ModelSpec, Precision};
+pub use compile::Block;
+pub use extra::Extra;
 pub use outputs::{Arrays, Outputs, Run};
-pub use plan::{Extra, Plan};
-pub use probe::{ProbeInput, Probed, probe};
+pub use plan::Plan;
+pub use probe::{ProbeInput, Probed, probe, probe_with};
 pub use session::{Output, Session};
 pub use store::ModelStore;

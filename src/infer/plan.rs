@@ -1,8 +1,11 @@
 //! From a card to a plan that tract can run: read, check, rewrite, optimise. Plans are shared between sessions.
 
-use super::{Card, Dtype, Precision};
+use super::compile::{self, Block, Compiled};
+use super::extra::Extra;
+use super::guarded::guarded;
+use super::{Card, Dtype, Precision, choose};
 use crate::error::{Error, Result};
-use crate::host::catch;
+use crate::kernels::Kernels;
 use crate::onnx::{self, DataType, Model, rewrite, shape::Shapes};
 use std::sync::Arc;
 use tract_onnx::prelude::*;
@@ -10,13 +13,6 @@ use tract_onnx::tract_hir::infer::Factoid;
 
 /// Largest allowed tensor. A graph with a larger one is broken or too big for a small computer.
 const MAX_TENSOR_BYTES: usize = 256 << 20;
-
-/// Values that a session returns in addition to the card's outputs.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Extra {
-    /// Names of values in the rewritten graph.
-    pub values: Vec<String>,
-}
 
 /// A graph that is ready to run, without anything that belongs to a single line.
 pub struct Plan {
@@ -32,8 +28,14 @@ pub struct Plan {
     pub passes: Vec<(&'static str, usize)>,
     /// Whether the plan still rounds to 8 bits.
     pub quantised: bool,
+    /// Whether its roundings to 8 bits were kept, so that our kernels can compute on levels.
+    pub integers: bool,
     /// The rewritten graph.
     pub model: Arc<Model>,
+    /// What our kernels run, and why not the rest.
+    pub compiled: Compiled,
+    /// The one block that is the whole graph, and which of its outputs is which of the plan's.
+    pub(super) whole: Option<(Block, Vec<usize>)>,
 }
 
 /// An input that receives an output of the previous run.
@@ -51,15 +53,23 @@ impl Plan {
     /// # Errors
     /// [`Error::Model`] if the weights do not match the card or tract cannot run them.
     pub fn load(card: &Card, extra: &Extra) -> Result<Self> {
-        Self::build(card, extra, true).map_err(|e| named(card, e))
+        Self::load_with(card, extra, Kernels::chosen()?)
+    }
+
+    /// Like [`Plan::load`], with these kernels.
+    ///
+    /// # Errors
+    /// As [`Plan::load`].
+    pub fn load_with(card: &Card, extra: &Extra, kernels: Kernels) -> Result<Self> {
+        Self::build(card, extra, Some(kernels), None).map_err(|e| named(card, e))
     }
 
     /// Loads the plan as tract reads it, without optimisation. It is slow; the fast plan is checked against it.
-    pub(super) fn load_plain(card: &Card) -> Result<Self> {
-        Self::build(card, &Extra::default(), false).map_err(|e| named(card, e))
+    pub(super) fn load_plain(card: &Card, integers: bool) -> Result<Self> {
+        Self::build(card, &Extra::default(), None, Some(integers)).map_err(|e| named(card, e))
     }
 
-    fn build(card: &Card, extra: &Extra, optimise: bool) -> Result<Self> {
+    fn build(card: &Card, extra: &Extra, kernels: Option<Kernels>, integers: Option<bool>) -> Result<Self> {
         let spec = &card.fields.model;
         let mut model = card.graph()?;
         let (picture_name, shape) = picture_input(card, &model)?;
@@ -70,26 +80,33 @@ impl Plan {
             inputs.insert(input.label().to_owned(), declared.into_iter().map(|d| d.unwrap_or(1)).collect());
         }
         inputs.insert(picture_name.clone(), shape.clone());
-        let context = rewrite::Context {
+        let mut context = rewrite::Context {
             heads: spec.outputs.clone(),
             keep: spec.state.iter().map(|s| s.output.clone()).collect(),
             inputs: inputs.clone(),
-            float_activations: spec.precision != Precision::AsIs,
+            float_activations: true,
+            levels: false,
         };
+        let isa = if let Some(Kernels::On(isa)) = kernels { Some(isa) } else { None };
+        let levels = isa.and_then(|isa| choose::on_levels(&model, &context, extra, spec.precision, isa));
+        let asked = matches!(spec.precision, Precision::AsIs | Precision::Int8);
+        let integers = integers.unwrap_or(asked || levels.is_some());
+        context.float_activations = !integers;
         // The passes are our own code, but the graphs can come from anywhere.
         let passes = guarded(|| Ok(rewrite::run(&mut model, &context))).map_err(Error::Model)??;
-        let known: Vec<&str> = model.graph().output.iter().map(onnx::pb::ValueInfoProto::label).collect();
-        let added: Vec<String> = extra.values.iter().filter(|v| !known.contains(&v.as_str())).cloned().collect();
-        for name in added {
-            model.graph_mut().output.push(onnx::pb::ValueInfoProto { name: Some(name), ..Default::default() });
-        }
+        choose::add_outputs(&mut model, extra);
         let quantised = model.graph().node.iter().any(|n| n.op() == "QuantizeLinear");
         let outputs: Vec<String> = model.graph().output.iter().map(|o| o.label().to_owned()).collect();
         let names: Vec<String> = model.inputs().map(|i| i.label().to_owned()).collect();
-        let typed = model.encode();
         let facts: Vec<(String, Vec<usize>)> =
             names.iter().map(|name| (name.clone(), inputs.get(name).cloned().unwrap_or_default())).collect();
-        let runnable = guarded(|| runnable(&typed, &facts, optimise)).map_err(Error::Model)?;
+        let floats = || isa.filter(|_| !integers).map(|isa| choose::on_floats(&model, &context, isa));
+        let (compiled, ready) = match levels.or_else(floats) {
+            Some((graph, compiled)) => with_blocks(&graph, compiled, &facts),
+            None => (Compiled::default(), None),
+        };
+        let plain = || guarded(|| runnable(&model.encode(), &facts, &[], kernels.is_some())).map_err(Error::Model);
+        let (runnable, alone) = ready.map_or_else(|| plain().map(|plan| (plan, false)), Ok)?;
         let fact = |at: usize| runnable.model().input_fact(at).map_err(|e| Error::Model(format!("{e:#}")));
         let mut states = Vec::new();
         for state in &spec.state {
@@ -126,7 +143,22 @@ impl Plan {
         }
         let datum = datum_of(card.fields.input.dtype);
         let inputs = names.len();
-        Ok(Self { runnable, datum, shape, states, inputs, outputs, passes, quantised, model: Arc::new(model) })
+        let whole = alone.then(|| whole(&compiled, &picture_name, &outputs)).flatten();
+        let model = Arc::new(model);
+        Ok(Self {
+            runnable,
+            datum,
+            shape,
+            states,
+            inputs,
+            outputs,
+            passes,
+            quantised,
+            integers,
+            model,
+            compiled,
+            whole,
+        })
     }
 
     /// Returns the number of multiply-accumulate operations in one run, as far as tract knows them.
@@ -160,6 +192,29 @@ impl Plan {
         }
         count
     }
+}
+
+type Ready = (Arc<TypedRunnableModel>, bool);
+
+/// The plan of a graph with compiled blocks, and whether it is one block and nothing else. Whatever goes wrong, tract can
+/// still run all of it.
+fn with_blocks(graph: &Model, compiled: Compiled, facts: &[(String, Vec<usize>)]) -> (Compiled, Option<Ready>) {
+    if compiled.blocks.is_empty() {
+        return (compiled, None);
+    }
+    match guarded(|| runnable(&graph.encode(), facts, &compiled.blocks, true)) {
+        Ok(ready) => (compiled, Some((ready, graph.graph().node.len() == 1))),
+        Err(reason) => (Compiled::nothing(reason), None),
+    }
+}
+
+/// The block that takes the picture and gives all outputs of a plan.
+fn whole(compiled: &Compiled, picture: &str, outputs: &[String]) -> Option<(Block, Vec<usize>)> {
+    let [block] = compiled.blocks.as_slice() else { return None };
+    let place = |name: &String| block.outputs.iter().position(|end| end.name == *name);
+    let order: Option<Vec<usize>> = outputs.iter().map(place).collect();
+    let fed = block.inputs.len() == 1 && block.inputs[0].name == picture;
+    order.filter(|_| fed).map(|order| (block.clone(), order))
 }
 
 pub(super) fn named(card: &Card, error: Error) -> Error {
@@ -237,12 +292,14 @@ pub(super) fn picture_input(card: &Card, model: &Model) -> Result<(String, Vec<u
 pub(super) fn runnable(
     bytes: &[u8],
     facts: &[(String, Vec<usize>)],
+    blocks: &[Block],
     optimise: bool,
 ) -> Result<Arc<TypedRunnableModel>, String> {
     let mut cursor = std::io::Cursor::new(bytes);
     let mut model = tract_onnx::onnx()
         .model_for_read(&mut cursor)
         .map_err(|e| format!("tract cannot read this ONNX graph: {e:#}"))?;
+    compile::put(&mut model, blocks);
     let cannot = |e: TractError| {
         let text = format!("{e:#}");
         // tract's own words for an operator that it only knows by name.
@@ -281,13 +338,4 @@ pub(super) fn runnable(
         typed
     };
     ready.into_runnable().map_err(cannot)
-}
-
-/// Runs `work` and turns a panic into an error: tract can panic on unusual graphs, and a model must never crash the
-/// program.
-pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    catch(work).unwrap_or_else(|said| {
-        let said = if said.is_empty() { "without a message" } else { &said };
-        Err(format!("this graph made tract or a rewrite panic: {said}"))
-    })
 }

@@ -1,7 +1,10 @@
 //! Runs a graph that has no card yet, to see what it answers.
 
-use super::plan::{guarded, runnable};
+use super::compile;
+use super::guarded::guarded;
+use super::plan::runnable;
 use crate::error::{Error, Result};
+use crate::kernels::Isa;
 use crate::onnx::shape::Shapes;
 use crate::onnx::{DataType, Model, element_type, rewrite};
 use crate::types::Image;
@@ -49,6 +52,21 @@ pub fn probe(
     picture: &Image,
     heads: &[String],
 ) -> Result<(Vec<Probed>, Option<String>)> {
+    probe_with(model, input, picture, heads, None).map(|(outputs, why, _)| (outputs, why))
+}
+
+/// Like [`probe`], with our kernels wherever they know an operator, however small the block; also returns the number of
+/// blocks.
+///
+/// # Errors
+/// As [`probe`].
+pub fn probe_with(
+    model: &Model,
+    input: &ProbeInput,
+    picture: &Image,
+    heads: &[String],
+    isa: Option<Isa>,
+) -> Result<(Vec<Probed>, Option<String>, usize)> {
     let mut model = model.clone();
     let facts: Vec<(String, Vec<usize>)> = model
         .inputs()
@@ -72,9 +90,13 @@ pub fn probe(
         ..rewrite::Context::default()
     };
     guarded(|| Ok(rewrite::run(&mut model, &context))).map_err(Error::Model)??;
+    let blocks = match isa {
+        Some(isa) => compile::compile(&mut model, &context.inputs, isa, true)?.blocks,
+        None => Vec::new(),
+    };
     let bytes = model.encode();
     let names: Vec<String> = model.graph().output.iter().map(|o| o.label().to_owned()).collect();
-    let plan = guarded(|| runnable(&bytes, &facts, true)).map_err(Error::Model)?;
+    let plan = guarded(|| runnable(&bytes, &facts, &blocks, true)).map_err(Error::Model)?;
     let dims = |at: usize| -> Vec<Option<usize>> {
         let fact = plan.model().output_fact(at);
         fact.map_or_else(|_| Vec::new(), |fact| fact.shape.iter().map(|side| side.to_usize().ok()).collect())
@@ -99,7 +121,7 @@ pub fn probe(
     });
     let ran = match ran {
         Ok(ran) => ran,
-        Err(why) => return Ok((outputs, Some(why))),
+        Err(why) => return Ok((outputs, Some(why), blocks.len())),
     };
     for (output, tensor) in outputs.iter_mut().zip(ran) {
         if tensor.len() <= MOST
@@ -110,7 +132,7 @@ pub fn probe(
             output.held = Some((tensor.shape().to_vec(), values.to_vec()));
         }
     }
-    Ok((outputs, None))
+    Ok((outputs, None, blocks.len()))
 }
 
 /// The picture as a tensor of floats.

@@ -1,5 +1,6 @@
-//! Checks that tract's optimised plan agrees with its plain plan. tract 0.23 silently folds some quantised graphs into
-//! wrong ones. So each model is checked once, when it is first loaded, and refused if the two disagree.
+//! Checks that the optimised plan, with our kernels in it, agrees with tract's plain plan. tract 0.23 silently folds some
+//! quantised graphs into wrong ones, and our kernels could have faults of their own. So each model is checked once, when it is
+//! first loaded, and refused if the two disagree.
 
 use super::{Card, Plan, Session};
 use crate::error::{Error, Result};
@@ -13,6 +14,8 @@ use std::sync::Arc;
 /// the order of summation (at most 1e-5 was seen); a plan that rounds to 8 bits may round single values differently.
 const FLOAT_TOLERANCE: f32 = 1e-3;
 const ROUNDED_TOLERANCE: f32 = 0.3;
+/// The revision of our kernels and of what is compiled for them: a new one is checked again.
+const KERNELS: u32 = 1;
 /// Among almost equal answers the last ones may be others in each plan, so sorted columns may differ 20 times as much.
 const SORTED: f32 = 0.05;
 
@@ -60,7 +63,7 @@ pub fn compare(card: &Card, plan: &Arc<Plan>) -> Result<Agreement> {
     let picture = test_picture(card.fields.input.size);
     let source: Arc<str> = Arc::from("");
     let mut fast = Session::of(card, Arc::clone(plan), 1)?;
-    let mut plain = Session::of(card, Arc::new(Plan::load_plain(card)?), 1)?;
+    let mut plain = Session::of(card, Arc::new(Plan::load_plain(card, plan.integers)?), 1)?;
     fast.run(&source, &picture)?;
     plain.run(&source, &picture)?;
     let outputs = plain.plan().outputs.clone();
@@ -84,10 +87,14 @@ pub fn compare(card: &Card, plan: &Arc<Plan>) -> Result<Agreement> {
         }
         if found.is_nan() || found > tolerance {
             return Err(Error::Model(format!(
-                "model `{}`: tract's optimised plan computes a different `{name}` from its plain plan (relative difference \
+                "model `{}`: the optimised plan computes a different `{name}` from tract's plain plan (relative difference \
                  {found:.3}, at most {tolerance} is allowed): its answers would be wrong; {}",
                 card.name,
-                if plan.quantised { "`precision: float` in the card avoids this" } else { "please report this model" }
+                match (plan.quantised, plan.compiled.blocks.is_empty()) {
+                    (true, _) => "`precision: float` in the card avoids this",
+                    (false, false) => "OCELLI_KERNELS=off may avoid this; please report this model",
+                    (false, true) => "please report this model",
+                }
             )));
         }
         difference = difference.max(found);
@@ -156,6 +163,9 @@ fn key(card: &Card, plan: &Plan) -> String {
     hash.update(format!("{:?} {} {}", card.fields.input, env!("CARGO_PKG_VERSION"), std::env::consts::ARCH));
     // A new version of tract must be checked again. Cargo.toml pins this version.
     hash.update("tract 0.23.9");
+    // So must other kernels.
+    let isa = plan.compiled.blocks.first().map_or("tract", |block| block.program.isa().name());
+    hash.update(format!("kernels {KERNELS} {isa}"));
     hash.finalize().iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text

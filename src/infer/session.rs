@@ -1,8 +1,12 @@
 //! Runs a model with tract.
 
-use super::plan::{datum_of, guarded};
+use super::compile::{Kind, datum, on_team};
+use super::guarded::guarded;
+use super::plan::datum_of;
 use super::{Card, Dtype, Extra, Plan};
 use crate::error::{Error, Result};
+use crate::kernels::program::Memory;
+use crate::kernels::team::Team;
 use crate::ops::normalize::Normalizer;
 use crate::types::{Image, Size};
 use std::sync::Arc;
@@ -23,6 +27,13 @@ pub struct Session {
     states: Vec<(Arc<str>, Vec<TValue>)>,
     outputs: TVec<TValue>,
     executor: Option<Executor>,
+    team: Option<Arc<Team>>,
+    /// If one block is the whole graph: its memory, and its outputs.
+    direct: Option<(Memory, Vec<Tensor>)>,
+    /// Indices before they are integers.
+    indices: Vec<f32>,
+    /// Whether the outputs are those of the last run.
+    ran: bool,
 }
 
 /// One output tensor of a run.
@@ -48,7 +59,18 @@ impl Session {
         let spec = &card.fields.input;
         let input = Tensor::zero_dt(datum_of(spec.dtype), &plan.shape)
             .map_err(|e| Error::Internal(format!("input tensor: {e}")))?;
-        let executor = (threads > 1).then(|| {
+        let team = (threads > 1 && !plan.compiled.blocks.is_empty()).then(|| Team::new(threads)).transpose();
+        let team = team.map_err(|e| Error::Internal(format!("threads for the model: {e}")))?.map(Arc::new);
+        let direct = match &plan.whole {
+            Some((block, order)) => {
+                let tensor = |at: &usize| Tensor::zero_dt(datum(block.outputs[*at].kind), &block.outputs[*at].sides);
+                let tensors: TractResult<Vec<Tensor>> = order.iter().map(tensor).collect();
+                let tensors = tensors.map_err(|e| Error::Internal(format!("output tensor: {e}")))?;
+                Some((block.program.memory(threads.max(1)), tensors))
+            }
+            None => None,
+        };
+        let executor = (threads > 1 && direct.is_none()).then(|| {
             // tract runs products of fewer than 64 panels on one thread; in small networks that is all of them.
             set_threading_panel_threshold(0);
             Executor::multithread_with_name(threads, "tract")
@@ -67,6 +89,10 @@ impl Session {
             states: Vec::new(),
             outputs: TVec::new(),
             executor,
+            team,
+            direct,
+            indices: Vec::new(),
+            ran: false,
         })
     }
 
@@ -91,7 +117,47 @@ impl Session {
             return Err(Error::Internal(format!("model `{}` takes {}, got {}", self.name, self.size, image.size)));
         }
         self.outputs.clear();
-        self.fill(image, mask)?;
+        self.ran = false;
+        let written = mask.is_none() && self.write(image);
+        if !written {
+            self.fill(image, mask)?;
+        }
+        if let (Some((block, order)), Some((memory, tensors))) = (&self.plan.whole, &mut self.direct) {
+            let broken = |e: TractError| Error::Internal(format!("a tensor of `{}`: {e}", self.name));
+            match block.inputs[0].kind {
+                _ if written => {}
+                Kind::Floats | Kind::Indices => {
+                    let values = self.input.try_as_plain_ram().map_err(broken)?;
+                    block.program.load(memory, 0, values.as_slice::<f32>().map_err(broken)?);
+                }
+                levels @ Kind::Levels { .. } => {
+                    block.program.load_levels(memory, 0, self.input.as_bytes(), levels.flip());
+                }
+            }
+            if !block.program.run(memory, self.team.as_deref()) {
+                return Err(Error::Internal(format!("a kernel panicked in model `{}`", self.name)));
+            }
+            for (at, tensor) in order.iter().zip(tensors) {
+                match block.outputs[*at].kind {
+                    Kind::Floats => {
+                        let mut values = tensor.try_as_plain_ram_mut().map_err(broken)?;
+                        block.program.read(memory, *at, values.as_slice_mut::<f32>().map_err(broken)?);
+                    }
+                    Kind::Indices => {
+                        self.indices.resize(tensor.len(), 0.0);
+                        block.program.read(memory, *at, &mut self.indices);
+                        let mut values = tensor.try_as_plain_ram_mut().map_err(broken)?;
+                        let whole = values.as_slice_mut::<i64>().map_err(broken)?.iter_mut();
+                        whole.zip(&self.indices).for_each(|(whole, index)| *whole = *index as i64);
+                    }
+                    levels @ Kind::Levels { .. } => {
+                        block.program.read_levels(memory, *at, tensor.as_bytes_mut(), levels.flip());
+                    }
+                }
+            }
+            self.ran = true;
+            return Ok(());
+        }
         let state = self.state_of(source)?;
         let picture = TValue::from_const(Arc::clone(&self.input));
         let mut inputs: TVec<TValue> = tvec![picture; self.plan.inputs];
@@ -102,7 +168,7 @@ impl Session {
             Some(executor) => multithread_tract_scope(executor.clone(), || self.plan.runnable.run(inputs)),
             None => self.plan.runnable.run(inputs),
         };
-        self.outputs = guarded(|| run().map_err(|e| format!("{e:#}")))
+        self.outputs = guarded(|| on_team(self.team.as_ref(), run).map_err(|e| format!("{e:#}")))
             .map_err(|message| Error::Model(format!("model `{}`: {message}", self.name)))?;
         // A masked run looks at the same frame again, so its states are not kept.
         let slots = if mask.is_some() { &[] } else { self.plan.states.as_slice() };
@@ -127,6 +193,25 @@ impl Session {
         }
         self.states.push((Arc::clone(source), values));
         Ok(self.states.len() - 1)
+    }
+
+    /// Writes a picture where the block that is the whole graph reads it; `false` if there is none.
+    fn write(&mut self, image: &Image) -> bool {
+        let (Some((block, _)), Some((memory, _))) = (&self.plan.whole, &mut self.direct) else { return false };
+        let normalizer = &self.normalizer;
+        match block.inputs[0].kind {
+            levels @ Kind::Levels { .. } => {
+                let room = block.program.level_room(memory, 0);
+                let places = normalizer.places_by(room.first, room.strides);
+                places.inspect(|places| normalizer.spread_u8(image, room.values, places, levels.flip())).is_some()
+            }
+            Kind::Floats if self.plan.datum == f32::datum_type() => {
+                let room = block.program.room(memory, 0);
+                let places = normalizer.places_by(room.first, room.strides);
+                places.inspect(|places| normalizer.spread_f32(image, room.values, places)).is_some()
+            }
+            _ => false,
+        }
     }
 
     fn fill(&mut self, image: &Image, mask: Option<&[f32]>) -> Result<()> {
@@ -164,7 +249,11 @@ impl Session {
     /// # Errors
     /// [`Error::Model`] if the model has fewer outputs.
     pub fn output(&self, index: usize) -> Result<Output<'_>> {
-        let tensor = self.outputs.get(index).ok_or_else(|| {
+        let tensor = match &self.direct {
+            Some((_, tensors)) => tensors.get(index).filter(|_| self.ran),
+            None => self.outputs.get(index).map(|value| &**value),
+        };
+        let tensor = tensor.ok_or_else(|| {
             Error::Model(format!(
                 "model `{}` has {} outputs, but its card names output {index} (counted from 0)",
                 self.name,

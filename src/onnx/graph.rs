@@ -245,14 +245,16 @@ impl Index {
         let mut waiting: Vec<usize> = graph.node.iter().map(|node| makers(node).len()).collect();
         let mut ready: std::collections::BTreeSet<usize> = (0..waiting.len()).filter(|&at| waiting[at] == 0).collect();
         let mut order = Vec::with_capacity(waiting.len());
+        let mut done = vec![false; waiting.len()];
         while let Some(at) = ready.pop_first() {
             order.push(at);
+            done[at] = true;
             let users: HashSet<usize> =
                 graph.node[at].output.iter().flat_map(|name| self.users(name).iter().copied()).collect();
             for user in users {
                 // Two producers of one value, which a checked model does not have, would count twice.
                 waiting[user] = waiting[user].saturating_sub(1);
-                if waiting[user] == 0 {
+                if waiting[user] == 0 && !done[user] {
                     ready.insert(user);
                 }
             }

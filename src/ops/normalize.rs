@@ -64,12 +64,41 @@ impl Normalizer {
 
     /// Fills a float tensor from an RGB picture. `tensor.len()` must be pixels times channels.
     pub fn fill_f32(&self, image: &Image, tensor: &mut [f32]) {
-        self.walk(image, tensor, |channel, level| self.tables[channel][usize::from(level)]);
+        self.spread_f32(image, tensor, &self.places(image));
     }
 
     /// Fills an 8-bit tensor (signed ones as two's complement).
     pub fn fill_u8(&self, image: &Image, tensor: &mut [u8]) {
-        self.walk(image, tensor, |channel, level| self.bytes[channel][usize::from(level)]);
+        self.spread_u8(image, tensor, &self.places(image), 0);
+    }
+
+    /// Writes floats to their places.
+    pub fn spread_f32(&self, image: &Image, values: &mut [f32], places: &Places) {
+        self.walk(image, values, places, |channel, level| self.tables[channel][usize::from(level)]);
+    }
+
+    /// Writes bytes to their places, each changed by `flip`.
+    pub fn spread_u8(&self, image: &Image, values: &mut [u8], places: &Places, flip: u8) {
+        self.walk(image, values, places, |channel, level| self.bytes[channel][usize::from(level)] ^ flip);
+    }
+
+    /// The places of a tensor of its own.
+    fn places(&self, image: &Image) -> Places {
+        let (width, channels) = (image.size.width as usize, self.channels());
+        match self.layout {
+            Layout::Nchw => Places { first: 0, channel: image.size.pixels(), row: width, pixel: 1 },
+            Layout::Nhwc => Places { first: 0, channel: 1, row: width * channels, pixel: channels },
+        }
+    }
+
+    /// Places by the strides of a tensor's four sides; `None` if there are not four.
+    #[must_use]
+    pub fn places_by(&self, first: usize, strides: &[usize]) -> Option<Places> {
+        let &[_, a, b, c] = strides else { return None };
+        Some(match self.layout {
+            Layout::Nchw => Places { first, channel: a, row: b, pixel: c },
+            Layout::Nhwc => Places { first, channel: c, row: a, pixel: b },
+        })
     }
 
     /// Changes each number of a tensor; `change` receives it and the value of its pixel in `mask`, `[H, W]`.
@@ -84,36 +113,50 @@ impl Normalizer {
         }
     }
 
-    fn walk<T>(&self, image: &Image, tensor: &mut [T], value: impl Fn(usize, u8) -> T) {
-        let plane = image.size.pixels();
-        let channels = self.channels();
-        let step = |at: usize, channel: usize| match self.layout {
-            Layout::Nchw => channel * plane + at,
-            Layout::Nhwc => at * channels + channel,
-        };
-        match (image.format, self.order) {
-            (PixelFormat::Gray8, _) => {
-                for (at, &level) in image.data.iter().enumerate() {
-                    for channel in 0..channels {
-                        tensor[step(at, channel)] = value(channel, level);
+    fn walk<T>(&self, image: &Image, values: &mut [T], places: &Places, value: impl Fn(usize, u8) -> T) {
+        let source = if self.order == ChannelOrder::Bgr { [2, 1, 0] } else { [0, 1, 2] };
+        let (channels, stride) = (self.channels(), image.stride());
+        for (y, row) in image.data.chunks_exact(stride.max(1)).enumerate() {
+            let values = &mut values[places.first + y * places.row..];
+            match (image.format, self.order) {
+                (PixelFormat::Gray8, _) => {
+                    for (x, &level) in row.iter().enumerate() {
+                        for channel in 0..channels {
+                            values[x * places.pixel + channel * places.channel] = value(channel, level);
+                        }
                     }
                 }
-            }
-            (PixelFormat::Rgb8, ChannelOrder::Gray) => {
-                for (at, pixel) in image.data.as_chunks::<3>().0.iter().enumerate() {
-                    tensor[at] = value(0, super::color::luma(*pixel));
+                (PixelFormat::Rgb8, ChannelOrder::Gray) => {
+                    for (x, pixel) in row.as_chunks::<3>().0.iter().enumerate() {
+                        values[x * places.pixel] = value(0, super::color::luma(*pixel));
+                    }
                 }
-            }
-            (PixelFormat::Rgb8, order) => {
-                let source = if order == ChannelOrder::Rgb { [0, 1, 2] } else { [2, 1, 0] };
-                for (channel, from) in source.into_iter().enumerate() {
-                    for (at, pixel) in image.data.as_chunks::<3>().0.iter().enumerate() {
-                        tensor[step(at, channel)] = value(channel, pixel[from]);
+                // In the order of the picture.
+                (PixelFormat::Rgb8, _) if (places.channel, places.pixel) == (1, 3) => {
+                    for (to, pixel) in values.as_chunks_mut::<3>().0.iter_mut().zip(row.as_chunks::<3>().0) {
+                        *to = [value(0, pixel[source[0]]), value(1, pixel[source[1]]), value(2, pixel[source[2]])];
+                    }
+                }
+                (PixelFormat::Rgb8, _) => {
+                    for (channel, from) in source.into_iter().enumerate() {
+                        let values = values[channel * places.channel..].iter_mut().step_by(places.pixel.max(1));
+                        for (to, pixel) in values.zip(row.as_chunks::<3>().0) {
+                            *to = value(channel, pixel[from]);
+                        }
                     }
                 }
             }
         }
     }
+}
+
+/// Where the numbers of a picture go: the first one, and the distances of channels, rows and pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Places {
+    first: usize,
+    channel: usize,
+    row: usize,
+    pixel: usize,
 }
 
 #[cfg(test)]

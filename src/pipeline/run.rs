@@ -12,7 +12,7 @@ use super::worker::{FirstFault, Worker};
 use crate::error::{Error, Result};
 use crate::host::{Board, EdgeCounters, Limiter, LineCounters, Role, Stop};
 use crate::infer::InputForm;
-use crate::stage::{Env, LineEnv};
+use crate::stage::{Env, LineEnv, threads_of};
 use crate::types::Products;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -133,11 +133,15 @@ impl Run {
         let (graph, board) = (checked.graph(), board(checked));
         let stop = checked.env().stop.child();
         let secrets = checked.env().secrets.with(checked.document().secrets.clone());
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let model = |line: &&Line| matches!(&line.settings, Settings::Stage(stage) if stage.model().is_some());
+        let models = checked.lines().iter().filter(model).count();
         let env = Arc::new(Env {
             secrets,
             stop: stop.clone(),
             board: board.clone(),
             epoch: Arc::default(),
+            threads: threads_of(processors, models),
             ..checked.env().clone()
         });
         let line_env =

@@ -1,6 +1,6 @@
 //! Classifies a frame, and shows where the classifier looked.
 
-use super::checks::{check_score, check_threads, input_of, one};
+use super::checks::{check_score, check_threads, input_of};
 use crate::error::{Error, Result};
 use crate::infer::{Card, Extra, InputForm, Session};
 use crate::models::{self, classifier};
@@ -37,10 +37,10 @@ pub struct Cam {
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub min_score: f32,
-    /// Number of threads that work on one frame.
-    #[serde(default = "one")]
+    /// Number of threads that work on one frame. If not given: the processors divided by the lines with a model, at most 4.
+    #[serde(default)]
     #[schemars(range(min = 1, max = 64))]
-    pub threads: usize,
+    pub threads: Option<usize>,
 }
 
 /// How a map is computed.
@@ -144,7 +144,7 @@ impl StageConfig for Cam {
     }
 
     fn set_threads(&mut self, threads: usize) {
-        self.threads = threads;
+        self.threads = Some(threads);
     }
 
     fn build(&self, env: &LineEnv) -> Result<Box<dyn Stage>> {
@@ -154,7 +154,7 @@ impl StageConfig for Cam {
         let extra = Extra { values: vec![offer.features.clone()] };
         Ok(Box::new(Explaining {
             settings: self.clone(),
-            session: env.models.session(&card, &extra, self.threads)?,
+            session: env.models.session(&card, &extra, self.threads.unwrap_or(env.threads))?,
             family: models::classifier(&card)?,
             class: self.number(&card)?,
             by: Maker::new(&card.name, Arc::clone(&card.labels)),

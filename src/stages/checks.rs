@@ -10,11 +10,13 @@ pub fn input_of(packet: &Packet) -> Result<&Arc<ModelInput>> {
 }
 
 /// Rejects numbers of threads that make no sense.
-pub fn check_threads(threads: usize) -> Result<()> {
-    if (1..=64).contains(&threads) {
-        return Ok(());
+pub fn check_threads(threads: Option<usize>) -> Result<()> {
+    match threads {
+        Some(threads) if !(1..=64).contains(&threads) => {
+            Err(Error::Config(format!("`threads` is {threads}; it must lie between 1 and 64")))
+        }
+        _ => Ok(()),
     }
-    Err(Error::Config(format!("`threads` is {threads}; it must lie between 1 and 64")))
 }
 
 /// Rejects scores outside 0–1.
@@ -23,9 +25,4 @@ pub fn check_score(name: &str, score: f32) -> Result<()> {
         return Ok(());
     }
     Err(Error::Config(format!("`{name}` is {score}; it must lie between 0 and 1")))
-}
-
-/// The default of `threads`.
-pub const fn one() -> usize {
-    1
 }

@@ -1,6 +1,6 @@
 //! Classifies a frame, or each box in it.
 
-use super::checks::{check_score, check_threads, input_of, one};
+use super::checks::{check_score, check_threads, input_of};
 use crate::error::{Error, Result};
 use crate::infer::{Extra, InputForm, InputSpec, Session};
 use crate::models::{self, classifier};
@@ -33,10 +33,10 @@ pub struct Classify {
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 4.0))]
     pub margin: f32,
-    /// Number of threads that work on one picture.
-    #[serde(default = "one")]
+    /// Number of threads that work on one picture. If not given: the processors divided by the lines with a model, at most 4.
+    #[serde(default)]
     #[schemars(range(min = 1, max = 64))]
-    pub threads: usize,
+    pub threads: Option<usize>,
 }
 
 /// What to classify.
@@ -91,14 +91,14 @@ impl StageConfig for Classify {
     }
 
     fn set_threads(&mut self, threads: usize) {
-        self.threads = threads;
+        self.threads = Some(threads);
     }
 
     fn build(&self, env: &LineEnv) -> Result<Box<dyn Stage>> {
         let card = env.models.card(&self.model)?;
         Ok(Box::new(Classifying {
             settings: self.clone(),
-            session: env.models.session(&card, &Extra::default(), self.threads)?,
+            session: env.models.session(&card, &Extra::default(), self.threads.unwrap_or(env.threads))?,
             family: models::classifier(&card)?,
             by: Maker::new(&card.name, Arc::clone(&card.labels)),
             input: card.fields.input.clone(),

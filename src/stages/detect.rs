@@ -1,6 +1,6 @@
 //! Finds objects with a model.
 
-use super::checks::{check_score, check_threads, input_of, one};
+use super::checks::{check_score, check_threads, input_of};
 use crate::error::{Error, Result};
 use crate::infer::{Extra, InputForm, Session};
 use crate::models::{self, Detector, Seen};
@@ -27,10 +27,10 @@ pub struct Detect {
     /// Labels to keep; if not given, all.
     #[serde(default)]
     pub classes: Option<Vec<String>>,
-    /// Number of threads that work on one frame; docs/models.md shows what more than one gains.
-    #[serde(default = "one")]
+    /// Number of threads that work on one frame. If not given: the processors divided by the lines with a model, at most 4.
+    #[serde(default)]
     #[schemars(range(min = 1, max = 64))]
-    pub threads: usize,
+    pub threads: Option<usize>,
 }
 
 const fn default_min_score() -> f32 {
@@ -41,7 +41,7 @@ impl Detect {
     /// Creates a stage that finds everything that a model knows, on one thread.
     #[must_use]
     pub fn new(model: &str, min_score: f32) -> Self {
-        Self { model: model.to_owned(), min_score, classes: None, threads: 1 }
+        Self { model: model.to_owned(), min_score, classes: None, threads: Some(1) }
     }
 
     /// The class numbers to keep.
@@ -89,13 +89,13 @@ impl StageConfig for Detect {
     }
 
     fn set_threads(&mut self, threads: usize) {
-        self.threads = threads;
+        self.threads = Some(threads);
     }
 
     fn build(&self, env: &LineEnv) -> Result<Box<dyn Stage>> {
         let card = env.models.card(&self.model)?;
         Ok(Box::new(Detecting {
-            session: env.models.session(&card, &Extra::default(), self.threads)?,
+            session: env.models.session(&card, &Extra::default(), self.threads.unwrap_or(env.threads))?,
             detector: models::detector(&card)?,
             min_score: self.min_score,
             kept: self.kept(&card.labels)?,

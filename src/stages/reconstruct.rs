@@ -1,6 +1,6 @@
 //! Turns a picture into a picture, or measures how badly that went.
 
-use super::checks::{check_threads, input_of, one};
+use super::checks::{check_threads, input_of};
 use crate::error::Result;
 use crate::infer::{Card, Dtype, Extra, InputForm, InputSpec, Session};
 use crate::models::{self, reconstruction::Reconstructor};
@@ -19,10 +19,10 @@ use std::sync::Arc;
 pub struct Reconstruct {
     /// Name of the model: a folder with a `card.yaml`.
     pub model: String,
-    /// Number of threads that work on one frame.
-    #[serde(default = "one")]
+    /// Number of threads that work on one frame. If not given: the processors divided by the lines with a model, at most 4.
+    #[serde(default)]
     #[schemars(range(min = 1, max = 64))]
-    pub threads: usize,
+    pub threads: Option<usize>,
 }
 
 impl Reconstruct {
@@ -54,13 +54,13 @@ impl StageConfig for Reconstruct {
     }
 
     fn set_threads(&mut self, threads: usize) {
-        self.threads = threads;
+        self.threads = Some(threads);
     }
 
     fn build(&self, env: &LineEnv) -> Result<Box<dyn Stage>> {
         let card = env.models.card(&self.model)?;
         Ok(Box::new(Reconstructing {
-            session: env.models.session(&card, &Extra::default(), self.threads)?,
+            session: env.models.session(&card, &Extra::default(), self.threads.unwrap_or(env.threads))?,
             reconstructor: Self::reconstructor(&card)?,
             by: Maker::new(&card.name, []),
             input: card.fields.input.clone(),

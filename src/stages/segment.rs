@@ -1,6 +1,6 @@
 //! Classifies each pixel.
 
-use super::checks::{check_threads, input_of, one};
+use super::checks::{check_threads, input_of};
 use crate::error::Result;
 use crate::infer::{Extra, InputForm, Session};
 use crate::models::{self, segmentation::Segmenter};
@@ -18,10 +18,10 @@ use std::sync::Arc;
 pub struct Segment {
     /// Name of the model: a folder with a `card.yaml`.
     pub model: String,
-    /// Number of threads that work on one frame.
-    #[serde(default = "one")]
+    /// Number of threads that work on one frame. If not given: the processors divided by the lines with a model, at most 4.
+    #[serde(default)]
     #[schemars(range(min = 1, max = 64))]
-    pub threads: usize,
+    pub threads: Option<usize>,
 }
 
 impl StageConfig for Segment {
@@ -48,13 +48,13 @@ impl StageConfig for Segment {
     }
 
     fn set_threads(&mut self, threads: usize) {
-        self.threads = threads;
+        self.threads = Some(threads);
     }
 
     fn build(&self, env: &LineEnv) -> Result<Box<dyn Stage>> {
         let card = env.models.card(&self.model)?;
         Ok(Box::new(Segmenting {
-            session: env.models.session(&card, &Extra::default(), self.threads)?,
+            session: env.models.session(&card, &Extra::default(), self.threads.unwrap_or(env.threads))?,
             segmenter: Segmenter::new(models::segmentation(&card)?, &card)?,
             by: Maker::new(&card.name, Arc::clone(&card.labels)),
             masks: Pool::new(),

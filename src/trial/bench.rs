@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::eval::report::table;
 use crate::host::{Board, LineCounters, Role};
 use crate::pipeline::{Options, Pace, Plan, Play, Playback, Settings};
+use crate::stage::threads_of;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
@@ -246,6 +247,17 @@ impl Bench {
                 );
             }
             None => _ = writeln!(text, "the bottleneck is `{}`: busy {} of the time", self.bottleneck, percent(busy)),
+        }
+        match (self.threads, self.models.len()) {
+            (Some(threads), 1..) => _ = writeln!(text, "{threads} threads work on one frame, as asked for"),
+            (None, lines @ 1..) => {
+                let threads = threads_of(*cores, lines);
+                let _ = writeln!(
+                    text,
+                    "{threads} threads work on one frame where the YAML does not say: {cores} processors, {lines} lines with a model"
+                );
+            }
+            _ => {}
         }
         let degrees = temperature.map_or(String::new(), |degrees| format!(", {degrees:.0} C"));
         let _ = writeln!(text, "{name}, {cores} cores, {cpu}, Linux {kernel}, governor {governor}{degrees}");

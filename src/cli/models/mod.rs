@@ -34,6 +34,7 @@ use std::time::Instant;
 #[command(after_help = "Examples:
   ocelli models list
   ocelli models info scene --passes
+  ocelli models info scene --blocks
   ocelli models verify
   ocelli models pull yolox_nano
   ocelli models new my_model.onnx
@@ -57,6 +58,9 @@ enum ModelsVerb {
         /// Also show what was changed in the graph for tract, and why
         #[arg(long)]
         passes: bool,
+        /// Also show the steps that our kernels run, and which nodes tract runs, and why
+        #[arg(long)]
+        blocks: bool,
     },
     Verify(verify::VerifyArgs),
     Pull(pull::PullArgs),
@@ -72,7 +76,7 @@ impl ModelsArgs {
         let store = ModelStore::new(&global.models, Path::new("."));
         match &self.verb {
             ModelsVerb::List => list(&store),
-            ModelsVerb::Info { name, passes } => info(&store.card(name)?, *passes),
+            ModelsVerb::Info { name, passes, blocks } => info(&store.card(name)?, *passes, *blocks),
             ModelsVerb::Verify(args) => args.run(&store),
             ModelsVerb::Pull(args) => args.run(&store),
             ModelsVerb::New(args) => args.run(&store),
@@ -103,7 +107,16 @@ fn list(store: &ModelStore) -> Result<()> {
     Ok(())
 }
 
-fn info(card: &Card, passes: bool) -> Result<()> {
+/// A setting as a card says it.
+fn word(setting: &impl serde::Serialize) -> String {
+    match serde_json::to_value(setting) {
+        Ok(serde_json::Value::String(word)) => word,
+        Ok(other) => other.to_string(),
+        Err(_) => "-".into(),
+    }
+}
+
+fn info(card: &Card, passes: bool, blocks: bool) -> Result<()> {
     let fields = &card.fields;
     let mut out = String::new();
     let _ = writeln!(out, "{} ({})", card.name, card.folder.display());
@@ -112,8 +125,13 @@ fn info(card: &Card, passes: bool) -> Result<()> {
     let input = &fields.input;
     let _ = writeln!(
         out,
-        "  input    {} {:?} {:?} {:?}, fit {:?}, filter {:?}",
-        input.size, input.dtype, input.layout, input.color, input.fit, input.filter
+        "  input    {} {} {} {}, fit {}, filter {}",
+        input.size,
+        word(&input.dtype),
+        word(&input.layout),
+        word(&input.color),
+        word(&input.fit),
+        word(&input.filter)
     );
     if let Some(quality) = &fields.quality {
         let _ = writeln!(out, "  quality  {} {} on {}", quality.metric, quality.float, quality.data);
@@ -125,7 +143,13 @@ fn info(card: &Card, passes: bool) -> Result<()> {
         writeln!(out, "  file     {} bytes, hash matches the card; loads in {} ms", bytes, start.elapsed().as_millis());
     let (inputs, outputs) = plan.describe();
     let _ = writeln!(out, "  graph    {} -> {}", inputs.join("; "), outputs.join("; "));
-    let precision = if plan.quantised { "floats rounded to 8 bits as in the file" } else { "floats" };
+    let on_levels = |block: &crate::infer::Block| block.program.float_macs() == 0;
+    let compiled = &plan.compiled.blocks;
+    let precision = match plan.quantised {
+        true if !compiled.is_empty() && compiled.iter().all(on_levels) => "8-bit integers as in the file",
+        true => "floats rounded to 8 bits as in the file",
+        false => "floats",
+    };
     let _ =
         writeln!(out, "  computes {:.1} million multiplications per frame, in {precision}", plan.macs() as f64 / 1e6);
     let operators: Vec<String> = plan.operators().iter().map(|(name, count)| format!("{name} {count}")).collect();
@@ -138,7 +162,38 @@ fn info(card: &Card, passes: bool) -> Result<()> {
             let _ = writeln!(out, "    {:22} {places:4}  {} ({})", pass.name, pass.what, pass.tolerance);
         }
     }
+    let _ = writeln!(out, "  kernels  {}", kernels(&plan));
+    if blocks {
+        for (at, block) in plan.compiled.blocks.iter().enumerate() {
+            let program = &block.program;
+            let _ = writeln!(
+                out,
+                "    block {}: {} nodes in {} steps, {:.1} MB of memory",
+                at + 1,
+                block.nodes,
+                program.steps(),
+                program.bytes(1) as f64 / 1e6
+            );
+            for name in program.names() {
+                let _ = writeln!(out, "      {name}");
+            }
+        }
+        for ((operator, reason), count) in &plan.compiled.left {
+            let _ = writeln!(out, "    tract runs {count} {operator}: {reason}");
+        }
+    }
     say(&out)
+}
+
+/// What our kernels run, in a few words.
+fn kernels(plan: &Plan) -> String {
+    let blocks = &plan.compiled.blocks;
+    let Some(first) = blocks.first() else { return "none: tract runs all of it".into() };
+    let nodes: usize = blocks.iter().map(|block| block.nodes).sum();
+    let left: usize = plan.compiled.left.values().sum();
+    let rest = if left == 0 { "all of it".into() } else { format!("tract runs {left} nodes") };
+    let count = if blocks.len() == 1 { "1 block".into() } else { format!("{} blocks", blocks.len()) };
+    format!("{}: {nodes} nodes in {count}, {rest}", first.program.isa().name())
 }
 
 /// The first labels, and the number of labels.

@@ -13,4 +13,6 @@ pub struct Context {
     pub inputs: Shapes,
     /// Whether activations are computed in floats even though the file quantises them.
     pub float_activations: bool,
+    /// Whether 8-bit weights stay as they are, for kernels that multiply them.
+    pub levels: bool,
 }

@@ -144,7 +144,7 @@ pub const PASSES: &[Pass] = &[
         apply: dequantize::inputs,
     },
     Pass {
-        name: "weight_dequantize",
+        name: WEIGHTS,
         what: "weights of 4 to 32 bits become the floats they stand for",
         tolerance: "exact",
         apply: weights::floats,
@@ -181,6 +181,9 @@ pub const PASSES: &[Pass] = &[
     },
 ];
 
+/// The pass that makes floats of 8-bit weights.
+pub const WEIGHTS: &str = "weight_dequantize";
+
 /// Runs all passes; returns the name of each that changed something, and at how many places.
 ///
 /// # Errors
@@ -190,6 +193,9 @@ pub fn run(model: &mut Model, context: &Context) -> Result<Vec<(&'static str, us
     model.index().order(model.graph())?;
     let mut done = Vec::new();
     for pass in PASSES {
+        if context.levels && pass.name == WEIGHTS {
+            continue;
+        }
         let places = pass.apply(model, context)?;
         if places > 0 {
             done.push((pass.name, places));
