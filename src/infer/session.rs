@@ -66,7 +66,7 @@ impl Session {
                 let tensor = |at: &usize| Tensor::zero_dt(datum(block.outputs[*at].kind), &block.outputs[*at].sides);
                 let tensors: TractResult<Vec<Tensor>> = order.iter().map(tensor).collect();
                 let tensors = tensors.map_err(|e| Error::Internal(format!("output tensor: {e}")))?;
-                Some((block.program.memory(threads.max(1)), tensors))
+                Some((block.program.memory(team.as_deref().map_or(1, Team::size)), tensors))
             }
             None => None,
         };

@@ -11,7 +11,7 @@ use super::copy::Copy;
 use super::depthwise::Depthwise;
 use super::loops::Loops;
 use super::map::{Binary, BinaryStep, Unary, UnaryStep};
-use super::pack::drop_specks;
+use super::pack::flush_tiny;
 use super::pool::{Pool, Pooling};
 use super::reduce::{ArgMax, Softmax};
 use super::resize::{Resize, Tap};
@@ -248,7 +248,7 @@ impl Draft {
         let loops = |to: &View, from: &View| Loops::new([to, from]).ok_or("sides differ, or are too many");
         Ok(match self {
             Self::Conv { from, to, window, epilogue, mut weights, bias, depthwise } => {
-                drop_specks(&mut weights);
+                flush_tiny(&mut weights);
                 specs[from.buffer].covers(&from, &to, &window, depthwise)?;
                 let taps = window.kernel.iter().product::<usize>();
                 let inputs = if depthwise { 1 } else { from.channels };

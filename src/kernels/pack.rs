@@ -86,12 +86,12 @@ pub fn split(isa: Isa, vectors: usize, pixels: usize) -> Vec<usize> {
 }
 
 /// Weights below this are taken for zero.
-const SPECK: f32 = 1.0 / (1_u64 << 63) as f32;
+const TINY: f32 = 1.0 / (1_u64 << 63) as f32;
 
-/// Sets weights of a float convolution that are too small to count to zero. Long training with weight decay leaves whole filters
-/// of 1e-30, whose products are subnormal numbers: processors take up to a hundred times longer for those.
-pub fn drop_specks(weights: &mut [f32]) {
-    weights.iter_mut().filter(|weight| weight.abs() < SPECK).for_each(|weight| *weight = 0.0);
+/// Sets weights of a float convolution that are too small to count to zero. Long training with weight decay leaves whole
+/// filters of 1e-30, whose products are subnormal numbers: processors take up to a hundred times longer for those.
+pub fn flush_tiny(weights: &mut [f32]) {
+    weights.iter_mut().filter(|weight| weight.abs() < TINY).for_each(|weight| *weight = 0.0);
 }
 
 /// Packs weights `[outputs][inputs][rows][columns]` for runs of `pixels`.
@@ -126,9 +126,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn specks_are_dropped() {
+    fn tiny_weights_become_zero() {
         let mut weights = [1e-30, -1e-19, 1.5e-19, -0.25, f32::from_bits(1), 0.0];
-        drop_specks(&mut weights);
+        flush_tiny(&mut weights);
         assert_eq!(weights, [0.0, 0.0, 1.5e-19, -0.25, 0.0, 0.0]);
     }
 }

@@ -8,10 +8,9 @@ use super::loops::Loops;
 use super::schedule::{chains, join, needed};
 use super::step::{Spec, Step};
 use super::strip::{Between, Member, Strip};
-use super::team::{Barrier, Team};
+use super::team::Team;
 use super::view::{Map, View};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Collects buffers and steps.
 pub struct Builder {
@@ -287,7 +286,9 @@ pub struct Program {
 pub struct Memory {
     arena: Arena,
     scratch: Arena,
-    parts: usize,
+    threads: usize,
+    /// In how many parts each step is done.
+    parts: Vec<u8>,
 }
 
 /// The place of an input among the values of a program.
@@ -324,7 +325,8 @@ impl Program {
             // SAFETY: the buffer lies in the arena.
             unsafe { std::ptr::write_bytes(arena.pointer().cast::<u8>().add(*place), *fill, *length) };
         }
-        Memory { arena, scratch: Arena::new(self.scratch * threads), parts: threads }
+        let parts = self.steps.iter().map(|step| step.parts(threads) as u8).collect();
+        Memory { arena, scratch: Arena::new(self.scratch * threads), threads, parts }
     }
 
     /// Bytes of [`Program::memory`].
@@ -408,30 +410,17 @@ impl Program {
     /// # Panics
     /// If the sizes differ.
     pub fn run(&self, memory: &mut Memory, team: Option<&Team>) -> bool {
-        let parts = team.map_or(1, Team::size);
-        assert_eq!(parts, memory.parts, "threads");
+        assert_eq!(team.map_or(1, Team::size), memory.threads, "threads");
         let (arena, scratch) = (Shared(memory.arena.pointer()), Shared(memory.scratch.pointer()));
-        let (barrier, failed) = (Barrier::new(parts), AtomicBool::new(false));
-        let work = |part: usize| {
-            let mine = scratch.pointer().wrapping_add(part * self.scratch);
-            for step in &self.steps {
-                // SAFETY: every view was checked against an arena of this length; parts write different places.
-                let run = || unsafe { step.run(arena.pointer(), mine, part, parts) };
-                // A thread that panicked must still meet the others.
-                if catch_unwind(AssertUnwindSafe(run)).is_err() {
-                    failed.store(true, Ordering::Relaxed);
-                }
-                barrier.meet();
-            }
+        let run = |step: usize, part: usize, thread: usize| {
+            let mine = scratch.pointer().wrapping_add(thread * self.scratch);
+            // SAFETY: every view was checked against an arena of this length; parts write different places.
+            unsafe { self.steps[step].run(arena.pointer(), mine, part, usize::from(memory.parts[step])) }
         };
-        let done = match team {
-            Some(team) => team.run(&work),
-            None => {
-                work(0);
-                true
-            }
-        };
-        done && !failed.load(Ordering::Relaxed)
+        match team {
+            Some(team) => team.run(&memory.parts, &run),
+            None => catch_unwind(AssertUnwindSafe(|| (0..self.steps.len()).for_each(|step| run(step, 0, 0)))).is_ok(),
+        }
     }
 
     /// The name, the multiplications and the nanoseconds of each step of a run on one thread.

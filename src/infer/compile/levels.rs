@@ -203,7 +203,8 @@ pub fn conv(lower: &mut Lower, at: usize) -> Result<Option<()>, Reason> {
     Ok(Some(()))
 }
 
-/// The picture, if a convolution is of the levels of its even and odd rows and columns on top of each other, and the window on it.
+/// The picture, if a convolution is of the levels of its even and odd rows and columns on top of each other, and the
+/// window on it.
 fn seen_whole(lower: &Lower, node: &NodeProto, window: &Window) -> Option<(View, Window, Focus)> {
     let maker = |name: &str| lower.index.maker(name).map(|at| lower.node(at));
     let rounded = maker(maker(node.input(0)?)?.input(0)?).filter(|node| node.op() == "QuantizeLinear")?;

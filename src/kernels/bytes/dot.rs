@@ -132,73 +132,53 @@ mod x86 {
         }
     }
 
-    /// AVX-VNNI: as AVX-512 VNNI, with eight lanes.
-    #[derive(Clone, Copy)]
-    pub struct AvxVnni(__m256i);
+    /// Four products and their sum in one instruction, exact.
+    macro_rules! vnni {
+        ($(#[$doc:meta])* $name:ident, $lanes:ty, $floats:ty, $load:ident, $set:ident, $dot:ident, $to_floats:ident) => {
+            $(#[$doc])*
+            #[derive(Clone, Copy)]
+            pub struct $name($lanes);
 
-    impl Dot for AvxVnni {
-        type Floats = __m256;
-        type Input = __m256i;
-        type Weights = __m256i;
+            impl Dot for $name {
+                type Floats = $floats;
+                type Input = $lanes;
+                type Weights = $lanes;
 
-        #[inline(always)]
-        unsafe fn load(from: *const i32) -> Self {
-            unsafe { Self(_mm256_loadu_si256(from.cast())) }
-        }
+                #[inline(always)]
+                unsafe fn load(from: *const i32) -> Self {
+                    unsafe { Self($load(from.cast())) }
+                }
 
-        #[inline(always)]
-        unsafe fn input(from: *const u8) -> __m256i {
-            unsafe { _mm256_set1_epi32(from.cast::<i32>().read_unaligned()) }
-        }
+                #[inline(always)]
+                unsafe fn input(from: *const u8) -> $lanes {
+                    unsafe { $set(from.cast::<i32>().read_unaligned()) }
+                }
 
-        #[inline(always)]
-        unsafe fn weights(from: *const u8) -> __m256i {
-            unsafe { _mm256_loadu_si256(from.cast()) }
-        }
+                #[inline(always)]
+                unsafe fn weights(from: *const u8) -> $lanes {
+                    unsafe { $load(from.cast()) }
+                }
 
-        #[inline(always)]
-        unsafe fn dot(self, input: __m256i, weights: __m256i) -> Self {
-            unsafe { Self(_mm256_dpbusd_avx_epi32(self.0, input, weights)) }
-        }
+                #[inline(always)]
+                unsafe fn dot(self, input: $lanes, weights: $lanes) -> Self {
+                    unsafe { Self($dot(self.0, input, weights)) }
+                }
 
-        #[inline(always)]
-        unsafe fn floats(self) -> __m256 {
-            unsafe { _mm256_cvtepi32_ps(self.0) }
-        }
+                #[inline(always)]
+                unsafe fn floats(self) -> $floats {
+                    unsafe { $to_floats(self.0) }
+                }
+            }
+        };
     }
 
-    /// AVX-512 VNNI: four products and their sum in one instruction, exact.
-    #[derive(Clone, Copy)]
-    pub struct Vnni(__m512i);
+    vnni! {
+        /// AVX-VNNI: eight lanes.
+        AvxVnni, __m256i, __m256, _mm256_loadu_si256, _mm256_set1_epi32, _mm256_dpbusd_avx_epi32, _mm256_cvtepi32_ps
+    }
 
-    impl Dot for Vnni {
-        type Floats = __m512;
-        type Input = __m512i;
-        type Weights = __m512i;
-
-        #[inline(always)]
-        unsafe fn load(from: *const i32) -> Self {
-            unsafe { Self(_mm512_loadu_si512(from.cast())) }
-        }
-
-        #[inline(always)]
-        unsafe fn input(from: *const u8) -> __m512i {
-            unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned()) }
-        }
-
-        #[inline(always)]
-        unsafe fn weights(from: *const u8) -> __m512i {
-            unsafe { _mm512_loadu_si512(from.cast()) }
-        }
-
-        #[inline(always)]
-        unsafe fn dot(self, input: __m512i, weights: __m512i) -> Self {
-            unsafe { Self(_mm512_dpbusd_epi32(self.0, input, weights)) }
-        }
-
-        #[inline(always)]
-        unsafe fn floats(self) -> __m512 {
-            unsafe { _mm512_cvtepi32_ps(self.0) }
-        }
+    vnni! {
+        /// AVX-512 VNNI: sixteen lanes.
+        Vnni, __m512i, __m512, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_dpbusd_epi32, _mm512_cvtepi32_ps
     }
 }
