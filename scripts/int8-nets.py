@@ -2,6 +2,7 @@
 """Writes tests/golden/int8_nets.json: small random nets that ONNX Runtime's quantizer made, and its answers on integers.
 
 usage: scripts/int8-nets.py
+       scripts/int8-nets.py COUNT SEED FILE   others, for OCELLI_INT8_NETS=FILE cargo test --release --test blocks integers
 
 It needs onnx, onnxruntime and numpy, and a processor with AVX-VNNI or AVX-512 VNNI: without it, ONNX Runtime's sums of bytes
 saturate and are no oracle. Each net takes x of [1, 3, H, W]; x = ((n * n * 31) mod 253 - 127) / 127 for the n-th byte of the
@@ -9,6 +10,7 @@ picture, which lies as [H, W, 3].
 """
 
 import json
+import sys
 import tempfile
 from pathlib import Path
 
@@ -18,7 +20,8 @@ import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-rng = np.random.default_rng(5)
+COUNT, SEED, FILE = (int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]) if sys.argv[1:] else (52, 5, "tests/golden/int8_nets.json")
+rng = np.random.default_rng(SEED)
 
 
 def picture(h, w):
@@ -117,10 +120,10 @@ def main():
     found = []
     with tempfile.TemporaryDirectory() as folder:
         plain, quantized = Path(folder, "plain.onnx"), Path(folder, "quantized.onnx")
-        for number in range(52):
+        for number in range(COUNT):
             net = Net()
             # The last ones have activations in floats between their convolutions.
-            only = number >= 40
+            only = number >= COUNT * 3 // 4 + 1
             if only:
                 net.focus()
             net.conv()
@@ -150,7 +153,7 @@ def main():
                 "model": quantized.read_bytes().hex(),
                 "answer": [float(f"{value:.9g}") for value in answer.ravel()],
             })
-    Path("tests/golden/int8_nets.json").write_text(json.dumps(found))
+    Path(FILE).write_text(json.dumps(found))
     print(len(found), "nets")
 
 

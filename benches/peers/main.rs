@@ -2,7 +2,8 @@
 //!
 //! `ready NAME load_ms`, then for each line `run NAME` the CPU and wall time of a run in microseconds; `profile NAME` prints
 //! each step with its share; `picture:FILE NAME` takes another picture, RGB in bytes; `dump:FILE NAME` writes the outputs as
-//! floats, `lengths NAME` says how many each has; `peak floats` and `peak bytes` say how many billions of products a core computes in a second.
+//! floats, `lengths NAME` says how many each has; `peak floats` and `peak bytes` say how many billions of products a core
+//! computes in a second.
 #![allow(clippy::unwrap_used, missing_docs, unsafe_code)]
 
 mod peak;
@@ -32,6 +33,7 @@ fn main() {
         let start = Instant::now();
         let card = Card::read(Path::new(folder)).unwrap();
         let plan = Arc::new(Plan::load(&card, &Extra::default()).unwrap());
+        let threads = if plan.is_tiny() { 1 } else { threads };
         let mut session = Session::of(&card, Arc::clone(&plan), threads).unwrap();
         let mut image = Image::new(card.fields.input.size, PixelFormat::Rgb8);
         image.data.iter_mut().enumerate().for_each(|(at, byte)| *byte = (at * 31 % 251) as u8);

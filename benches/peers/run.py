@@ -8,6 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import busy
 import kernels
 import numpy as np
 import onnxruntime as ort
@@ -94,12 +95,15 @@ def main():
         found = {name: both for name, both in found.items() if given.only in name}
     homes = [home for home, _ in found.values()]
     rows, foreign = {name: {} for name in found}, {}
+    engines, runtimes = {}, {1: {}, 2: {}}
     for threads in (1, 2):
-        ours = Engine(given.engine, threads, homes)
+        ours = engines[threads] = Engine(given.engine, threads, homes)
         # Wall time for two threads: CPU time counts those that wait.
         clock = 0 if threads == 1 else 1
         for name, (_, path) in found.items():
             theirs = Runtime(path, threads)
+            if name in busy.NETS:
+                runtimes[threads][name] = lambda theirs=theirs: theirs.run()[1]
             runs = {"ours": lambda: ours.run(name), "ONNX Runtime": theirs.run}
             if threads == 1:
                 runs |= {title: one.run for title, one in others(name, path, theirs, given.field).items()}
@@ -113,7 +117,8 @@ def main():
             rows[name][threads] = (least["ours"], least["ONNX Runtime"], ours.load[name], theirs.load)
             if threads == 1:
                 foreign[name] = least
-    lines = table(rows) + against(foreign) + rounding.table(given, found) + kernels.table(given.engine, homes)
+    lines = table(rows) + against(foreign) + busy.table(engines, runtimes) + rounding.table(given, found)
+    lines += kernels.table(given.engine, homes) + missed(given.engine, rows, dict(zip(found, homes)))
     print("\n".join(lines))
     if given.table:
         given.table.write_text("\n".join(HEAD.format(processor=processor(), ort=ort.__version__).splitlines() + lines) + "\n")
@@ -156,6 +161,22 @@ def table(rows):
             f"| {name}{' (int8)' if is_rounded(name) else ''} | {a:.2f} | {b:.2f} | {a / b:.2f} | {target} | {c:.2f} | {d:.2f}"
             f" | {c / d:.2f} | {a / c:.2f} | {load:.0f} | {other:.0f} |"
         )
+    return lines
+
+
+def missed(engine, rows, homes):
+    """Lines of Markdown: where the time goes in nets that take longer than we want."""
+    late = [name for name, row in rows.items() if name in TARGETS and row[1][0] / row[1][1] > TARGETS[name]]
+    if not late:
+        return ["", "All targets are met."]
+    lines = ["", "## Targets missed", "", "Where the time goes on one thread; docs/kernels.md says what was tried.", ""]
+    lines += ["| net | step | ms | share |", "|---|---|---|---|"]
+    for name in late:
+        steps = {kind: row[0] / 1e6 for kind, row in kernels.steps(engine, None, [homes[name]]).items()}
+        whole = sum(steps.values())
+        for kind, time in sorted(steps.items(), key=lambda step: -step[1]):
+            if time > 0.02 * whole:
+                lines.append(f"| {name} | {kind} | {time:.2f} | {time / whole:.0%} |")
     return lines
 
 

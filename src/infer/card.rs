@@ -47,8 +47,8 @@ pub struct ModelSpec {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
-    /// `int8` if the processor has VNNI (AVX or AVX-512), every convolution of the graph is 8-bit, and no Concat rounds
-    /// scores away with the scale of coordinates; else `float`.
+    /// `int8` if the processor has AVX-VNNI, AVX-512 VNNI or SDOT, every convolution of the graph is 8-bit, and no Concat
+    /// rounds scores away with the scale of coordinates; else `float`.
     #[default]
     Auto,
     /// In floats: the weights as stored, the activations not rounded.

@@ -161,6 +161,12 @@ impl Plan {
         })
     }
 
+    /// Whether a run takes less time than waking a thread.
+    #[must_use]
+    pub fn is_tiny(&self) -> bool {
+        self.whole.as_ref().is_some_and(|(block, _)| block.program.is_tiny())
+    }
+
     /// Returns the number of multiply-accumulate operations in one run, as far as tract knows them.
     #[must_use]
     pub fn macs(&self) -> u64 {

@@ -45,7 +45,8 @@ impl ModelStore {
         Self { roots, missing, plans: Arc::default() }
     }
 
-    /// Creates a session of a model. It shares its plan with every other session of the same model and outputs.
+    /// Creates a session of a model. It shares its plan with every other session of the same model and outputs. A model
+    /// that takes less time than waking a thread gets one.
     ///
     /// # Errors
     /// [`Error::Model`] as for [`Plan::load`] and [`selfcheck::ensure`].
@@ -63,6 +64,7 @@ impl ModelStore {
             }
         };
         drop(plans);
+        let threads = if plan.is_tiny() { 1 } else { threads };
         Session::of(card, plan, threads)
     }
 

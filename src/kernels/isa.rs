@@ -23,6 +23,9 @@ pub enum Isa {
     /// NEON of 64-bit ARM.
     #[cfg(target_arch = "aarch64")]
     Neon,
+    /// The same with SDOT, which multiplies bytes.
+    #[cfg(target_arch = "aarch64")]
+    NeonDot,
 }
 
 impl Isa {
@@ -46,7 +49,12 @@ impl Isa {
             }
         }
         #[cfg(target_arch = "aarch64")]
-        all.push(Self::Neon);
+        {
+            all.push(Self::Neon);
+            if std::arch::is_aarch64_feature_detected!("dotprod") {
+                all.push(Self::NeonDot);
+            }
+        }
         all
     }
 
@@ -65,6 +73,8 @@ impl Isa {
             Self::Vnni => "vnni",
             #[cfg(target_arch = "aarch64")]
             Self::Neon => "neon",
+            #[cfg(target_arch = "aarch64")]
+            Self::NeonDot => "neondot",
         }
     }
 
@@ -74,6 +84,8 @@ impl Isa {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::AvxVnni | Self::Vnni => true,
+            #[cfg(target_arch = "aarch64")]
+            Self::NeonDot => true,
             _ => false,
         }
     }
@@ -88,7 +100,7 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 | Self::Vnni => 16,
             #[cfg(target_arch = "aarch64")]
-            Self::Neon => 4,
+            Self::Neon | Self::NeonDot => 4,
         }
     }
 
@@ -102,7 +114,7 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 | Self::Vnni => 32,
             #[cfg(target_arch = "aarch64")]
-            Self::Neon => 32,
+            Self::Neon | Self::NeonDot => 32,
         }
     }
 }
@@ -128,7 +140,7 @@ pub enum Kernels {
 
 impl Kernels {
     /// The fastest that this processor can run, or what the variable `OCELLI_KERNELS` names: `auto`, `off`, `plain`,
-    /// `avx2`, `avxvnni`, `avx512`, `vnni`, `neon`.
+    /// `avx2`, `avxvnni`, `avx512`, `vnni`, `neon`, `neondot`.
     ///
     /// # Errors
     /// [`Error::Config`] if the variable names none, or kernels that this processor cannot run.

@@ -8,7 +8,7 @@ use super::loops::Loops;
 use super::schedule::{chains, join, needed};
 use super::step::{Spec, Step};
 use super::strip::{Between, Member, Strip};
-use super::team::Team;
+use super::team::{MOST, Team};
 use super::view::{Map, View};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -300,6 +300,9 @@ pub struct Room<'a, T> {
     pub strides: &'a [usize],
 }
 
+/// Products of floats, or four of bytes each, that one thread does in less than 0.1 ms.
+const TINY: usize = 4_000_000;
+
 /// A pointer that threads share; the steps see to it that they write different places.
 #[derive(Clone, Copy)]
 struct Shared(*mut f32);
@@ -325,7 +328,8 @@ impl Program {
             // SAFETY: the buffer lies in the arena.
             unsafe { std::ptr::write_bytes(arena.pointer().cast::<u8>().add(*place), *fill, *length) };
         }
-        let parts = self.steps.iter().map(|step| step.parts(threads) as u8).collect();
+        let parts = threads.min(MOST) as u8;
+        let parts = vec![parts; self.steps.len()];
         Memory { arena, scratch: Arena::new(self.scratch * threads), threads, parts }
     }
 
@@ -447,6 +451,12 @@ impl Program {
     pub fn float_macs(&self) -> usize {
         let levels = |step: &&Step| matches!(step, Step::LevelConv(_) | Step::LevelDepthwise(_));
         self.steps.iter().filter(|step| !levels(step)).map(Step::macs).sum()
+    }
+
+    /// Whether one thread runs it before another wakes up.
+    #[must_use]
+    pub fn is_tiny(&self) -> bool {
+        self.float_macs() + (self.macs() - self.float_macs()) / 4 < TINY
     }
 
     /// What each step is.

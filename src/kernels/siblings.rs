@@ -54,7 +54,7 @@ macro_rules! sibling {
             #[cfg(target_arch = "x86_64")]
             $crate::kernels::Isa::Avx512 | $crate::kernels::Isa::Vnni => $name::avx512 $(::<$($c),*>)?,
             #[cfg(target_arch = "aarch64")]
-            $crate::kernels::Isa::Neon => $name::neon $(::<$($c),*>)?,
+            $crate::kernels::Isa::Neon | $crate::kernels::Isa::NeonDot => $name::neon $(::<$($c),*>)?,
         }
     };
 }
@@ -73,7 +73,8 @@ macro_rules! unroll {
     };
 }
 
-/// Like [`siblings!`], over a [`super::bytes::dot::Dot`] `D`: `plain`, and `avx2`, `avxvnni` and `vnni`.
+/// Like [`siblings!`], over a [`super::bytes::dot::Dot`] `D`: `plain`, `avx2`, `avxvnni` and `vnni`, `neon` and
+/// `neondot`.
 macro_rules! dot_siblings {
     ($(#[$doc:meta])* fn $name:ident<D $(, const $c:ident: $ct:ty)*>($($a:ident: $t:ty),* $(,)?) $body:block) => {
         $(#[$doc])*
@@ -111,11 +112,24 @@ macro_rules! dot_siblings {
                 // SAFETY: this function has the features.
                 unsafe { super::$name::<$crate::kernels::bytes::dot::Vnni $(, $c)*>($($a),*) }
             }
+
+            #[cfg(target_arch = "aarch64")]
+            pub unsafe fn neon<$(const $c: $ct),*>($($a: $t),*) {
+                // SAFETY: every 64-bit ARM has NEON.
+                unsafe { super::$name::<$crate::kernels::bytes::dot::Neon $(, $c)*>($($a),*) }
+            }
+
+            #[cfg(target_arch = "aarch64")]
+            #[target_feature(enable = "dotprod")]
+            pub unsafe fn neondot<$(const $c: $ct),*>($($a: $t),*) {
+                // SAFETY: this function has the features.
+                unsafe { super::$name::<$crate::kernels::bytes::dot::NeonDot $(, $c)*>($($a),*) }
+            }
         }
     };
 }
 
-/// The sibling of such a kernel for a processor; NEON and AVX-512 without VNNI have none of their own.
+/// The sibling of such a kernel for a processor; AVX-512 without VNNI has none of its own.
 macro_rules! dot_sibling {
     ($isa:expr, $name:ident $(::<$($c:tt),*>)?) => {
         match $isa {
@@ -127,7 +141,9 @@ macro_rules! dot_sibling {
             #[cfg(target_arch = "x86_64")]
             $crate::kernels::Isa::Vnni => $name::vnni $(::<$($c),*>)?,
             #[cfg(target_arch = "aarch64")]
-            $crate::kernels::Isa::Neon => $name::plain $(::<$($c),*>)?,
+            $crate::kernels::Isa::Neon => $name::neon $(::<$($c),*>)?,
+            #[cfg(target_arch = "aarch64")]
+            $crate::kernels::Isa::NeonDot => $name::neondot $(::<$($c),*>)?,
         }
     };
 }

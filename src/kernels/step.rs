@@ -10,7 +10,6 @@ use super::pool::Pool;
 use super::reduce::{ArgMax, Softmax};
 use super::resize::Resize;
 use super::strip::Strip;
-use super::team::MOST;
 use super::view::{Map, View};
 use super::window::Window;
 use super::winograd::Winograd;
@@ -151,12 +150,6 @@ impl Step {
                 Self::LevelResize(step) => step.run(memory, part, parts),
             }
         }
-    }
-
-    /// In how many parts `threads` threads do it, 1 to [`MOST`].
-    #[must_use]
-    pub fn parts(&self, threads: usize) -> usize {
-        threads.min(MOST)
     }
 
     /// Floats of scratch that a part needs.

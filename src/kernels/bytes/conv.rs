@@ -36,12 +36,12 @@ pub struct Numbers {
 }
 
 impl Numbers {
-    /// The bias with what the input's zero adds to each sum taken off.
+    /// The bias with what the input's zero adds to each sum taken off, if `flip` is taken off the levels beforehand.
     #[must_use]
-    pub fn start(&self) -> Vec<i32> {
+    pub fn start(&self, flip: i32) -> Vec<i32> {
         let size = self.weights.len() / self.bias.len().max(1);
         let sum = |of: &[i16]| of.iter().map(|w| i32::from(*w)).sum::<i32>();
-        let one = |(bias, of): (&i32, &[i16])| bias.wrapping_sub(self.zero.wrapping_mul(sum(of)));
+        let one = |(bias, of): (&i32, &[i16])| bias.wrapping_sub((self.zero - flip).wrapping_mul(sum(of)));
         self.bias.iter().zip(self.weights.chunks_exact(size.max(1))).map(one).collect()
     }
 }
@@ -132,7 +132,7 @@ impl Conv {
             for (group, of) in all.chunks_exact(width * 4).enumerate() {
                 let byte = |weight: &i16| *weight as i8 as i16 == *weight;
                 write(form, lanes, of, &mut weights);
-                if form == Form::Bytes && !of.iter().all(byte) {
+                if form.is_bytes() && !of.iter().all(byte) {
                     let more: Vec<i16> = of.iter().map(|weight| weight - (*weight).clamp(-128, 127)).collect();
                     write(form, lanes, &more, &mut rest);
                     let (row, tap, group) = (group / groups / taps, group / groups % taps, group % groups);
@@ -145,7 +145,8 @@ impl Conv {
             }
         }
         let padded = vectors * lanes;
-        let (mut bias, mut scales) = (numbers.start(), numbers.scales.clone());
+        let flip = if form == Form::Signed { 128 } else { 0 };
+        let (mut bias, mut scales) = (numbers.start(flip), numbers.scales.clone());
         bias.resize(padded, 0);
         scales.resize(padded, 0.0);
         (conv.weights, conv.rest) = (Arena::of_bytes(&weights), Arena::of_bytes(&rest));
@@ -216,7 +217,7 @@ impl Conv {
             groups: self.groups,
             pixel: window.stride[1] * from.pixel,
             to_pixel: to.pixel,
-            weights: if form(self.isa) == Form::Bytes { 4 * lanes } else { 8 * lanes },
+            weights: form(self.isa).bytes() * lanes,
             extras: panel.extras.1,
             places: self.places[panel.extras.0..].as_ptr(),
             rest: self.rest.byte(panel.rest),
@@ -265,8 +266,12 @@ impl Conv {
 fn write(form: Form, lanes: usize, group: &[i16], to: &mut Vec<u8>) {
     for vector in group.chunks_exact(lanes * 4) {
         match form {
-            Form::Bytes => to.extend(vector.iter().map(|weight| (*weight).clamp(-128, 127) as i8 as u8)),
-            Form::Words => {
+            Form::Bytes | Form::Signed => to.extend(vector.iter().map(|weight| (*weight).clamp(-128, 127) as i8 as u8)),
+            Form::Lanes => {
+                let weights = (0..4).flat_map(|input| vector.iter().skip(input).step_by(4));
+                weights.for_each(|weight| to.extend(weight.to_le_bytes()));
+            }
+            Form::Pairs => {
                 for half in 0..2 {
                     let pairs = vector.chunks_exact(4).flat_map(|four| [four[half], four[half + 2]]);
                     pairs.for_each(|weight| to.extend(weight.to_le_bytes()));

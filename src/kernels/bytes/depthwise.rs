@@ -163,7 +163,7 @@ impl Depthwise {
                 weights[(channel / lanes * taps + tap) * lanes + channel % lanes] = f32::from(*weight);
             }
         }
-        let (mut bias, mut scales) = (numbers.start(), numbers.scales.clone());
+        let (mut bias, mut scales) = (numbers.start(0), numbers.scales.clone());
         bias.resize(blocks * lanes, 0);
         scales.resize(blocks * lanes, 0.0);
         let line: LineFn = match (window.kernel, window.stride, window.dilation) {

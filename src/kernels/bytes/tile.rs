@@ -130,6 +130,8 @@ pub fn lanes(isa: Isa) -> usize {
     match isa {
         #[cfg(target_arch = "x86_64")]
         Isa::Vnni => 16,
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon | Isa::NeonDot => 4,
         _ => 8,
     }
 }
@@ -137,21 +139,24 @@ pub fn lanes(isa: Isa) -> usize {
 /// The most vectors of a tile, and the most pixels with so many vectors.
 #[must_use]
 pub fn most_vectors(isa: Isa) -> usize {
-    if lanes(isa) == 16 { 4 } else { 2 }
+    if lanes(isa) != 8 && form(isa).is_bytes() { 4 } else { 2 }
 }
 
 #[must_use]
 pub fn most_pixels(isa: Isa, vectors: usize) -> usize {
     match (lanes(isa), form(isa), vectors) {
-        (16, _, 4) => 6,
-        (16, _, 3) => 8,
-        (16, _, 2) => 12,
-        (16, ..) => 14,
-        // Of 16 registers; words take two for each vector of weights and for the input.
-        (_, Form::Bytes, 2) => 6,
-        (_, Form::Bytes, _) => 12,
-        (_, Form::Words, 2) => 5,
-        (_, Form::Words, _) => 8,
+        // Of 32 registers; 16-bit numbers take four for each vector of weights.
+        (4, Form::Lanes, 2) => 8,
+        (4, Form::Lanes, _) => 14,
+        (4 | 16, _, 4) => 6,
+        (4 | 16, _, 3) => 8,
+        (4 | 16, _, 2) => 12,
+        (4 | 16, ..) => 14,
+        // Of 16 registers; 16-bit numbers take two for each vector of weights and for the input.
+        (_, Form::Bytes | Form::Signed, 2) => 6,
+        (_, Form::Bytes | Form::Signed, _) => 12,
+        (_, Form::Pairs | Form::Lanes, 2) => 5,
+        (_, Form::Pairs | Form::Lanes, _) => 8,
     }
 }
 
