@@ -45,6 +45,7 @@ mod reduce;
 pub mod resize;
 mod schedule;
 mod siblings;
+mod seat;
 mod step;
 mod strip;
 pub mod team;

@@ -5,6 +5,7 @@
 //! holds, not a wait in each step. Those who find no part left spin for a moment and then sleep, so that the processor goes
 //! to those who work. All of it runs on a state of one word.
 
+use super::seat::{Seat, here};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -74,6 +75,8 @@ impl State {
 
 struct Shared {
     size: usize,
+    /// Of the threads beside the caller.
+    seats: Vec<Seat>,
     state: AtomicU64,
     /// Parts of the current step that are not done.
     left: AtomicUsize,
@@ -152,8 +155,10 @@ impl Shared {
 
     /// The work of a thread of the team.
     fn help(&self, number: usize) {
-        let mut seen = 0;
+        let (mut seen, seat) = (0, &self.seats[number - 1]);
+        seat.take();
         loop {
+            seat.leave();
             let job = {
                 let mut lock = self.lock();
                 loop {
@@ -167,6 +172,7 @@ impl Shared {
                 }
             };
             seen = job.run;
+            seat.back();
             self.work(job, number);
         }
     }
@@ -187,6 +193,7 @@ impl Team {
         let size = size.clamp(1, MOST);
         let shared = Arc::new(Shared {
             size,
+            seats: (1..size).map(|_| Seat::default()).collect(),
             state: AtomicU64::new(0),
             left: AtomicUsize::new(0),
             sleepers: AtomicUsize::new(0),
@@ -237,6 +244,8 @@ impl Team {
             shared.state.store(State::new(run, 0, usize::from(*first)).0, Ordering::Release);
             job
         };
+        let here = here();
+        shared.seats.iter().for_each(|seat| seat.avoid(here));
         shared.start.notify_all();
         shared.work(job, 0);
         !shared.failed.load(Ordering::Relaxed)

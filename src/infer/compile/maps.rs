@@ -6,6 +6,7 @@ use super::levels;
 use super::lower::{Lower, Reason};
 use super::windows::{sides_of, window_of};
 use crate::kernels::bytes::levels::Work;
+use crate::kernels::bytes::table::Floats;
 use crate::kernels::draft::Draft;
 use crate::kernels::map::{Binary, Unary};
 use crate::kernels::pool::Pooling;
@@ -41,7 +42,7 @@ fn apply(lower: &mut Lower, at: usize, op: Unary, input: &str, name: String, nod
     let to = match (op, levels::level_of(lower, input)) {
         (Unary::Act(act), Some((view, quant))) => {
             let to = lower.place_like(&name, &view, &view.sides)?;
-            let table = Box::new(std::array::from_fn(|level| act.of(quant.value(level as u8))));
+            let table = Box::new(Floats::new(std::array::from_fn(|level| act.of(quant.value(level as u8)))));
             lower.builder.step(Draft::Level { work: Work::Lookup(table), from: view, to: to.clone() });
             to
         }

@@ -3,7 +3,7 @@
 use super::super::Isa;
 use super::super::loops::Loops;
 use super::super::siblings::{sibling, siblings};
-use super::table::{self, LookUp, LookUpFloats};
+use super::table::{self, Floats, LookUp, LookUpFloats};
 
 /// What levels stand for: `(level - zero) * scale`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -128,7 +128,7 @@ pub enum Work {
     /// Levels to levels by a table.
     Table(Box<[u8; 256]>),
     /// Levels to floats by a table.
-    Lookup(Box<[f32; 256]>),
+    Lookup(Box<Floats>),
     /// Levels as they are.
     Copy,
 }

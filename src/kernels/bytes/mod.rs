@@ -7,5 +7,5 @@ pub mod depthwise;
 pub mod dot;
 pub mod levels;
 pub mod maps;
-mod table;
+pub mod table;
 mod tile;
