@@ -100,12 +100,9 @@ impl Arena {
     /// A copy of these bytes.
     #[must_use]
     pub fn of_bytes(bytes: &[u8]) -> Self {
-        let words: Vec<f32> = bytes
-            .chunks(4)
-            .map(|four| f32::from_bits(four.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte))))
-            .collect();
-        // Little-endian on every processor that we have kernels for.
-        Self::of(&words)
+        let mut arena = Self::new(bytes.len().div_ceil(4) + LINE);
+        arena.bytes_mut()[..bytes.len()].copy_from_slice(bytes);
+        arena
     }
 
     /// A pointer to the byte at this place.

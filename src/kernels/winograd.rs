@@ -169,18 +169,15 @@ const G: [[f64; 3]; 6] = [
 
 /// `G g Gᵀ` of a kernel, row by row.
 fn transform(kernel: &[f32; 9]) -> [f32; 36] {
-    let mut values = [0.0; 36];
-    for (at, value) in values.iter_mut().enumerate() {
-        let (left, right) = (&G[at / 6], &G[at % 6]);
-        let mut sum = 0.0;
-        for y in 0..3 {
-            for x in 0..3 {
-                sum += left[y] * f64::from(kernel[3 * y + x]) * right[x];
-            }
+    let mut sums = [0.0; 36];
+    for (at, weight) in kernel.iter().enumerate() {
+        let (y, x) = (at / 3, at % 3);
+        for (row, left) in sums.as_chunks_mut::<6>().0.iter_mut().zip(&G) {
+            let scaled = left[y] * f64::from(*weight);
+            row.iter_mut().zip(&G).for_each(|(sum, right)| *sum += scaled * right[x]);
         }
-        *value = sum as f32;
     }
-    values
+    sums.map(|sum| sum as f32)
 }
 
 impl Winograd {

@@ -44,15 +44,22 @@ impl Weights {
         Ok(Self { shape, levels, scales, zeros, inner: inner.max(1) })
     }
 
-    fn less_zeros(&self) -> impl Iterator<Item = (usize, i64)> {
-        let of = |at: usize| at / self.inner % self.scales.len();
-        self.levels.iter().enumerate().map(move |(at, level)| (of(at), level - self.zeros[of(at)]))
+    /// Neighbours with the same scale: which one, and their levels less their zero.
+    fn less_zeros(&self) -> impl Iterator<Item = (usize, impl Iterator<Item = i64>)> {
+        self.levels.chunks(self.inner).enumerate().map(|(at, levels)| {
+            let of = at % self.scales.len();
+            let zero = self.zeros[of];
+            (of, levels.iter().map(move |level| level - zero))
+        })
     }
 
     /// Sides and floats.
     #[must_use]
     pub fn floats(&self) -> (Vec<usize>, Vec<f32>) {
-        let floats = self.less_zeros().map(|(of, level)| level as f32 * self.scales[of]).collect();
+        let mut floats = Vec::with_capacity(self.levels.len());
+        for (of, levels) in self.less_zeros() {
+            floats.extend(levels.map(|level| level as f32 * self.scales[of]));
+        }
         (self.shape.clone(), floats)
     }
 
@@ -61,8 +68,15 @@ impl Weights {
     #[must_use]
     pub fn words(&self) -> Option<(Vec<usize>, Vec<i16>, Vec<f32>)> {
         let first = self.scales.len() == 1 || self.inner * self.scales.len() == self.levels.len();
-        let word = |(_, level): (usize, i64)| (-255..=255).contains(&level).then_some(level as i16);
-        let words: Option<Vec<i16>> = if first { self.less_zeros().map(word).collect() } else { None };
-        Some((self.shape.clone(), words?, self.scales.clone()))
+        let mut words = Vec::with_capacity(self.levels.len());
+        for (_, mut levels) in self.less_zeros().filter(|_| first) {
+            if !levels.all(|level| {
+                words.push(level as i16);
+                (-255..=255).contains(&level)
+            }) {
+                return None;
+            }
+        }
+        first.then(|| (self.shape.clone(), words, self.scales.clone()))
     }
 }

@@ -114,16 +114,18 @@ impl Conv {
             false => ((row * taps + column) * groups + input / 4, input % 4),
         };
         let size = inputs * rows * columns;
+        let taps_of: Vec<(usize, usize)> = (0..rows * columns).map(|at| (at / columns, at % columns)).collect();
         for at in 0..count {
             let (first, vectors) = share(vectors, count, at);
             let (channel, width) = (first * lanes, vectors * lanes);
             // `[groups][width][4]`.
             let mut all = vec![0_i16; rows * taps * groups * width * 4];
-            for output in channel..(channel + width).min(to.channels) {
-                for (at, weight) in numbers.weights[output * size..][..size].iter().enumerate() {
-                    let (input, row, column) = (at / (rows * columns), at / columns % rows, at % columns);
-                    let (group, k) = place(row, column, input);
-                    all[(group * width + output - channel) * 4 + k] = *weight;
+            for input in 0..inputs {
+                for (at, (row, column)) in taps_of.iter().enumerate() {
+                    let (group, k) = place(*row, *column, input);
+                    let to = &mut all[group * width * 4..][..width * 4];
+                    let from = numbers.weights[channel * size + input * taps_of.len() + at..].iter().step_by(size);
+                    to.iter_mut().skip(k).step_by(4).zip(from).for_each(|(to, weight)| *to = *weight);
                 }
             }
             let panel =
