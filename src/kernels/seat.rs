@@ -43,7 +43,8 @@ mod linux {
 
         /// Who is about to wake the helper calls it, with the processor that it runs on.
         pub fn avoid(&self, here: usize) {
-            let Some((thread, allowed)) = self.thread.get().filter(|_| self.last.load(Ordering::Relaxed) == here) else {
+            let Some((thread, allowed)) = self.thread.get().filter(|_| self.last.load(Ordering::Relaxed) == here)
+            else {
                 return;
             };
             let mut others = *allowed;

@@ -272,6 +272,7 @@ mod tests {
 
     #[test]
     fn every_part_is_called_once_and_after_the_step_before() {
+        let _limit = crate::limit::within(60);
         for size in [1, 2, 3, 5, 16] {
             let team = Team::new(size).unwrap();
             for round in 0..200 {
@@ -286,7 +287,8 @@ mod tests {
                     assert_eq!(before & 1 << part, 0);
                 });
                 assert!(good);
-                let all = calls.iter().zip(&parts).all(|(calls, parts)| calls.load(Ordering::Relaxed) == (1 << parts) - 1);
+                let all =
+                    calls.iter().zip(&parts).all(|(calls, parts)| calls.load(Ordering::Relaxed) == (1 << parts) - 1);
                 assert!(all);
             }
         }
@@ -294,6 +296,7 @@ mod tests {
 
     #[test]
     fn a_panic_is_told_and_stops_nothing() {
+        let _limit = crate::limit::within(60);
         let team = Team::new(3).unwrap();
         let calls = AtomicU32::new(0);
         for good in [false, true] {
@@ -308,6 +311,7 @@ mod tests {
 
     #[test]
     fn those_who_wait_sleep_until_the_next_step() {
+        let _limit = crate::limit::within(60);
         let team = Team::new(2).unwrap();
         let threads = Mutex::new(Vec::new());
         let good = team.run(&[1, 2, 1, 2], &|step, part, thread| {
@@ -319,7 +323,8 @@ mod tests {
         assert_eq!(threads.len(), 6);
         // Both took part where there was work for both.
         for step in [1, 3] {
-            let mut of: Vec<usize> = threads.iter().filter(|(at, ..)| *at == step).map(|(.., thread)| *thread).collect();
+            let mut of: Vec<usize> =
+                threads.iter().filter(|(at, ..)| *at == step).map(|(.., thread)| *thread).collect();
             of.sort_unstable();
             assert_eq!(of, [0, 1], "{threads:?}");
         }

@@ -252,7 +252,8 @@ impl Bench {
             (Some(threads), 1..) => _ = writeln!(text, "{threads} threads work on one frame, as asked for"),
             (None, lines @ 1..) => {
                 let threads = threads_of(*cores, lines);
-                let many = |count: usize, one: &str, more: &str| format!("{count} {}", if count == 1 { one } else { more });
+                let many =
+                    |count: usize, one: &str, more: &str| format!("{count} {}", if count == 1 { one } else { more });
                 let _ = writeln!(
                     text,
                     "where the YAML does not say, {} on one frame: {}, {} with a model",

@@ -84,7 +84,7 @@ pub enum Pair {
     /// `round(fma(b, second, fma(a, first, rest)))`: how ONNX Runtime's QLinearAdd rounds (measured). It, too, adds 128 to
     /// signed levels first.
     Add { first: f32, second: f32, rest: f32 },
-    /// `round((a - first) * (b - second) * scale) + zero`.
+    /// `round(fma((a - first) * (b - second), scale, zero))`: likewise QLinearMul.
     Mul { first: f32, second: f32, scale: f32, zero: f32 },
 }
 
@@ -109,7 +109,7 @@ siblings! {
                         q.fma(V::splat(second), p.fma(V::splat(first), V::splat(rest))).round()
                     }
                     Pair::Mul { first, second, scale, zero } => {
-                        p.sub(V::splat(first)).mul(q.sub(V::splat(second))).mul(V::splat(scale)).round().add(V::splat(zero))
+                        p.sub(V::splat(first)).mul(q.sub(V::splat(second))).fma(V::splat(scale), V::splat(zero)).round()
                     }
                 };
                 most.min(none.max(level)).store_levels(to.add(at), n);
