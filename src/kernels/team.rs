@@ -233,7 +233,7 @@ impl Team {
         shared.failed.store(false, Ordering::Relaxed);
         // SAFETY: only its lifetime changes. This function does not return before all parts are done, and nobody follows
         // the pointer who does not hold one.
-        let call = unsafe { std::mem::transmute::<*const Call<'_>, *const Call<'static>>(std::ptr::from_ref(call)) };
+        let call: *const Call<'static> = unsafe { std::mem::transmute::<&Call<'_>, &Call<'static>>(call) };
         let job = {
             let mut lock = shared.lock();
             // 27 bits, as in the state; 0 is none.
