@@ -256,7 +256,7 @@ impl Bench {
                     |count: usize, one: &str, more: &str| format!("{count} {}", if count == 1 { one } else { more });
                 let _ = writeln!(
                     text,
-                    "where the YAML does not say, {} on one frame: {}, {} with a model",
+                    "where the YAML does not say, up to {} on one frame: {}, {} with a model",
                     many(threads, "thread works", "threads work"),
                     many(*cores, "processor", "processors"),
                     many(lines, "line", "lines"),
