@@ -35,7 +35,7 @@ fn ages(how: How) -> (Vec<f64>, String) {
         into.lock().unwrap().push(now.now().saturating_sub(packet.born).as_secs_f64() * 1e3);
         Ok(())
     });
-    Sinks::Instead(Box::new(collect)).apply(&mut pipeline).unwrap();
+    Sinks::Instead(None, Box::new(collect)).apply(&mut pipeline).unwrap();
     let checked = pipeline
         .check(&{
             let mut env = Env::new(".", &[]);

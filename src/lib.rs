@@ -42,6 +42,7 @@ mod eval;
 mod host;
 mod infer;
 mod kernels;
+mod labels;
 #[cfg(test)]
 #[path = "../tests/support/limit.rs"]
 mod limit;
@@ -88,6 +89,9 @@ pub mod internals {
     }
     pub mod kernels {
         pub use crate::kernels::*;
+    }
+    pub mod labels {
+        pub use crate::labels::*;
     }
     pub mod media {
         pub use crate::media::*;

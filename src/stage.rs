@@ -114,6 +114,13 @@ pub trait SourceConfig: Send + Sync {
     fn reads(&self, _env: &Env) -> Vec<PathBuf> {
         Vec::new()
     }
+    /// Returns the names and paths of the pictures it will show, if it reads picture files.
+    ///
+    /// # Errors
+    /// If they cannot be listed.
+    fn pictures(&self, _env: &Env) -> Result<Option<Vec<(String, PathBuf)>>> {
+        Ok(None)
+    }
     /// Checks for faults that cannot be found while the YAML is read, such as missing files.
     ///
     /// # Errors
@@ -180,6 +187,11 @@ pub trait StageConfig: Send {
     /// What is wrong, in one sentence.
     fn check(&self, _env: &Env) -> Result<()> {
         Ok(())
+    }
+    /// Returns what it leaves out of its model's answers: those with a lower score, and those of other classes.
+    #[doc(hidden)]
+    fn leaves_out(&self) -> (Option<f64>, Option<&[String]>) {
+        (None, None)
     }
     /// Sets how many threads work on one frame, if the stage supports it. Answers never depend on it.
     #[doc(hidden)]

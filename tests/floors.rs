@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 /// Modules and their floors. Modules of floors 2 to 4 do not import each other; those of the others may, but never in a
 /// cycle.
-const FLOORS: [(&str, u32); 18] = [
+const FLOORS: [(&str, u32); 19] = [
     ("error", 0),
     ("types", 0),
     ("host", 1),
@@ -26,6 +26,7 @@ const FLOORS: [(&str, u32); 18] = [
     ("infer", 2),
     ("stage", 3),
     ("models", 3),
+    ("labels", 3),
     ("sources", 4),
     ("stages", 4),
     ("sinks", 4),

@@ -1,9 +1,10 @@
 //! `ocelli eval`: measures how good a pipeline's answers are.
 
+use super::console::harmless;
 use super::global::{Global, say};
+use super::labels::LabelArgs;
 use super::play::{PlayArgs, single};
 use crate::error::Result;
-use crate::eval::labels::Labels;
 use crate::eval::measure::Tally;
 use crate::pipeline::{Plan, Setting, Sinks};
 use crate::stage::Outputs;
@@ -27,9 +28,11 @@ pub struct EvalArgs {
     file: PathBuf,
     #[command(flatten)]
     play: PlayArgs,
-    /// Labels: a COCO .json file or a folder; without this, the source's own truth is used
-    #[arg(long, value_name = "PATH")]
-    labels: Option<PathBuf>,
+    #[command(flatten)]
+    labels: LabelArgs,
+    /// Id of the `jsonl` line whose rows are measured, if there are several
+    #[arg(long, value_name = "ID")]
+    rows: Option<String>,
     /// Only these classes, separated by commas
     #[arg(long, value_delimiter = ',')]
     classes: Vec<String>,
@@ -53,7 +56,7 @@ impl EvalArgs {
     /// # Errors
     /// If the arguments do not fit the pipeline, or if the run fails.
     pub fn run(&self, global: &Global) -> Result<()> {
-        let labels = self.labels.as_deref().map(Labels::read).transpose()?;
+        let labels = self.labels.read()?;
         let keep = if self.html.is_some() { self.worst } else { 0 };
         let settings = single(&self.set)?;
         let tally = Tally::new(labels, &self.classes, keep);
@@ -65,7 +68,7 @@ impl EvalArgs {
             sinks: Sinks::All,
             outputs: Outputs::default(),
         };
-        let (measured, notes) = measure(plan, tally)?;
+        let (measured, notes) = measure(plan, tally, self.rows.as_deref())?;
         notes.iter().for_each(|note| tracing::warn!("{note}"));
         if let Some(path) = &self.html {
             write_file(path, measured.html(&format!("{}: evaluation", self.file.display()))?.as_bytes())?;
@@ -73,6 +76,6 @@ impl EvalArgs {
         if let Some(path) = &self.json {
             write_file(path, format!("{:#}\n", measured.json()).as_bytes())?;
         }
-        say(&measured.text())
+        say(&harmless(&measured.text()))
     }
 }

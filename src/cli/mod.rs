@@ -4,12 +4,14 @@ mod bench;
 mod check;
 mod completions;
 mod console;
+mod data;
 mod devices;
 mod diff;
 mod doctor;
 mod eval;
 mod global;
 mod init;
+mod labels;
 mod man;
 mod models;
 mod play;
@@ -42,6 +44,7 @@ use std::process::ExitCode;
   ocelli test tests/pipelines/*.test.yaml    is the output still as expected?
   ocelli bench door.yaml --from flights      how fast is it here, and where is the bottleneck?
   ocelli check pipelines/*.yaml              look for faults without running anything
+  ocelli data check photos/                  are these labels read as they are meant?
   ocelli scene --export coco --out data      labelled pictures for training
   ocelli devices                             list cameras and what they offer
   ocelli doctor                              is this machine ready?
@@ -69,6 +72,8 @@ enum Verb {
     Sweep(sweep::SweepArgs),
     Eval(eval::EvalArgs),
     Check(check::CheckArgs),
+    #[command(subcommand)]
+    Data(data::DataVerb),
     Schema(schema::SchemaArgs),
     Scene(scene::SceneArgs),
     Models(models::ModelsArgs),
@@ -98,6 +103,7 @@ pub fn main() -> ExitCode {
         Verb::Sweep(args) => args.run(&cli.global),
         Verb::Eval(args) => args.run(&cli.global),
         Verb::Check(args) => args.run(&cli.global),
+        Verb::Data(verb) => verb.run(),
         Verb::Schema(args) => args.run(),
         Verb::Scene(args) => args.run(),
         Verb::Models(args) => args.run(&cli.global),

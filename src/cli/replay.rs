@@ -114,8 +114,9 @@ impl ReplayArgs {
         let play =
             Play::prepare(Plan { file: &self.file, models: &global.models, settings, playback, sinks, outputs })?;
         play.notes.iter().for_each(|note| tracing::warn!("{note}"));
-        if !play.left_out.is_empty() {
-            tracing::info!("not run: {}; --out FOLDER runs them too", play.left_out.join(", "));
+        let ids: Vec<&str> = play.left_out.iter().map(|(id, _)| id.as_str()).collect();
+        if !ids.is_empty() {
+            tracing::info!("not run: {}; --out FOLDER runs them too", ids.join(", "));
         }
         let pace = (self.pace == HowFast::Real).then_some(Pace::Real);
         let options = Options { pace, shake: self.shake, ..play.options };

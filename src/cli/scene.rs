@@ -100,8 +100,8 @@ impl SceneArgs {
                 "id": frame + 1, "file_name": name,
                 "width": image.size.width, "height": image.size.height,
             }));
-            for found in &truth {
-                annotations.push(annotation(annotations.len() + 1, frame + 1, found));
+            for (nth, found) in truth.iter().enumerate() {
+                annotations.push(annotation(annotations.len() + 1, frame + 1, found, &renderer.outline(nth)));
             }
             bar.inc(1);
         }
@@ -132,11 +132,12 @@ impl SceneArgs {
     }
 }
 
-fn annotation(id: usize, image_id: u32, found: &Detection) -> serde_json::Value {
+fn annotation(id: usize, image_id: u32, found: &Detection, outline: &(Vec<Vec<u32>>, u64)) -> serde_json::Value {
     let b = found.bbox;
     json!({
         "id": id, "image_id": image_id, "category_id": found.class + 1, "iscrowd": 0,
-        "bbox": [b.x1, b.y1, b.x2 - b.x1, b.y2 - b.y1], "area": b.area(),
+        "bbox": [b.x1, b.y1, b.x2 - b.x1, b.y2 - b.y1], "area": outline.1,
+        "segmentation": outline.0,
     })
 }
 

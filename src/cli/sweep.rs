@@ -1,12 +1,14 @@
 //! `ocelli sweep`: plays the same recording with different settings.
 
+use super::console::harmless;
 use super::global::{Global, say};
+use super::labels::LabelArgs;
 use super::play::PlayArgs;
 use super::progress;
 use crate::error::Result;
-use crate::eval::labels::Labels;
 use crate::pipeline::Setting;
-use crate::trial::{sweep::Sweep, write_file};
+use crate::trial::sweep::{Step, Sweep};
+use crate::trial::write_file;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -27,9 +29,8 @@ pub struct SweepArgs {
     /// What to change: LINE.SETTING=FROM..TO:STEP, or =A,B,C; may be given several times
     #[arg(long, value_name = "SETTING", required = true, value_parser = Setting::parse)]
     set: Vec<Setting>,
-    /// Labels, as for `ocelli eval`
-    #[arg(long, value_name = "PATH")]
-    labels: Option<PathBuf>,
+    #[command(flatten)]
+    labels: LabelArgs,
     /// Only these classes, separated by commas
     #[arg(long, value_delimiter = ',')]
     classes: Vec<String>,
@@ -52,7 +53,7 @@ impl SweepArgs {
             models: &global.models,
             playback: self.play.playback(),
             settings: &self.set,
-            labels: self.labels.as_deref().map(Labels::read).transpose()?,
+            labels: self.labels.read()?,
             classes: &self.classes,
         };
         let combinations = sweep.combinations();
@@ -63,12 +64,15 @@ impl SweepArgs {
             bar.inc(1);
         }
         bar.finish_and_clear();
+        let mut notes: Vec<&String> = steps.iter().flat_map(Step::notes).collect();
+        notes.dedup();
+        notes.into_iter().take(12).for_each(|note| tracing::warn!("{note}"));
         if let Some(path) = &self.html {
             write_file(path, sweep.page(&steps).as_bytes())?;
         }
         if let Some(path) = &self.json {
             write_file(path, sweep.json(&steps).as_bytes())?;
         }
-        say(&sweep.table(&steps))
+        say(&harmless(&sweep.table(&steps)))
     }
 }

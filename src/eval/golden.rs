@@ -1,6 +1,6 @@
 //! Compares rows with those that are expected: exactly, or within tolerances for other kinds of processors.
 
-use super::rows::{self, Name, Row, overlap};
+use super::rows::{self, Name, Row, overlap, without_number};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -64,22 +64,30 @@ pub fn compare(expected: &[Row], found: &[Row], tolerance: &Tolerance) -> Option
     let scores = expected.iter().chain(found).flat_map(|row| row.objects("detections"));
     let least_score = scores.map(|object| object.score).fold(f64::INFINITY, f64::min);
     let bounds = &Bounds { tolerance: *tolerance, least_score };
+    let joined = rows::join(expected, found);
+    let places: Vec<(Option<usize>, Option<usize>)> = if joined.by_name {
+        joined.pairs
+    } else {
+        let some = |at: usize, rows: &[Row]| (at < rows.len()).then_some(at);
+        (0..expected.len().max(found.len())).map(|at| (some(at, expected), some(at, found))).collect()
+    };
     let mut first: Option<Difference> = None;
     let mut count = 0;
-    for at in 0..expected.len().max(found.len()) {
-        let difference = match (expected.get(at), found.get(at)) {
+    for (e, f) in places {
+        let (e, f) = (e.map(|at| &expected[at]), f.map(|at| &found[at]));
+        let frame = e.or(f).map(|row| row.name.clone()).unwrap_or_default();
+        let absent = if joined.by_name { "no such picture" } else { "the end" };
+        let difference = match (e, f) {
             (Some(e), Some(f)) if e.name == f.name => row(e, f, bounds),
+            (Some(e), Some(f)) if joined.by_name => row(&without_number(e), &without_number(f), bounds),
             (Some(e), Some(f)) => Some(("frame".into(), e.title(), f.title())),
-            (Some(e), None) => Some(("frame".into(), e.title(), "the end".into())),
-            (None, Some(f)) => Some(("frame".into(), "the end".into(), f.title())),
+            (Some(e), None) => Some(("frame".into(), e.title(), absent.into())),
+            (None, Some(f)) => Some(("frame".into(), absent.into(), f.title())),
             (None, None) => None,
         };
         let Some((field, e, f)) = difference else { continue };
         count += 1;
-        if first.is_none() {
-            let frame = expected.get(at).or(found.get(at)).map(|row| row.name.clone()).unwrap_or_default();
-            first = Some(Difference { frame, field, expected: e, found: f, rows: 0 });
-        }
+        first.get_or_insert(Difference { frame, field, expected: e, found: f, rows: 0 });
     }
     first.map(|first| Difference { rows: count, ..first })
 }

@@ -5,13 +5,13 @@ pub mod classification;
 pub mod coco;
 pub mod diff;
 pub mod golden;
-pub mod labels;
 pub mod measure;
 pub mod page;
 pub mod pictures;
 pub mod report;
 pub mod rows;
 pub mod segmentation;
+pub mod sheet;
 pub mod voc;
 
 /// A box in COCO's form: left, top, width, height in pixels.

@@ -6,6 +6,13 @@ use crate::error::Result;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
+/// A name with its control characters shown, and cut if it is long.
+fn shown_name(name: &str) -> String {
+    const MOST: usize = 48;
+    let plain = crate::labels::shown(name);
+    if plain.chars().count() > MOST { plain.chars().take(MOST - 1).chain(['…']).collect() } else { plain }
+}
+
 /// Formats a number for people: `0.742`, or `-` if there was nothing to measure.
 #[must_use]
 pub fn shown(value: Option<f64>) -> String {
@@ -46,14 +53,15 @@ impl Detection {
 const CLASS_HEAD: [&str; 10] =
     ["class", "AP", "AP50", "VOC 11pt", "VOC area", "precision", "recall", "right", "wrong", "missed"];
 
-/// Formats a table as plain text: the first column left-aligned, the others right-aligned.
+/// Formats a table as plain text: the first column left-aligned, the others right-aligned. Long names are cut.
 #[must_use]
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
-    let wide = |at: usize| rows.iter().map(|row| row[at].chars().count()).chain([head[at].len()]).max().unwrap_or(0);
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| shown_name(cell)).collect()).collect();
+    let head: Vec<String> = head.iter().map(|cell| shown_name(cell)).collect();
+    let wide = |at: usize| rows.iter().chain([&head]).map(|row| row[at].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..head.len()).map(wide).collect();
     let mut text = String::new();
-    let head: Vec<String> = head.iter().map(|cell| (*cell).to_owned()).collect();
-    for row in std::iter::once(&head).chain(rows) {
+    for row in std::iter::once(&head).chain(&rows) {
         let cells = row.iter().zip(&widths).enumerate();
         let cells: Vec<String> =
             cells.map(|(at, (cell, &w))| if at == 0 { format!("{cell:w$}") } else { format!("{cell:>w$}") }).collect();
@@ -74,16 +82,19 @@ impl Measured {
             let _ = write!(text, "; {} labelled pictures were not played and do not count", self.unseen);
         }
         text.push('\n');
+        self.info.iter().for_each(|line| _ = writeln!(text, "{line}"));
+        self.notes.iter().for_each(|line| _ = writeln!(text, "note: {line}"));
         if let Some(detection) = &self.detection {
             for ((name, value), meaning) in detection.coco.summary.named().into_iter().zip(MEANING) {
                 let _ = writeln!(text, "  {name:6} {}  {meaning}", shown(value));
             }
             text += &table(&CLASS_HEAD, &detection.rows());
-            if (0.1..=1.0).contains(&detection.least_score) {
+            if let Some((line, cut)) =
+                detection.cut.as_ref().filter(|(_, cut)| *cut > 0.05 && detection.total.missed > 0)
+            {
                 let _ = writeln!(
                     text,
-                    "The pipeline outputs nothing below a score of {:.2}, and AP is that of its output; for the model's own AP, lower `min_score` to 0.05 or less.",
-                    detection.least_score
+                    "`{line}` lets nothing through below a score of {cut:.2}, and AP is that of the pipeline's output; for the model's own AP: --set {line}.min_score=0.05"
                 );
             }
         }
@@ -118,7 +129,10 @@ impl Measured {
     /// Returns the measurements as JSON.
     #[must_use]
     pub fn json(&self) -> Value {
-        let mut all = json!({ "frames": self.frames, "unlabelled": self.unlabelled, "unseen": self.unseen });
+        let mut all = json!({
+            "frames": self.frames, "unlabelled": self.unlabelled, "unseen": self.unseen, "notes": self.notes,
+            "about": self.info,
+        });
         if let Some(detection) = &self.detection {
             let summary: serde_json::Map<String, Value> = detection
                 .coco

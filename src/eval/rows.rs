@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::ops::iou::iou;
 use crate::types::BBox;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The name of a frame among all rows: its source and number.
@@ -41,6 +42,12 @@ impl Row {
         list.map(|list| list.iter().filter_map(object).collect()).unwrap_or_default()
     }
 
+    /// The name of the picture, if the source reads picture files.
+    #[must_use]
+    pub fn picture(&self) -> Option<&str> {
+        self.value["name"].as_str().filter(|name| !name.is_empty())
+    }
+
     /// Returns a title such as `frame 12 of cam (1.200 s)`.
     #[must_use]
     pub fn title(&self) -> String {
@@ -63,18 +70,21 @@ pub fn overlap(a: &BBox, b: &BBox) -> f32 {
     if a == b { 1.0 } else { iou(a, b) }
 }
 
-/// Reads rows. A last row without a line end was cut off when the program was killed, and is skipped.
+/// Reads rows. A last row that is cut off, because the program was killed, is skipped.
 ///
 /// # Errors
 /// [`Error::Data`] with the number of the row.
 pub fn read(bytes: &[u8], shown: &str) -> Result<Vec<Row>> {
-    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(&[][..], |end| &bytes[..end]);
+    let lines = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let complete = serde_json::from_slice::<Value>(&bytes[lines..]).is_ok();
+    let whole = if complete { bytes } else { &bytes[..lines] };
     if whole.is_empty() && !bytes.is_empty() {
         return Err(Error::Data(format!("{shown}: no complete row of `jsonl` in it")));
     }
     let mut rows = Vec::new();
     for (index, line) in whole.split(|byte| *byte == b'\n').enumerate() {
         let at = |message: String| Error::Data(format!("{shown}:{}: {message}", index + 1));
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() {
             continue;
         }
@@ -87,6 +97,66 @@ pub fn read(bytes: &[u8], shown: &str) -> Result<Vec<Row>> {
         rows.push(Row { name, pts_ms, value });
     }
     Ok(rows)
+}
+
+/// Which rows of two runs are of the same frame.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Joined {
+    /// The places of a frame in both runs, in the order of the first one; `None` where a run lacks it.
+    pub pairs: Vec<(Option<usize>, Option<usize>)>,
+    /// Whether frames were joined by the names of their pictures, not by their numbers.
+    pub by_name: bool,
+}
+
+/// Joins two runs: by the names of their pictures if all have one of their own, so that one picture more does not move
+/// the others; otherwise by source and number.
+#[must_use]
+pub fn join(first: &[Row], second: &[Row]) -> Joined {
+    fn index<'a, K: Ord>(rows: &'a [Row], key: impl Fn(&'a Row) -> Option<K>) -> Option<BTreeMap<K, usize>> {
+        let mut places = BTreeMap::new();
+        let unique =
+            rows.iter().enumerate().all(|(at, row)| key(row).is_some_and(|key| places.insert(key, at).is_none()));
+        unique.then_some(places)
+    }
+    fn pairs<'a, K: Ord>(
+        first: &'a [Row],
+        second: &'a [Row],
+        key: impl Fn(&'a Row) -> Option<K> + Copy,
+        places: &BTreeMap<K, usize>,
+    ) -> Vec<(Option<usize>, Option<usize>)> {
+        let mut taken = vec![false; second.len()];
+        let mut pairs = Vec::with_capacity(first.len());
+        for (at, row) in first.iter().enumerate() {
+            let other = key(row).and_then(|key| places.get(&key).copied()).filter(|other| !taken[*other]);
+            if let Some(other) = other {
+                taken[other] = true;
+            }
+            pairs.push((Some(at), other));
+        }
+        pairs.extend((0..second.len()).filter(|at| !taken[*at]).map(|at| (None, Some(at))));
+        pairs
+    }
+    let name = |row: &'_ Row| row.picture().map(|name| (row.name.0.clone(), name.to_owned()));
+    if let (Some(_), Some(places)) = (index(first, name), index(second, name))
+        && !first.is_empty()
+        && !second.is_empty()
+    {
+        return Joined { pairs: pairs(first, second, name, &places), by_name: true };
+    }
+    let number = |row: &'_ Row| Some(row.name.clone());
+    let mut places = BTreeMap::new();
+    second.iter().enumerate().for_each(|(at, row)| _ = places.entry(row.name.clone()).or_insert(at));
+    Joined { pairs: pairs(first, second, number, &places), by_name: false }
+}
+
+/// The row without what moves when a picture is added before it: its number and its time.
+#[must_use]
+pub fn without_number(row: &Row) -> Row {
+    let mut row = row.clone();
+    if let Some(fields) = row.value.as_object_mut() {
+        fields.retain(|key, _| !matches!(key.as_str(), "seq" | "pts_ms" | "wall"));
+    }
+    row
 }
 
 /// Reads a file of rows.
@@ -109,7 +179,22 @@ mod tests {
         assert_eq!(rows.len(), 1);
         let objects = rows[0].objects("detections");
         assert_eq!((objects[0].label.as_str(), objects[0].bbox), ("2", BBox::new(1.0, 2.0, 3.0, 4.0)));
+        let last = good.trim_end();
+        assert_eq!(read(format!("{good}{last}").as_bytes(), "x").unwrap().len(), 2, "complete without its newline");
+        assert_eq!(read(good.replace('\n', "\r\n").as_bytes(), "x").unwrap().len(), 1);
         let error = read(format!("{good}nonsense\n").as_bytes(), "x.jsonl").unwrap_err();
         assert!(error.to_string().starts_with("x.jsonl:2: not a row"), "{error}");
+    }
+
+    #[test]
+    fn pictures_are_joined_by_name_and_frames_by_number() {
+        let rows = |names: &[&str]| {
+            let row = |(at, name): (usize, &&str)| format!("{{\"source\":\"a\",\"seq\":{at},\"name\":\"{name}\"}}\n");
+            read(names.iter().enumerate().map(row).collect::<String>().as_bytes(), "x").unwrap()
+        };
+        let joined = join(&rows(&["b", "c"]), &rows(&["a", "b", "c"]));
+        assert_eq!(joined.pairs, [(Some(0), Some(1)), (Some(1), Some(2)), (None, Some(0))]);
+        let twice = join(&rows(&["b", "b"]), &rows(&["b", "b", "b"]));
+        assert_eq!((twice.by_name, twice.pairs.last()), (false, Some(&(None, Some(2)))));
     }
 }

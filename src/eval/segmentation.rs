@@ -42,6 +42,12 @@ impl Confusion {
         Self { classes, counts: (0..classes).flat_map(row).collect() }
     }
 
+    /// Returns the number of pixels whose real class is `more` above the found one.
+    #[must_use]
+    pub fn along(&self, more: usize) -> u64 {
+        (more..self.classes).map(|real| self.counts[real * self.classes + real - more]).sum()
+    }
+
     fn hit(&self, class: usize) -> f64 {
         self.counts[class * self.classes + class] as f64
     }

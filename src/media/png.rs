@@ -36,32 +36,67 @@ pub fn decode(bytes: &[u8], image: &mut Image) -> Result<Option<Vec<u8>>> {
     Ok(reader.info().exif_metadata.as_deref().map(<[u8]>::to_vec))
 }
 
-/// Decodes a grey or palette PNG to its stored values: grey levels, or palette indices. Class maps are stored this way.
+/// What the pixels of a class map are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Values {
+    /// Grey levels, or indices of a palette: class numbers.
+    Numbers(Vec<u8>),
+    /// Colours, which only a table turns into classes.
+    Colors(Vec<[u8; 3]>),
+}
+
+/// Decodes a PNG to its stored values: grey levels, palette indices, or colours. Class maps are stored this way. Grey
+/// stored as a colour is grey; 16-bit levels must be below 256.
 ///
 /// # Errors
-/// [`Error::Data`] if the bytes are not a complete PNG, or a colour PNG.
-pub fn decode_values(bytes: &[u8]) -> Result<(Size, Vec<u8>)> {
+/// [`Error::Data`] if the bytes are not a complete PNG, or if a level is above 255.
+pub fn decode_values(bytes: &[u8]) -> Result<(Size, Values)> {
     let bad = |e: png::DecodingError| Error::Data(format!("PNG: {e}"));
     let limits = png::Limits { bytes: super::limits::MAX_PICTURE_BYTES };
     let mut reader = png::Decoder::new_with_limits(Cursor::new(bytes), limits).read_info().map_err(bad)?;
     let (width, height) = (reader.info().width, reader.info().height);
     super::limits::check_size(width, height, "PNG")?;
+    let size = Size::new(width, height);
     let (color, depth) = reader.output_color_type();
-    if !matches!(color, png::ColorType::Grayscale | png::ColorType::Indexed) || depth == png::BitDepth::Sixteen {
-        return Err(Error::Data(format!(
-            "PNG: {color:?} with {depth:?} bits; a class map must be grey or have a palette"
-        )));
-    }
     let length = reader.output_buffer_size().ok_or_else(|| Error::Data("PNG: too large".into()))?;
     let mut buffer = vec![0; length];
     let out = reader.next_frame(&mut buffer).map_err(bad)?;
-    let bits = depth as usize;
-    let mask = ((1u16 << bits) - 1) as u8;
-    let mut values = Vec::with_capacity(width as usize * height as usize);
-    for row in buffer[..out.buffer_size()].chunks_exact(out.line_size.max(1)) {
-        values.extend((0..width as usize).map(|x| (row[x * bits / 8] >> (8 - bits - x * bits % 8)) & mask));
+    let pixels = &buffer[..out.buffer_size()];
+    if depth == png::BitDepth::Sixteen {
+        let channels = color.samples();
+        if let Some(high) = pixels.chunks_exact(2).find(|two| two[0] > 0).filter(|_| channels <= 2) {
+            let level = u16::from_be_bytes([high[0], high[1]]);
+            return Err(Error::Data(format!("PNG: a 16-bit level of {level}; class numbers are below 256")));
+        }
+        let low: Vec<u8> = pixels.chunks_exact(2).map(|two| if channels <= 2 { two[1] } else { two[0] }).collect();
+        return Ok((size, values(color, &low)));
     }
-    Ok((Size::new(width, height), values))
+    let bits = depth as usize;
+    if bits == 8 {
+        return Ok((size, values(color, pixels)));
+    }
+    let mask = ((1u16 << bits) - 1) as u8;
+    let mut numbers = Vec::with_capacity(width as usize * height as usize);
+    for row in pixels.chunks_exact(out.line_size.max(1)) {
+        numbers.extend((0..width as usize).map(|x| (row[x * bits / 8] >> (8 - bits - x * bits % 8)) & mask));
+    }
+    Ok((size, Values::Numbers(numbers)))
+}
+
+/// Takes pixels of 8 bits for numbers or colours.
+fn values(color: png::ColorType, pixels: &[u8]) -> Values {
+    let colors: Vec<[u8; 3]> = match color {
+        png::ColorType::Grayscale | png::ColorType::Indexed => return Values::Numbers(pixels.to_vec()),
+        png::ColorType::GrayscaleAlpha => {
+            return Values::Numbers(pixels.chunks_exact(2).map(|two| two[0]).collect());
+        }
+        png::ColorType::Rgb => pixels.as_chunks::<3>().0.to_vec(),
+        png::ColorType::Rgba => pixels.chunks_exact(4).map(|p| [p[0], p[1], p[2]]).collect(),
+    };
+    if colors.iter().all(|[r, g, b]| r == g && g == b) {
+        return Values::Numbers(colors.into_iter().map(|[r, ..]| r).collect());
+    }
+    Values::Colors(colors)
 }
 
 /// Writes a class map as a PNG with a palette: its values are the class numbers, as in the class maps of Pascal VOC.

@@ -16,6 +16,14 @@ use std::io::Cursor;
 /// # Errors
 /// [`Error::Data`] if it is not a JPEG, PNG or BMP, or cannot be read.
 pub fn decode(bytes: &[u8], image: &mut Image) -> Result<Option<Damage>> {
+    decode_upright(bytes, image).map(|(damage, _)| damage)
+}
+
+/// Like [`decode`]; also returns whether width and height changed places, because the picture is stored on its side.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_upright(bytes: &[u8], image: &mut Image) -> Result<(Option<Damage>, bool)> {
     let (damage, exif) = match bytes {
         [0xFF, 0xD8, ..] => jpeg::decode_with_exif(bytes, image)?,
         [0x89, b'P', b'N', b'G', ..] => (None, png::decode(bytes, image)?),
@@ -29,7 +37,9 @@ pub fn decode(bytes: &[u8], image: &mut Image) -> Result<Option<Damage>> {
     if let Some(orientation) = orientation.filter(|o| *o != Orientation::NoTransforms) {
         turn(image, orientation)?;
     }
-    Ok(damage)
+    let sideways =
+        [Orientation::Rotate90, Orientation::Rotate270, Orientation::Rotate90FlipH, Orientation::Rotate270FlipH];
+    Ok((damage, orientation.is_some_and(|orientation| sideways.contains(&orientation))))
 }
 
 /// Turns a picture.

@@ -4,6 +4,7 @@ pub mod anchors;
 pub mod box_coder;
 pub mod cam;
 pub mod color;
+pub mod contour;
 mod cv_linear;
 pub mod debayer;
 pub mod draw;

@@ -20,8 +20,8 @@ pub struct Play {
     pub options: Options,
     /// Remarks that are worth knowing.
     pub notes: Vec<String>,
-    /// The ids of the sinks that were removed.
-    pub left_out: Vec<String>,
+    /// The ids and words of the sinks that were removed.
+    pub left_out: Vec<(String, String)>,
 }
 
 /// What is to be played.

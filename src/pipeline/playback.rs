@@ -48,8 +48,8 @@ pub enum Sinks {
     All,
     /// Only one that writes rows: the `jsonl` line with this id, or the first one; added if there is none.
     Rows(Option<String>),
-    /// Only the given sink, in place of the one that writes rows.
-    Instead(Box<dyn SinkConfig>),
+    /// Only the given sink, in place of the one that writes rows: the `jsonl` line with this id, or the first one.
+    Instead(Option<String>, Box<dyn SinkConfig>),
 }
 
 impl Playback {
@@ -204,15 +204,14 @@ impl Playback {
 }
 
 impl Sinks {
-    /// Removes sinks and returns their ids.
+    /// Removes sinks and returns their ids and words.
     ///
     /// # Errors
     /// [`Error::Config`] if there is no such sink.
-    pub fn apply(self, pipeline: &mut Pipeline) -> Result<Vec<String>> {
+    pub fn apply(self, pipeline: &mut Pipeline) -> Result<Vec<(String, String)>> {
         let wanted = match &self {
             Self::All => return Ok(Vec::new()),
-            Self::Rows(Some(id)) => Some(id.clone()),
-            Self::Rows(None) | Self::Instead(_) => None,
+            Self::Rows(id) | Self::Instead(id, _) => id.clone(),
         };
         let rows = |line: &Line| line.word == "jsonl";
         let found = pipeline
@@ -226,7 +225,8 @@ impl Sinks {
         }
         let kept = found.map(|at| pipeline.lines[at].id.clone());
         let keeps = |line: &Line| !matches!(line.settings, Settings::Sink(_)) || Some(&line.id) == kept.as_ref();
-        let taken = pipeline.lines.iter().filter(|line| !keeps(line)).map(|line| line.id.clone()).collect();
+        let taken = pipeline.lines.iter().filter(|line| !keeps(line));
+        let taken = taken.map(|line| (line.id.clone(), line.word.to_string())).collect();
         pipeline.lines.retain(keeps);
         if kept.is_none() {
             let first = pipeline.lines.first().map(|line| line.place).unwrap_or_default();
@@ -235,7 +235,7 @@ impl Sinks {
             let sink = (part.read)(&Node::null()).map_err(|fault| Error::Internal(fault.message))?;
             pipeline.lines.push(Line::new("rows", "jsonl", Settings::Sink(sink), first));
         }
-        if let Self::Instead(sink) = self
+        if let Self::Instead(_, sink) = self
             && let Some(line) = pipeline.lines.iter_mut().find(|line| matches!(line.settings, Settings::Sink(_)))
         {
             line.settings = Settings::Sink(sink);

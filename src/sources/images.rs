@@ -7,11 +7,12 @@ use crate::stage::{Env, LineEnv, Source, SourceConfig};
 use crate::types::{Frame, Packet, Pool};
 use glob::MatchOptions;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::fs::DirEntry;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,6 +60,14 @@ struct Listing {
     files: Vec<PathBuf>,
     /// What their names are relative to.
     root: PathBuf,
+}
+
+impl Listing {
+    /// The path of a picture below the root.
+    fn name<'a>(&self, path: &'a Path) -> Cow<'a, str> {
+        let below = path.strip_prefix(&self.root).ok();
+        below.or(path.file_name().map(Path::new)).unwrap_or(path).to_string_lossy()
+    }
 }
 
 impl Images {
@@ -122,7 +131,8 @@ fn has_extension(path: &Path, known: &[&str]) -> bool {
 fn matching(pattern: &Path) -> Result<(PathBuf, Vec<PathBuf>)> {
     let mut root = PathBuf::new();
     let mut rest: Vec<String> = Vec::new();
-    for part in pattern.components() {
+    // The paths that `glob` returns have no `.` in front.
+    for part in pattern.components().filter(|part| *part != Component::CurDir) {
         let text = part.as_os_str().to_string_lossy().into_owned();
         // A folder that is called `[run 1]` is that folder.
         let plain = !text.contains(['*', '?', '[']) || (!text.contains(['*', '?']) && root.join(&text).exists());
@@ -175,6 +185,12 @@ impl SourceConfig for Images {
         self.list(env).map(|_| ())
     }
 
+    fn pictures(&self, env: &Env) -> Result<Option<Vec<(String, PathBuf)>>> {
+        let list = self.list(env)?;
+        let name = |path: &PathBuf| (list.name(path).into_owned(), path.clone());
+        Ok(Some(list.files.iter().map(name).collect()))
+    }
+
     fn open(&self, env: &LineEnv) -> Result<Box<dyn Source>> {
         Ok(Box::new(Showing {
             settings: self.clone(),
@@ -211,10 +227,9 @@ impl Showing {
             frame.pts = Duration::from_secs_f64(seq as f64 / self.settings.fps);
             frame.wall = self.settings.start.0 + frame.pts;
             frame.name.clear();
-            let below = path.strip_prefix(&self.list.root).ok();
-            let name = below.or(path.file_name().map(Path::new)).unwrap_or(path);
-            frame.name.push_str(&name.to_string_lossy());
-            let damage = still::decode(&self.bytes, &mut frame.image)?;
+            frame.name.push_str(&self.list.name(path));
+            let (damage, sideways) = still::decode_upright(&self.bytes, &mut frame.image)?;
+            frame.sideways = sideways;
             if let Some(damage) = damage {
                 tracing::warn!("{}: it is damaged, and what is missing was filled up: {damage}", path.display());
             }

@@ -71,6 +71,10 @@ impl StageConfig for Detect {
         Products::DETECTIONS
     }
 
+    fn leaves_out(&self) -> (Option<f64>, Option<&[String]>) {
+        (Some(f64::from(self.min_score)), self.classes.as_deref())
+    }
+
     fn model(&self) -> Option<&str> {
         Some(&self.model)
     }

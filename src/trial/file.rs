@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::eval::golden::Tolerance;
+use crate::labels::Truth;
 use crate::pipeline::Setting;
 use crate::sources::Faults;
 use crate::yaml::{self, Bytes, Document, Fault, Span};
@@ -46,11 +47,23 @@ pub struct TestFile {
     /// Play this many more times, with random delays in every line and other numbers of threads; bytes must be equal.
     #[serde(default)]
     pub repeat: u64,
-    /// Labels for `accuracy`, as for `ocelli eval`.
+    /// Labels for `accuracy`, as for `ocelli eval`: a path, or a map with `path` and how to read them.
     #[serde(default)]
-    pub labels: Option<String>,
+    #[schemars(with = "Option<LabelsForm>")]
+    pub labels: Option<Truth>,
     /// What is expected.
     pub expect: Expect,
+}
+
+/// The two forms of `labels`.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum LabelsForm {
+    /// Where they are.
+    Path(String),
+    /// Where they are, and how to read them.
+    Map(Truth),
 }
 
 /// What is expected.

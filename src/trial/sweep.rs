@@ -1,10 +1,11 @@
 //! Plays the same recording with different settings.
 
+use super::measure::pictures;
 use crate::error::Result;
-use crate::eval::labels::Labels;
 use crate::eval::measure::{Measured, Tally};
 use crate::eval::page::{Page, Series};
 use crate::eval::report::{shown as number, table};
+use crate::labels::Labels;
 use crate::pipeline::{Plan, Play, Playback, Setting, Sinks, shown};
 use crate::sinks::Collect;
 use crate::stage::Outputs;
@@ -25,16 +26,56 @@ pub struct Sweep<'a> {
     /// The settings to change; all combinations of their values are played.
     pub settings: &'a [Setting],
     /// The labels, for precision and recall.
-    pub labels: Option<Labels>,
+    pub labels: Option<Arc<Labels>>,
     /// Only these classes count, if any are named.
     pub classes: &'a [String],
 }
+
+/// A column of the table.
+struct Metric {
+    name: &'static str,
+    /// Whether something of its kind was measured.
+    applies: fn(&Measured) -> bool,
+    value: fn(&Measured) -> Option<f64>,
+}
+
+/// The columns, by what the pipeline finds.
+const METRICS: [Metric; 9] = {
+    const fn boxes(name: &'static str, value: fn(&Measured) -> Option<f64>) -> Metric {
+        Metric { name, applies: |m| m.detection.is_some(), value }
+    }
+    const fn maps(name: &'static str, value: fn(&Measured) -> Option<f64>) -> Metric {
+        Metric { name, applies: |m| m.segmentation.is_some(), value }
+    }
+    const fn classes(name: &'static str, value: fn(&Measured) -> Option<f64>) -> Metric {
+        Metric { name, applies: |m| m.classification.is_some(), value }
+    }
+    [
+        boxes("precision", |m| m.detection.as_ref()?.total.precision()),
+        boxes("recall", |m| m.detection.as_ref()?.total.recall()),
+        boxes("F1", |m| m.detection.as_ref()?.total.f1()),
+        boxes("AP50", |m| m.detection.as_ref()?.coco.summary.ap50),
+        boxes("mAP", |m| m.detection.as_ref()?.coco.summary.ap),
+        classes("top-1", |m| m.classification.as_ref()?.top1()),
+        classes("top-5", |m| m.classification.as_ref()?.top5()),
+        maps("mIoU", |m| m.segmentation.as_ref()?.0.mean_iou()),
+        maps("pixel accuracy", |m| m.segmentation.as_ref()?.0.pixel_accuracy()),
+    ]
+};
 
 /// The result of one combination.
 pub struct Step {
     values: Vec<Node>,
     counts: BTreeMap<String, u64>,
     measured: Option<Measured>,
+}
+
+impl Step {
+    /// What was odd about labels and pictures.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        self.measured.as_ref().map_or(&[], |measured| &measured.notes)
+    }
 }
 
 impl Sweep<'_> {
@@ -65,7 +106,7 @@ impl Sweep<'_> {
             if labelled || packet.truth.is_some() { state.0.add(packet) } else { Ok(()) }
         };
         let settings = self.settings.iter().cloned().zip(values.iter().cloned()).collect();
-        let sinks = Sinks::Instead(Box::new(Collect::new(take)));
+        let sinks = Sinks::Instead(None, Box::new(Collect::new(take)));
         let plan = Plan {
             file: self.file,
             models: self.models,
@@ -75,6 +116,7 @@ impl Sweep<'_> {
             outputs: Outputs::default(),
         };
         let play = Play::prepare(plan)?;
+        state.lock().unwrap_or_else(PoisonError::into_inner).0.prepare(&pictures(&play)?)?;
         play.run()?.result.map_err(|e| e.at(self.file.display()))?;
         let (tally, counts) = std::mem::take(&mut *state.lock().unwrap_or_else(PoisonError::into_inner));
         // Without labels and without a scene, there are only counts.
@@ -109,19 +151,19 @@ impl Sweep<'_> {
     fn rows(&self, steps: &[Step]) -> (Vec<String>, Vec<Vec<String>>) {
         let labels: BTreeSet<&String> = steps.iter().flat_map(|step| step.counts.keys()).collect();
         let measured = steps.iter().any(|step| step.measured.is_some());
+        let of = |step: &Step, of: fn(&Measured) -> bool| step.measured.as_ref().is_some_and(of);
+        let shows = |metric: &Metric| steps.iter().any(|step| of(step, metric.applies));
         let mut head: Vec<String> = self.settings.iter().map(Setting::name).collect();
         head.extend(labels.iter().map(|label| (*label).clone()));
         if measured {
-            head.extend(["precision", "recall", "F1", "AP50", "mAP"].map(str::to_owned));
+            head.extend(METRICS.iter().filter(|metric| shows(metric)).map(|metric| metric.name.to_owned()));
         }
         let row = |step: &Step| {
             let mut row: Vec<String> = step.values.iter().map(shown).collect();
             row.extend(labels.iter().map(|label| step.counts.get(*label).copied().unwrap_or(0).to_string()));
             if measured {
-                let (precision, recall, f1) = step.rates();
-                let summary = step.measured.as_ref().and_then(|m| m.detection.as_ref()).map(|d| d.coco.summary.clone());
-                let summary = summary.unwrap_or_default();
-                row.extend([precision, recall, f1, summary.ap50, summary.ap].map(number));
+                let values = METRICS.iter().filter(|metric| shows(metric));
+                row.extend(values.map(|metric| number(step.measured.as_ref().and_then(metric.value))));
             }
             row
         };
@@ -150,9 +192,9 @@ impl Sweep<'_> {
             for (step, x) in steps.iter().zip(&xs) {
                 let others: Vec<String> = step.values[1..].iter().map(shown).collect();
                 let named = |name: &str| format!("{name} {}", others.join(" ")).trim_end().to_owned();
-                let (precision, recall, f1) = step.rates();
-                for (name, rate) in [("precision", precision), ("recall", recall), ("F1", f1)] {
-                    rate.into_iter().for_each(|rate| rates.entry(named(name)).or_default().push((*x, rate)));
+                for metric in METRICS.iter().filter(|metric| !matches!(metric.name, "AP50" | "mAP")) {
+                    let rate = step.measured.as_ref().and_then(metric.value);
+                    rate.into_iter().for_each(|rate| rates.entry(named(metric.name)).or_default().push((*x, rate)));
                 }
                 for label in &labels {
                     // A class that is no longer found has a count of 0.
@@ -165,25 +207,17 @@ impl Sweep<'_> {
                 lines.into_iter().collect::<Vec<Series>>()
             };
             if !rates.is_empty() {
-                page.heading("Precision and recall at IoU 0.5");
+                page.heading("Accuracy (of boxes: at IoU 0.5)");
                 page.chart((head[0], "rate"), &list(rates), [range, (0.0, 1.0)]);
             }
             let most = steps.iter().flat_map(|step| step.counts.values()).max().copied().unwrap_or(1) as f64;
-            page.heading("Detections");
-            page.chart((head[0], "detections"), &list(counts), [range, (0.0, most)]);
+            if !labels.is_empty() {
+                page.heading("Detections");
+                page.chart((head[0], "detections"), &list(counts), [range, (0.0, most)]);
+            }
         }
         page.table(&head, &rows);
         page.finish()
-    }
-}
-
-impl Step {
-    /// Returns precision, recall and their harmonic mean, at IoU 0.5.
-    fn rates(&self) -> (Option<f64>, Option<f64>, Option<f64>) {
-        let total = self.measured.as_ref().and_then(|m| m.detection.as_ref()).map(|d| d.total).unwrap_or_default();
-        let (precision, recall) = (total.precision(), total.recall());
-        let f1 = precision.zip(recall).map(|(p, r)| if p + r > 0.0 { 2.0 * p * r / (p + r) } else { 0.0 });
-        (precision, recall, f1)
     }
 }
 

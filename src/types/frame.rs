@@ -20,6 +20,8 @@ pub struct Frame {
     pub image: Image,
     /// Path of the picture below the folder that is read, if the source reads picture files; otherwise empty.
     pub name: String,
+    /// Whether the picture file is stored on its side, so that width and height have changed places.
+    pub sideways: bool,
     /// The picture as the source sent it; filled in only while something records it.
     pub coded: Coded,
 }
@@ -70,6 +72,7 @@ impl Default for Frame {
             wall: SystemTime::UNIX_EPOCH,
             image: Image::default(),
             name: String::new(),
+            sideways: false,
             coded: Coded::default(),
         }
     }

@@ -30,13 +30,16 @@ fn sinks(of: Of, rows: &Rows) -> Sinks {
         return Sinks::Rows(None);
     }
     let rows = Arc::clone(rows);
-    Sinks::Instead(Box::new(Collect::new(move |packet| {
-        let frame = &packet.frame;
-        let hash = Sha256::digest(&frame.image.data);
-        writeln!(rows.lock().unwrap(), "{} {} {:?} {:?} {hash:x?}", frame.source, frame.seq, frame.pts, frame.wall)
-            .unwrap();
-        Ok(())
-    })))
+    Sinks::Instead(
+        None,
+        Box::new(Collect::new(move |packet| {
+            let frame = &packet.frame;
+            let hash = Sha256::digest(&frame.image.data);
+            writeln!(rows.lock().unwrap(), "{} {} {:?} {:?} {hash:x?}", frame.source, frame.seq, frame.pts, frame.wall)
+                .unwrap();
+            Ok(())
+        })),
+    )
 }
 
 fn prepare(text: &str, of: Of) -> (Pipeline, Env, Rows) {

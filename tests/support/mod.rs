@@ -3,6 +3,7 @@
 
 pub mod call;
 pub mod cards;
+pub mod eval;
 pub mod flights;
 pub mod npz;
 pub mod parts;

@@ -5,8 +5,8 @@ mod page;
 pub use page::{page, side_by_side};
 
 use super::golden::{self, Tolerance};
-use super::rows::{Name, Object, Row, overlap};
-use std::collections::{BTreeMap, BTreeSet};
+use super::rows::{self, Object, Row, overlap, without_number};
+use std::collections::BTreeMap;
 
 /// How an object of a frame changed.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,35 +95,49 @@ pub struct Diff {
     pub both: usize,
     /// The number of frames that only the first run has, and only the second.
     pub only: [usize; 2],
+    /// The names of the first of them, if they are pictures.
+    pub alone: [Vec<String>; 2],
     /// The number of objects in each run, by class.
     pub objects: BTreeMap<String, [usize; 2]>,
 }
 
 impl Diff {
-    /// Compares runs frame by frame; frames are matched by source and number.
+    /// Compares runs frame by frame; pictures are matched by name, other frames by source and number.
     #[must_use]
     pub fn of(before: &[Row], after: &[Row], least: Least) -> Self {
         let mut diff = Self::default();
-        let by_name: BTreeMap<&Name, &Row> = after.iter().map(|row| (&row.name, row)).collect();
-        let names: BTreeSet<&Name> = before.iter().map(|row| &row.name).collect();
         for (side, rows) in [before, after].into_iter().enumerate() {
             for object in rows.iter().flat_map(|row| row.objects("detections")) {
                 diff.objects.entry(object.label).or_default()[side] += 1;
             }
         }
-        for row in before {
-            let Some(other) = by_name.get(&row.name) else {
-                diff.only[0] += 1;
-                continue;
+        let joined = rows::join(before, after);
+        for (row, other) in joined.pairs {
+            let (row, other) = match (row, other) {
+                (Some(row), Some(other)) => (&before[row], &after[other]),
+                (Some(row), None) => {
+                    diff.only[0] += 1;
+                    diff.alone[0].extend(before[row].picture().map(str::to_owned).filter(|_| diff.only[0] <= 3));
+                    continue;
+                }
+                (_, Some(other)) => {
+                    diff.only[1] += 1;
+                    diff.alone[1].extend(after[other].picture().map(str::to_owned).filter(|_| diff.only[1] <= 3));
+                    continue;
+                }
+                (None, None) => continue,
             };
             diff.both += 1;
             let mut changes = changes(&row.objects("detections"), &other.objects("detections"), least);
-            changes.extend(elsewhere(row, other, least));
+            changes.extend(if row.name == other.name {
+                elsewhere(row, other, least)
+            } else {
+                elsewhere(&without_number(row), &without_number(other), least)
+            });
             if !changes.is_empty() {
-                diff.frames.push((row.clone(), (*other).clone(), changes));
+                diff.frames.push((row.clone(), other.clone(), changes));
             }
         }
-        diff.only[1] = after.iter().filter(|row| !names.contains(&row.name)).count();
         diff
     }
 
@@ -155,8 +169,13 @@ impl Diff {
     pub fn text(&self, most: usize) -> String {
         use std::fmt::Write as _;
         let mut text = format!("{} frames in both runs, {} changed", self.both, self.frames.len());
-        for (count, which) in self.only.iter().zip(["first", "second"]).filter(|(count, _)| **count > 0) {
-            let _ = write!(text, ", {count} only in the {which}");
+        for (at, which) in ["first", "second"].into_iter().enumerate().filter(|(at, _)| self.only[*at] > 0) {
+            let _ = write!(text, ", {} only in the {which}", self.only[at]);
+            if !self.alone[at].is_empty() {
+                let more = if self.only[at] > self.alone[at].len() { ", …" } else { "" };
+                let names: Vec<String> = self.alone[at].iter().map(|name| crate::labels::shown(name)).collect();
+                let _ = write!(text, " ({}{more})", names.join(", "));
+            }
         }
         text.push('\n');
         for (label, [before, after]) in &self.objects {

@@ -1,5 +1,6 @@
 //! Measures a pipeline's output, packet by packet, against labels or against a scene's truth.
 
+mod against;
 mod results;
 #[cfg(test)]
 mod tests;
@@ -8,48 +9,73 @@ pub use results::{Counts, Detection, Measured, Worst};
 
 use super::classification::TopK;
 use super::coco::{self, iou};
-use super::labels::{ClassName, Labelled, Labels, Picture, stem};
 use super::pictures::{beside, drawn, truth};
 use super::rows::Object;
 use super::segmentation::Confusion;
 use super::voc;
 use crate::error::{Error, Result};
-use crate::media::png;
+use crate::labels::{Labels, Notes, Played, UNLABELLED, same_name, shown};
 use crate::types::{BBox, Found, Packet};
+use against::Against;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The value in class maps of pixels that are not labelled.
-const UNLABELLED: u8 = 255;
+use std::path::Path;
+use std::sync::Arc;
 
 /// Collects a pipeline's output.
 #[derive(Default)]
 pub struct Tally {
-    labels: Option<Labels>,
+    against: Option<Against>,
     /// Only these classes count, if any are named.
     classes: BTreeSet<String>,
     /// How many of the worst pictures to keep.
     keep: usize,
     frames: u64,
     unlabelled: u64,
-    /// Pictures that were measured, by name.
-    seen: BTreeSet<String>,
     numbers: BTreeMap<String, u64>,
     real: Vec<coco::Real>,
     found: Vec<coco::Found>,
     counts: BTreeMap<u64, Counts>,
     has_boxes: bool,
-    /// Whether a class map had pixels that are not labelled.
-    has_unlabelled: bool,
-    confusion: Option<(Confusion, Vec<String>)>,
+    /// Classes of a source's truth that the model does not know, with their counts.
+    strangers: BTreeMap<String, u64>,
+    /// Whether a class of a source's truth is one of the model's.
+    met: bool,
+    confusion: Option<(Confusion, Arc<[String]>)>,
     top: TopK,
     worst: Vec<Worst>,
+    /// The line that leaves out the most, and the least score that it lets through.
+    cut: Option<(String, f64)>,
+    /// The classes that the pipeline keeps, if it does not keep all.
+    kept: Option<BTreeSet<String>>,
 }
 
 impl Tally {
     /// Creates a tally that measures against labels or, without them, against the source's truth.
     #[must_use]
-    pub fn new(labels: Option<Labels>, classes: &[String], keep: usize) -> Self {
-        Self { labels, classes: classes.iter().cloned().collect(), keep, ..Self::default() }
+    pub fn new(labels: Option<Arc<Labels>>, classes: &[String], keep: usize) -> Self {
+        let against = labels.map(Against::new);
+        Self { against, classes: classes.iter().cloned().collect(), keep, ..Self::default() }
+    }
+
+    /// Looks at the pictures that will be played: do they have labels?
+    ///
+    /// # Errors
+    /// [`Error::Data`] if none has, or if labels cannot be right.
+    pub fn prepare(&mut self, played: &[Played]) -> Result<()> {
+        self.against.as_mut().map_or(Ok(()), |against| against.prepare(played))
+    }
+
+    /// Learns what a line leaves out: answers with a lower score, and those of other classes.
+    pub fn leaves_out(&mut self, line: &str, score: Option<f64>, classes: Option<&[String]>) {
+        if let Some(score) = score {
+            let highest = self.cut.as_ref().is_none_or(|(_, known)| *known < score);
+            if highest {
+                self.cut = Some((line.to_owned(), score));
+            }
+        }
+        if let Some(classes) = classes {
+            self.kept.get_or_insert_default().extend(classes.iter().cloned());
+        }
     }
 
     fn number(&mut self, class: &str) -> u64 {
@@ -63,64 +89,79 @@ impl Tally {
     /// [`Error::Data`] if its labels do not fit it.
     pub fn add(&mut self, packet: &Packet) -> Result<()> {
         let frame = &packet.frame;
-        let Some(labels) = &self.labels else {
-            let Some(known) = &packet.truth else {
-                self.unlabelled += 1;
-                return Ok(());
-            };
-            let object = |d: &crate::types::Detection| Truth {
-                // Truth without names is in the order of the model's labels.
-                label: known
-                    .by
-                    .label(d.class)
-                    .map_or_else(|| name(labels_of(packet.detections.as_ref()), d.class), str::to_owned),
-                class: d.class,
-                corners: [d.bbox.x1, d.bbox.y1, d.bbox.x2, d.bbox.y2].map(f64::from),
-                area: None,
-                crowd: false,
-                difficult: false,
-            };
-            let real = known.iter().map(object).collect();
-            self.frames += 1;
-            self.boxes(packet, real);
-            return Ok(());
-        };
+        let Some(against) = &mut self.against else { return self.add_known(packet) };
         if frame.name.is_empty() {
             let message = "frames have no names, so labels cannot be matched; labels work only with `images`";
             return Err(Error::Config(message.into()));
         }
-        let Some(picture) = labels.picture(&frame.name) else {
+        let Some(picture) = against.picture(frame)? else {
             self.unlabelled += 1;
             return Ok(());
         };
         self.frames += 1;
-        self.seen.insert(stem(&frame.name));
         if let (Some(class), Some(answers)) = (&picture.class, &packet.classes) {
             let names = &answers.by.labels;
-            let answers: Vec<String> = answers.iter().map(|answer| name(names, answer.class)).collect();
-            self.top.add(class.as_str(), &answers.iter().map(String::as_str).collect::<Vec<_>>());
+            if let Some(class) = against.class(class, names)? {
+                let answers: Vec<String> = answers.iter().map(|answer| name(names, answer.class)).collect();
+                let answers: Vec<&str> = answers.iter().map(String::as_str).collect();
+                self.top.add(&*class, &answers, names.len());
+            }
         }
         if picture.mask.is_some() {
-            return self.mask(packet, &picture);
+            let Some(found) = &packet.mask else { return Ok(()) };
+            let (size, names) = (found.size, Arc::clone(&found.by.labels));
+            let real = against.mask(&picture, size, &names)?;
+            if let Some(real) = real {
+                self.mask(packet, &real, &names);
+            }
+            return Ok(());
         }
-        if packet.detections.is_some() {
-            let real = picture.boxes.iter().map(|b| self.named(b, packet)).collect();
+        if let Some(found) = &packet.detections
+            && picture.class.is_none()
+        {
+            let real = against.objects(&picture, frame, &found.by.labels)?;
             self.boxes(packet, real);
         }
         Ok(())
     }
 
-    fn named(&self, labelled: &Labelled, packet: &Packet) -> Truth {
-        let own = self.labels.as_ref().map_or(&[][..], |labels| &labels.names);
-        let model = labels_of(packet.detections.as_ref());
-        let label = match &labelled.class {
-            ClassName::Name(name) => name.clone(),
-            ClassName::Number(number) => name(if own.is_empty() { model } else { own }, *number),
+    /// Measures a packet whose source knows the truth.
+    fn add_known(&mut self, packet: &Packet) -> Result<()> {
+        let Some(known) = &packet.truth else {
+            self.unlabelled += 1;
+            return Ok(());
         };
-        let class = model.iter().position(|known| *known == label).unwrap_or_default() as u16;
-        let corners = labelled.place.corners(packet.frame.image.size);
-        let Labelled { area, crowd, difficult, .. } = *labelled;
-        Truth { label, class, corners, area, crowd, difficult }
+        let model = labels_of(packet.detections.as_ref());
+        let theirs = &known.by.labels;
+        let shared = |name: &String| model.iter().any(|own| same_name(own, name));
+        if !model.is_empty() && !theirs.is_empty() && !theirs.iter().filter(|name| !name.is_empty()).any(shared) {
+            let list = |names: &[String]| names.iter().take(12).map(|name| shown(name)).collect::<Vec<_>>().join(", ");
+            return Err(Error::Data(format!(
+                "no class of the truth is one of the model\n  truth: {}\n  model: {}",
+                list(theirs),
+                list(model)
+            )));
+        }
+        let mut real = Vec::with_capacity(known.len());
+        for d in known.iter() {
+            // Truth without names is in the order of the model's labels.
+            let own = known.by.label(d.class).map_or_else(|| name(model, d.class), str::to_owned);
+            let label =
+                model.iter().find(|known| **known == own).or_else(|| model.iter().find(|known| same_name(known, &own)));
+            match label {
+                Some(_) => self.met = true,
+                None if packet.detections.is_some() && !model.is_empty() => {
+                    *self.strangers.entry(own.clone()).or_default() += 1;
+                }
+                None => {}
+            }
+            let label = label.cloned().unwrap_or(own);
+            let corners = [d.bbox.x1, d.bbox.y1, d.bbox.x2, d.bbox.y2].map(f64::from);
+            real.push(Truth { label, class: d.class, corners, area: None, crowd: false, difficult: false });
+        }
+        self.frames += 1;
+        self.boxes(packet, real);
+        Ok(())
     }
 
     fn boxes(&mut self, packet: &Packet, mut real: Vec<Truth>) {
@@ -200,19 +241,11 @@ impl Tally {
         (wrong, missed)
     }
 
-    fn mask(&mut self, packet: &Packet, picture: &Picture) -> Result<()> {
-        let (Some(path), Some(found)) = (&picture.mask, &packet.mask) else { return Ok(()) };
-        let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
-        let (size, real) = png::decode_values(&bytes).map_err(|e| e.at(path.display()))?;
-        if size != found.size {
-            let message = format!("{}: the class map is {size}, but the picture is {}", path.display(), found.size);
-            return Err(Error::Data(message));
-        }
-        let names = &found.by.labels;
+    fn mask(&mut self, packet: &Packet, real: &[u8], names: &Arc<[String]>) {
+        let Some(found) = &packet.mask else { return };
         // A later picture may have any class.
-        let (confusion, _) = self.confusion.get_or_insert_with(|| (Confusion::new(256), names.to_vec()));
-        confusion.add(&real, &found.classes, Some(UNLABELLED));
-        self.has_unlabelled |= real.contains(&UNLABELLED);
+        let (confusion, _) = self.confusion.get_or_insert_with(|| (Confusion::new(256), Arc::clone(names)));
+        confusion.add(real, &found.classes, Some(UNLABELLED));
         let pairs = real.iter().zip(&found.classes).filter(|(real, _)| **real != UNLABELLED);
         let (all, off) = pairs.fold((0u64, 0u64), |(all, off), (a, b)| (all + 1, off + u64::from(a != b)));
         let badness = off as f64 / all.max(1) as f64;
@@ -222,11 +255,10 @@ impl Tally {
                 crate::ops::draw::tint(&mut image, classes, 140);
                 image
             };
-            let (there, here) = (tinted(&real), tinted(&found.classes));
+            let (there, here) = (tinted(real), tinted(&found.classes));
             let title = format!("{}: {:.1} % of pixels wrong", title(packet), badness * 100.0);
             Worst { badness, title, picture: beside(&[("truth", &there), ("found", &here)]) }
         });
-        Ok(())
     }
 
     fn keep_worst(&mut self, badness: f64, picture: impl FnOnce(f64) -> Worst) {
@@ -241,62 +273,111 @@ impl Tally {
     /// Returns the numbers.
     ///
     /// # Errors
-    /// [`Error::Config`] if there was nothing to measure.
+    /// [`Error::Config`] if there was nothing to measure, [`Error::Data`] if labels and model do not fit.
     pub fn finish(self) -> Result<Measured> {
         if self.frames == 0 {
-            let message = match &self.labels {
-                Some(labels) => format!(
-                    "none of {} frames has a label; {} pictures are labelled ({})",
-                    self.unlabelled,
-                    labels.pictures.len(),
-                    labels.form
+            return Err(match &self.against {
+                Some(against) => against.nothing(),
+                None => Error::Config(
+                    "no frame knows the truth; give --labels, or play a `scene` or a recording of one".into(),
                 ),
-                None => "no frame knows the truth; give --labels, or play a `scene` or a recording of one".into(),
-            };
-            return Err(Error::Config(message));
+            });
         }
         let names: BTreeMap<u64, String> = self.numbers.iter().map(|(name, number)| (*number, name.clone())).collect();
+        let names_of = names.clone();
+        let cut = self.cut.clone();
         let detection = self.has_boxes.then(|| {
             let coco = coco::evaluate(&self.real, &self.found);
             let voc =
                 names.keys().filter_map(|class| Some((*class, voc_ap(*class, &self.real, &self.found)?))).collect();
             let mut total = Counts::default();
             self.counts.values().for_each(|counts| total.add(*counts));
-            let least_score = self.found.iter().map(|found| found.score).fold(f64::INFINITY, f64::min);
-            Detection { coco, names, voc, counts: self.counts.clone(), total, least_score }
+            Detection { coco, names, voc, counts: self.counts.clone(), total, cut }
         });
+        let format = self.against.as_ref().map(|against| against.labels().format);
         if detection.is_none() && self.confusion.is_none() && self.top.count == 0 {
-            return Err(Error::Config(
-                "the pipeline finds nothing that the labels describe: boxes, class maps or classes".into(),
-            ));
+            let what = format.map_or(String::new(), |format| format!(" ({})", format.name()));
+            return Err(Error::Config(format!(
+                "the pipeline finds nothing that the labels describe{what}: boxes, class maps or classes; if they are read wrongly, say their format with --format"
+            )));
         }
-        let unseen = |labels: &Labels| labels.pictures.keys().filter(|name| !self.seen.contains(*name)).count();
-        let unseen = self.labels.as_ref().map_or(0, unseen) as u64;
         if let Some(nobody) = self.classes.iter().find(|class| !self.numbers.contains_key(*class)) {
             return Err(Error::Config(format!("no `{nobody}` is labelled or was found; check the names in `classes`")));
         }
-        let segmentation = match self.confusion {
-            Some((confusion, names)) if confusion.trimmed(0).counts().len() == 1 && self.has_unlabelled => {
-                let message = "all labelled pixels are 0 and all others 255, which means not labelled; write class numbers into the maps, 1 for the first class after the background";
-                let _ = names;
-                return Err(Error::Data(message.into()));
+        let (strict, path) = self.against.as_ref().map_or((false, String::new()), |against| {
+            let truth = &against.labels().truth;
+            (truth.strict, truth.path.display().to_string())
+        });
+        let mut strangers = self.strangers.clone();
+        let (mut notes, info, unseen) = match self.against {
+            Some(against) => {
+                strangers.extend(against.strangers());
+                against.finish()?
             }
-            other => other.map(|(confusion, names)| (confusion.trimmed(names.len()), names)),
+            None => (Notes::default(), Vec::new(), 0),
         };
+        if !self.strangers.is_empty() {
+            let list: Vec<String> = self.strangers.iter().take(6).map(|(name, n)| format!("`{name}` ({n})")).collect();
+            let list = list.join(", ");
+            if !self.met {
+                return Err(Error::Data(format!("no class of the truth is one of the model: {list}")));
+            }
+            notes.say(format!("the truth has classes that the model does not know, which count as missed: {list}"));
+        }
+        if let Some((confusion, _)) = &self.confusion {
+            notes.extend(shifted(confusion, Path::new(&path))?);
+        }
+        if let Some(kept) = self.kept.as_ref().filter(|_| self.classes.is_empty()) {
+            let lost = self.counts.iter().filter(|(class, counts)| {
+                counts.missed > 0 && names_of.get(class).is_some_and(|name| !kept.contains(name))
+            });
+            let lost: Vec<String> =
+                lost.take(6).map(|(class, c)| format!("`{}` ({})", names_of[class], c.missed)).collect();
+            if !lost.is_empty() {
+                let only: Vec<&str> = kept.iter().map(String::as_str).collect();
+                notes.say(format!(
+                    "the pipeline keeps only some classes, and others are labelled and count as missed: {}; --classes {} leaves them out",
+                    lost.join(", "),
+                    only.join(",")
+                ));
+            }
+        }
+        if strict {
+            notes.refuse(&path)?;
+        }
         Ok(Measured {
             frames: self.frames,
             unlabelled: self.unlabelled,
             unseen,
             detection,
-            segmentation,
+            segmentation: self.confusion.map(|(confusion, names)| (confusion.trimmed(names.len()), names.to_vec())),
             classification: (self.top.count > 0).then_some(self.top),
             worst: self.worst,
+            notes: notes.lines(),
+            info,
+            strangers,
         })
     }
 }
 
+/// Looks whether class maps would agree if their numbers were one less.
+fn shifted(confusion: &Confusion, path: &Path) -> Result<Notes> {
+    let all = confusion.counts().iter().sum::<u64>();
+    let (own, less) = (confusion.along(0), confusion.along(1));
+    if less * 2 > all && own * 4 < less {
+        let share = |part: u64| 100.0 * part as f64 / all.max(1) as f64;
+        return Err(Error::Data(format!(
+            "{}: only {:.1} % of the pixels agree, and {:.1} % would if every value of the class maps were one less, as where 0 means \"not labelled\" (ADE20K); if so, --offset 1",
+            path.display(),
+            share(own),
+            share(less)
+        )));
+    }
+    Ok(Notes::default())
+}
+
 /// Something that is really there.
-struct Truth {
+pub(super) struct Truth {
     label: String,
     class: u16,
     corners: [f64; 4],
@@ -335,7 +416,7 @@ fn title(packet: &Packet) -> String {
     if frame.name.is_empty() {
         return format!("frame {} of {} ({:.3} s)", frame.seq, frame.source, frame.pts.as_secs_f64());
     }
-    stem(&frame.name)
+    frame.name.clone()
 }
 
 /// Returns VOC's numbers of a class at IoU 0.5, in VOC's pixels: counted from 1, the last one included.

@@ -32,6 +32,13 @@ impl Counts {
         (all > 0).then(|| self.right as f64 / all as f64)
     }
 
+    /// Returns the harmonic mean of precision and recall.
+    #[must_use]
+    pub fn f1(&self) -> Option<f64> {
+        let (precision, recall) = self.precision().zip(self.recall())?;
+        Some(if precision + recall > 0.0 { 2.0 * precision * recall / (precision + recall) } else { 0.0 })
+    }
+
     pub(super) fn add(&mut self, other: Self) {
         self.right += other.right;
         self.wrong += other.wrong;
@@ -67,6 +74,12 @@ pub struct Measured {
     pub classification: Option<TopK>,
     /// The worst pictures, worst first.
     pub worst: Vec<Worst>,
+    /// What was odd about labels and pictures.
+    pub notes: Vec<String>,
+    /// What is worth knowing about the labels.
+    pub info: Vec<String>,
+    /// Classes of labels or truth that the model does not know, and how often each is there.
+    pub strangers: BTreeMap<String, u64>,
 }
 
 /// How good the boxes are.
@@ -82,6 +95,6 @@ pub struct Detection {
     pub counts: BTreeMap<u64, Counts>,
     /// Counts of all classes together.
     pub total: Counts,
-    /// The lowest score that was seen; below it, the pipeline's own threshold cuts off the curve.
-    pub least_score: f64,
+    /// The line with the highest threshold, and this threshold: below it, the pipeline cuts off the curve.
+    pub cut: Option<(String, f64)>,
 }

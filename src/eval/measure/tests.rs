@@ -1,7 +1,8 @@
 //! Cases small enough to count by hand.
 
-use super::super::labels::{ClassName, Labelled, Labels, Picture, Place};
 use super::*;
+use crate::labels::{ClassName, Labelled, Labels, Picture, Place};
+use crate::media::png;
 use crate::types::{Detection as Object, Found, Frame, Image, Maker, Mask, PixelFormat, Size};
 use std::sync::Arc;
 
@@ -23,12 +24,12 @@ fn label(class: &str, corners: [f64; 4], crowd: bool, difficult: bool) -> Labell
 }
 
 fn labels(boxes: Vec<Labelled>) -> Labels {
-    let picture = Picture { boxes, ..Picture::default() };
-    Labels { pictures: [("a".to_owned(), picture)].into(), names: Vec::new(), form: "by hand" }
+    let picture = Picture { path: "a".into(), boxes, ..Picture::default() };
+    Labels { pictures: vec![picture], ..Labels::default() }
 }
 
 fn counts(labels: Labels, found: &[(u16, f32, [f32; 4])]) -> Counts {
-    let mut tally = Tally::new(Some(labels), &[], 4);
+    let mut tally = Tally::new(Some(labels.into()), &[], 4);
     tally.add(&packet("a.jpg", found)).unwrap();
     tally.finish().unwrap().detection.unwrap().total
 }
@@ -60,29 +61,29 @@ fn difficult_objects_and_crowds_count_for_nothing() {
 #[test]
 fn what_was_not_played_or_is_not_labelled_is_told() {
     let mut all = labels(vec![label("cat", [10.0, 10.0, 50.0, 50.0], false, false)]);
-    all.pictures.insert("never".into(), Picture::default());
-    let mut tally = Tally::new(Some(all), &[], 0);
+    all.pictures.push(Picture { path: "never".into(), ..Picture::default() });
+    let mut tally = Tally::new(Some(all.into()), &[], 0);
     tally.add(&packet("a.png", &[])).unwrap();
     tally.add(&packet("other.png", &[])).unwrap();
     let measured = tally.finish().unwrap();
     assert_eq!((measured.frames, measured.unlabelled, measured.unseen), (1, 1, 1));
     let nothing = Tally::new(None, &[], 0);
     assert!(nothing.finish().unwrap_err().to_string().contains("give --labels"));
-    let mut nobody = Tally::new(Some(labels(Vec::new())), &["bird".into()], 0);
+    let mut nobody = Tally::new(Some(labels(Vec::new()).into()), &["bird".into()], 0);
     nobody.add(&packet("a.png", &[(0, 0.9, [0.0, 0.0, 9.0, 9.0])])).unwrap();
     assert!(nobody.finish().unwrap_err().to_string().contains("no `bird`"));
 }
 
 fn masks(real: &[&[u8]], found: &[&[u8]]) -> Result<Measured> {
     let folder = tempfile::tempdir().unwrap();
-    let (mut pictures, size) = (BTreeMap::new(), Size::new(2, 2));
+    let (mut pictures, size) = (Vec::new(), Size::new(2, 2));
     for (index, values) in real.iter().enumerate() {
         let path = folder.path().join(format!("{index}.png"));
         let image = Image { size, format: PixelFormat::Gray8, data: values.to_vec() };
         png::encode(&image, std::fs::File::create(&path).unwrap()).unwrap();
-        pictures.insert(index.to_string(), Picture { mask: Some(path), ..Picture::default() });
+        pictures.push(Picture { path: index.to_string(), mask: Some(path), ..Picture::default() });
     }
-    let mut tally = Tally::new(Some(Labels { pictures, names: Vec::new(), form: "by hand" }), &[], 2);
+    let mut tally = Tally::new(Some(Labels { pictures, ..Labels::default() }.into()), &[], 2);
     for (index, classes) in found.iter().enumerate() {
         let mut packet = packet(&format!("{index}.jpg"), &[]);
         packet.detections = None;
@@ -94,14 +95,17 @@ fn masks(real: &[&[u8]], found: &[&[u8]]) -> Result<Measured> {
 }
 
 #[test]
-fn classes_of_later_pictures_count_and_unlabelled_pixels_do_not() {
-    // The second picture has a class that neither the first nor the model's names know.
-    let measured = masks(&[&[0, 0, 1, 255], &[7, 7, 1, 1]], &[&[0, 1, 1, 1], &[0, 1, 1, 1]]).unwrap();
+fn unlabelled_pixels_do_not_count_and_unknown_values_end_the_run() {
+    let measured = masks(&[&[0, 0, 1, 255], &[0, 1, 1, 1]], &[&[0, 1, 1, 1], &[0, 1, 1, 1]]).unwrap();
     let (confusion, _) = measured.segmentation.unwrap();
-    // 7 labelled pixels, of which 4 are right.
-    assert!((confusion.pixel_accuracy().unwrap() - 4.0 / 7.0).abs() < 1e-12);
-    assert_eq!(confusion.iou().len(), 8);
-    assert_eq!(confusion.iou()[7], Some(0.0));
-    let error = masks(&[&[0, 255, 255, 0]], &[&[0, 1, 1, 0]]).unwrap_err().to_string();
-    assert!(error.contains("write class numbers"), "{error}");
+    // 7 labelled pixels, of which 6 are right.
+    assert!((confusion.pixel_accuracy().unwrap() - 6.0 / 7.0).abs() < 1e-12);
+    assert!(measured.info.iter().any(|line| line == "not labelled: 12.5 % of the pixels"), "{:?}", measured.info);
+    // The second picture has a class that the model does not know.
+    let error = masks(&[&[0, 0, 1, 1], &[7, 7, 1, 1]], &[&[0, 1, 1, 1], &[0, 1, 1, 1]]).unwrap_err().to_string();
+    assert!(error.contains("hold 7, beyond the 2 classes"), "{error}");
+    let binary = masks(&[&[0, 255, 255, 0]], &[&[0, 1, 1, 0]]).unwrap();
+    assert_eq!(binary.segmentation.unwrap().0.mean_iou(), Some(1.0));
+    let error = masks(&[&[1, 2, 2, 1]], &[&[0, 1, 1, 0]]).unwrap_err().to_string();
+    assert!(error.contains("--offset 1"), "{error}");
 }

@@ -3,6 +3,7 @@
 use super::noise::{hash, unit, value_noise};
 use super::shapes::{self, Rgb};
 use super::world::{self, Object, Setting};
+use crate::ops::contour::polygons;
 use crate::types::{BBox, Detection, Image, PixelFormat, Size};
 
 /// A rendered world that knows its contents. The same settings produce the same bytes on every machine.
@@ -20,6 +21,8 @@ pub struct Renderer {
     objects: Vec<Object>,
     /// The number of visible and of covered pixels of each object.
     seen: Vec<Seen>,
+    /// The ids of the objects in the truth of the last picture.
+    shown: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,6 +60,7 @@ impl Renderer {
             ids: vec![0; size.pixels()],
             objects: Vec::new(),
             seen: Vec::new(),
+            shown: Vec::new(),
         }
     }
 
@@ -75,12 +79,14 @@ impl Renderer {
         self.find_visible();
         self.expose(time, frame, image);
         truth.clear();
-        for (object, seen) in self.objects.iter().zip(&self.seen) {
+        self.shown.clear();
+        for (at, (object, seen)) in self.objects.iter().zip(&self.seen).enumerate() {
             let part = seen.visible as f32 / seen.covered.max(1) as f32;
             if seen.visible >= MIN_VISIBLE_PIXELS && part >= MIN_VISIBLE_PART {
                 let corner = [seen.x1, seen.y1, seen.x2 + 1, seen.y2 + 1].map(|v| v as f32);
                 let bbox = BBox::new(corner[0], corner[1], corner[2], corner[3]);
                 truth.push(Detection::new(bbox, object.class, 1.0));
+                self.shown.push(at as u8 + 1);
             }
         }
     }
@@ -93,6 +99,15 @@ impl Renderer {
             id => self.objects[usize::from(id) - 1].class as u8 + 1,
         };
         self.ids.iter().map(class).collect()
+    }
+
+    /// The outlines of the visible part of an object in the truth of the last picture, and the number of its pixels.
+    #[must_use]
+    pub fn outline(&self, nth: usize) -> (Vec<Vec<u32>>, u64) {
+        let Some(shown) = self.shown.get(nth) else { return (Vec::new(), 0) };
+        let mask: Vec<bool> = self.ids.iter().map(|id| id == shown).collect();
+        let count = mask.iter().filter(|inside| **inside).count() as u64;
+        (polygons(self.size.width, &mask), count)
     }
 
     fn paint_object(&mut self, index: usize) {

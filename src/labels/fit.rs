@@ -1,0 +1,111 @@
+//! Do boxes fit their pictures? Boxes in another unit give low numbers, and nothing else shows it.
+
+use super::notes::Notes;
+use crate::error::{Error, Result};
+use crate::types::Size;
+
+/// Returns the box around points: x1, y1, x2, y2.
+pub(super) fn around<'a>(points: impl IntoIterator<Item = &'a [f64; 2]>) -> Option<[f64; 4]> {
+    let mut all = [f64::INFINITY, f64::INFINITY, f64::NEG_INFINITY, f64::NEG_INFINITY];
+    for [x, y] in points {
+        all = [all[0].min(*x), all[1].min(*y), all[2].max(*x), all[3].max(*y)];
+    }
+    (all.iter().all(|v| v.is_finite()) && all[2] > all[0] && all[3] > all[1]).then_some(all)
+}
+
+/// Counts how boxes lie in their pictures.
+#[derive(Clone, Debug, Default)]
+pub struct BoxFit {
+    count: u64,
+    /// Reach out of the picture by more than a pixel.
+    outside: u64,
+    /// Would lie in the picture if width and height were the second corner.
+    corners: u64,
+    /// No number is above 1.
+    parts: u64,
+    first: Vec<String>,
+    example: Option<String>,
+}
+
+/// A box may reach out of its picture by this much: people round.
+const ROUNDING: f64 = 1.0;
+
+impl BoxFit {
+    /// Counts a box, in pixels, of a picture of this size; `place` says where it is labelled.
+    pub fn add(&mut self, [x1, y1, x2, y2]: [f64; 4], size: Size, place: impl FnOnce() -> String) {
+        let (w, h) = (f64::from(size.width), f64::from(size.height));
+        self.count += 1;
+        let out = x1 < -ROUNDING || y1 < -ROUNDING || x2 > w + ROUNDING || y2 > h + ROUNDING;
+        let (second_x, second_y) = (x2 - x1, y2 - y1);
+        let as_corners = second_x > x1 && second_y > y1 && second_x <= w + ROUNDING && second_y <= h + ROUNDING;
+        self.corners += u64::from(as_corners && x1 >= 0.0 && y1 >= 0.0);
+        let small = [x1, y1, second_x, second_y].iter().all(|v| (0.0..=1.0).contains(v)) && w.min(h) > 8.0;
+        self.parts += u64::from(small);
+        if out {
+            self.outside += 1;
+            if self.first.len() < 3 {
+                let shown = format!("{}: [{x1:.0}, {y1:.0}, {x2:.0}, {y2:.0}] in {size}", place());
+                self.example.get_or_insert_with(|| shown.clone());
+                self.first.push(shown);
+            }
+        } else if small && self.example.is_none() {
+            self.example = Some(format!("{}: [{x1}, {y1}, {second_x}, {second_y}] in {size}", place()));
+        }
+    }
+
+    /// Says what is odd about the boxes.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if they are in another unit, or belong to other pictures.
+    pub fn judge(&self, notes: &mut Notes) -> Result<()> {
+        let Self { count, outside, corners, parts, .. } = *self;
+        let example = self.example.as_deref().unwrap_or_default();
+        if count > 0 && parts == count {
+            return Err(Error::Data(format!(
+                "no box is larger than a pixel: parts of the picture (0 to 1) stand where pixels belong ({example}); multiply them by its width and height"
+            )));
+        }
+        if outside * 10 > count * 3 && corners == count {
+            return Err(Error::Data(format!(
+                "{outside} of {count} boxes reach outside their pictures, and none would if the second corner stands where width and height belong ({example}); write left, top, width, height"
+            )));
+        }
+        if outside * 2 > count {
+            return Err(Error::Data(format!(
+                "{outside} of {count} boxes reach outside their pictures ({example}); are they labels of other pictures, or of other sizes?"
+            )));
+        }
+        for first in &self.first {
+            notes.add("boxes that reach outside their pictures", || first.clone());
+        }
+        let rest = outside - self.first.len() as u64;
+        (0..rest).for_each(|_| notes.add("boxes that reach outside their pictures", String::new));
+        (0..parts).for_each(|_| notes.add("boxes smaller than a pixel", || example.to_owned()));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(boxes: &[[f64; 4]]) -> Result<Vec<String>> {
+        let mut fit = BoxFit::default();
+        boxes.iter().for_each(|b| fit.add(*b, Size::new(100, 80), || "a.jpg".into()));
+        let mut notes = Notes::default();
+        fit.judge(&mut notes).map(|()| notes.lines())
+    }
+
+    #[test]
+    fn boxes_in_another_unit_are_told_from_odd_ones() {
+        let good = [10.0, 10.0, 50.0, 60.0];
+        assert!(judged(&[good, [0.0, 0.0, 101.0, 80.5]]).unwrap().is_empty());
+        assert!(judged(&[good, good, [90.0, 10.0, 140.0, 60.0]]).unwrap()[0].contains("outside"));
+        // Corners as width and height: 30, 20, 60, 70 and 5, 50, 90, 75.
+        let corners = [[30.0, 20.0, 90.0, 90.0], [5.0, 50.0, 95.0, 125.0]];
+        assert!(judged(&corners).unwrap_err().to_string().contains("second corner"));
+        assert!(judged(&[[0.1, 0.2, 0.4, 0.9], [0.5, 0.0, 1.0, 0.3]]).unwrap_err().to_string().contains("0 to 1"));
+        assert!(judged(&[[200.0, 10.0, 240.0, 60.0]]).unwrap_err().to_string().contains("outside"));
+        assert_eq!(around(&[[1.0, 2.0], [5.0, 0.0]]), Some([1.0, 0.0, 5.0, 2.0]));
+    }
+}

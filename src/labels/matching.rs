@@ -1,0 +1,309 @@
+//! Which labels belong to which picture: by path, then by name, then by name without ending, where that is unique.
+
+use super::keys::{Key, without_prefix};
+use super::text::shown;
+use super::{Format, Labels};
+use crate::error::{Error, Result};
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+
+/// A picture that is played.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Played {
+    /// The id of its source.
+    pub source: String,
+    /// Its name within the source.
+    pub name: String,
+    /// Its path.
+    pub path: PathBuf,
+}
+
+/// How well labels fit a picture; more is better, the first field first.
+#[expect(clippy::struct_excessive_bools, reason = "compared in order")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Score {
+    /// The folders do not contradict each other.
+    agrees: bool,
+    /// By the first name of the labels, not by another one or without a prefix.
+    first: bool,
+    /// The endings are equal.
+    ending: bool,
+    /// How many folders are equal, from the innermost.
+    folders: usize,
+    /// Equal to the letter.
+    exact: bool,
+}
+
+/// Folders that stand beside each other, one with pictures and one with their labels.
+const HALVES: [&str; 10] = [
+    "images",
+    "labels",
+    "annotations",
+    "jpegimages",
+    "masks",
+    "segmentationclass",
+    "leftimg8bit",
+    "gtfine",
+    "img",
+    "ann",
+];
+
+/// The labels of each picture.
+#[derive(Clone, Debug, Default)]
+pub struct Matching {
+    /// By name without ending.
+    index: HashMap<String, Vec<(usize, Key, bool)>>,
+    /// By source and name: the place among the pictures of the labels.
+    known: HashMap<(String, String), Option<usize>>,
+    /// Which picture has taken which labels.
+    taken: HashMap<usize, String>,
+    /// The names of some labels and of some pictures, for messages.
+    some: [Vec<String>; 2],
+}
+
+impl Matching {
+    /// Prepares the labels.
+    #[must_use]
+    pub fn new(labels: &Labels) -> Self {
+        let mut matching = Self::default();
+        let suffix = suffix(labels);
+        for (at, picture) in labels.pictures.iter().enumerate() {
+            let mut add = |key: Key, first: bool| {
+                if !key.stem.is_empty() {
+                    matching.index.entry(key.stem.clone()).or_default().push((at, key, first));
+                }
+            };
+            let key = Key::of(&picture.path);
+            if let Some(short) = suffix.as_deref().and_then(|suffix| key.stem.strip_suffix(suffix)) {
+                add(Key { stem: short.to_owned(), ..key.clone() }, false);
+            }
+            if let Some(short) = without_prefix(&key.stem) {
+                add(Key { stem: short.to_owned(), ..key.clone() }, false);
+            }
+            if let Some(also) = picture.also.as_deref().map(Key::of).filter(|also| also.stem != key.stem) {
+                add(also, false);
+            }
+            add(key, true);
+        }
+        matching.some[0] = labels.pictures.iter().take(3).map(|p| shown(&p.path)).collect();
+        matching
+    }
+
+    /// Finds the labels of all pictures before any is played.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if two candidates fit equally well; both are named.
+    pub fn resolve(&mut self, labels: &Labels, played: &[Played]) -> Result<()> {
+        self.some[1] = played.iter().take(3).map(|p| shown(&p.name)).collect();
+        let mut claims: BTreeMap<usize, Vec<(Score, &Played)>> = BTreeMap::new();
+        for picture in played {
+            let path = picture.path.to_string_lossy();
+            match self.best(&path, &picture.name, labels)? {
+                Some((at, score)) => claims.entry(at).or_default().push((score, picture)),
+                None => {
+                    self.known.insert((picture.source.clone(), picture.name.clone()), None);
+                }
+            }
+        }
+        for (at, mut claims) in claims {
+            claims.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
+            if let [(first, one), (second, other), ..] = claims.as_slice()
+                && first == second
+            {
+                let file = &labels.pictures[at];
+                return Err(Error::Data(format!(
+                    "two pictures, `{}` and `{}`, would have the same labels, `{}` in {}; give each its own, in folders or under names like those of the pictures",
+                    shown(&one.name),
+                    shown(&other.name),
+                    shown(&file.path),
+                    file.file.display()
+                )));
+            }
+            for (place, (_, picture)) in claims.iter().enumerate() {
+                let found = (place == 0).then_some(at);
+                self.known.insert((picture.source.clone(), picture.name.clone()), found);
+            }
+            self.taken.insert(at, claims[0].1.name.clone());
+        }
+        Ok(())
+    }
+
+    /// Returns the place of a picture's labels.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if two candidates fit equally well; both are named.
+    pub fn find(&mut self, source: &str, name: &str, labels: &Labels) -> Result<Option<usize>> {
+        let key = (source.to_owned(), name.to_owned());
+        if let Some(known) = self.known.get(&key) {
+            return Ok(*known);
+        }
+        let found = self.best(name, name, labels)?.map(|(at, _)| at);
+        if let Some(at) = found
+            && let Some(other) = self.taken.insert(at, name.to_owned())
+            && other != name
+        {
+            return Err(Error::Data(format!(
+                "two pictures, `{}` and `{}`, would have the same labels, `{}`; give each its own",
+                shown(&other),
+                shown(name),
+                shown(&labels.pictures[at].path)
+            )));
+        }
+        if self.some[1].len() < 3 {
+            self.some[1].push(shown(name));
+        }
+        self.known.insert(key, found);
+        Ok(found)
+    }
+
+    /// Finds the labels that fit best.
+    fn best(&self, path: &str, name: &str, labels: &Labels) -> Result<Option<(usize, Score)>> {
+        let key = Key::of(path);
+        let short = without_prefix(&key.stem);
+        let stripped = key.stem.strip_suffix("_leftimg8bit");
+        let stems = [Some(key.stem.as_str()), short, stripped];
+        let Some(candidates) = stems.into_iter().flatten().find_map(|stem| self.index.get(stem)) else {
+            return Ok(None);
+        };
+        let of_files = labels.format != Format::Coco && labels.format != Format::Folders;
+        // `val/images/1.jpg` has its labels in `val/labels/1.txt`.
+        let same = |(a, b): &(&String, &String)| a == b || [a, b].iter().all(|word| HALVES.contains(&word.as_str()));
+        let score = |(at, own, first): &(usize, Key, bool)| {
+            let equal = own.folders.iter().rev().zip(key.folders.iter().rev()).take_while(same).count();
+            let agrees = equal == own.folders.len() || equal == key.folders.len();
+            let ending = own.ending == key.ending || own.ending.is_empty() || of_files && *first;
+            let exact = labels.pictures[*at].path == name;
+            (Score { agrees, first: *first, ending, folders: equal, exact }, *at)
+        };
+        let mut scored: Vec<(Score, usize)> = candidates.iter().map(score).collect();
+        scored.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+        scored.dedup_by_key(|(_, at)| *at);
+        match scored.as_slice() {
+            [(first, one), (second, other), ..] if first == second && one != other => {
+                let [one, other] = [one, other].map(|at| &labels.pictures[*at]);
+                Err(Error::Data(format!(
+                    "`{}` would have two labels, `{}` in {} and `{}` in {}; leave one out, or give the folder of one",
+                    shown(name),
+                    shown(&one.path),
+                    one.file.display(),
+                    shown(&other.path),
+                    other.file.display()
+                )))
+            }
+            [(score, at), ..] => Ok(Some((*at, *score))),
+            [] => Ok(None),
+        }
+    }
+
+    /// How many pictures have labels.
+    #[must_use]
+    pub fn matched(&self) -> usize {
+        self.known.values().flatten().count()
+    }
+
+    /// The names of pictures without labels.
+    #[must_use]
+    pub fn bare(&self) -> Vec<String> {
+        let mut names: Vec<String> =
+            self.known.iter().filter(|(_, found)| found.is_none()).map(|((_, name), _)| shown(name)).collect();
+        names.sort();
+        names
+    }
+
+    /// The names of labelled pictures that were not played, without those of parts of the set of which none was.
+    #[must_use]
+    pub fn unseen(&self, labels: &Labels) -> Vec<String> {
+        let seen: std::collections::HashSet<usize> = self.known.values().flatten().copied().collect();
+        let parts: std::collections::HashSet<_> = seen.iter().map(|at| labels.pictures[*at].split.clone()).collect();
+        let missing = |(at, picture): &(usize, &super::Picture)| !seen.contains(at) && parts.contains(&picture.split);
+        labels.pictures.iter().enumerate().filter(missing).map(|(_, picture)| shown(&picture.path)).collect()
+    }
+
+    /// The error when no picture has labels: the first names of both sides.
+    #[must_use]
+    pub fn nothing(&self, labels: &Labels) -> Error {
+        let list = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        Error::Data(format!(
+            "no picture that is played is labelled\n  pictures: {}\n  labels ({}): {}\nGive the labels of these pictures, or the same names; `ocelli data check PATH` shows what the labels hold",
+            list(&self.some[1]),
+            labels.format.name(),
+            list(&self.some[0])
+        ))
+    }
+}
+
+/// The end that the names of all class maps share, such as `_mask`.
+fn suffix(labels: &Labels) -> Option<String> {
+    if labels.format != Format::Masks {
+        return None;
+    }
+    let mut stems = labels.pictures.iter().map(|picture| Key::of(&picture.path).stem);
+    let first = stems.next()?;
+    let mut shared: Vec<char> = first.chars().rev().collect();
+    for stem in stems {
+        let equal = stem.chars().rev().zip(&shared).take_while(|(a, b)| a == *b).count();
+        shared.truncate(equal);
+    }
+    let end: String = shared.into_iter().rev().collect();
+    // From the first separator on: digits before it belong to the names.
+    let at = ["_gtfine", "_mask", "_seg", "_label", "_gt", "-mask", "_lbl"]
+        .iter()
+        .filter_map(|mark| end.find(mark))
+        .min()?;
+    Some(end[at..].to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Picture;
+    use super::*;
+
+    fn labels(format: Format, paths: &[&str]) -> Labels {
+        let picture = |path: &&str| Picture { path: (*path).to_owned(), ..Picture::default() };
+        Labels { format, pictures: paths.iter().map(picture).collect(), ..Labels::default() }
+    }
+
+    fn resolved(format: Format, paths: &[&str], played: &[&str]) -> Result<Vec<Option<usize>>> {
+        let labels = labels(format, paths);
+        let mut matching = Matching::new(&labels);
+        let played: Vec<Played> = played
+            .iter()
+            .map(|path| Played {
+                source: "s".into(),
+                name: (*path).to_owned(),
+                path: PathBuf::from("/d/images").join(path),
+            })
+            .collect();
+        matching.resolve(&labels, &played)?;
+        played.iter().map(|p| matching.find("s", &p.name, &labels)).collect()
+    }
+
+    #[test]
+    fn path_comes_before_name_and_name_before_stem() {
+        let coco = |paths: &[&str], played: &[&str]| resolved(Format::Coco, paths, played).unwrap();
+        assert_eq!(coco(&["day/1.jpg", "night/1.jpg"], &["night/1.jpg", "day/1.jpg"]), [Some(1), Some(0)]);
+        assert_eq!(coco(&["shot.png", "shot.jpg"], &["shot.jpg", "shot.png"]), [Some(1), Some(0)]);
+        assert_eq!(coco(&["c:\\x\\A.JPG"], &["a.jpg"]), [Some(0)]);
+        assert_eq!(coco(&["yard.jpg"], &["yard.png"]), [Some(0)]);
+        assert_eq!(coco(&["Yard.jpg", "yard.jpg"], &["yard.jpg", "Yard.jpg"]), [Some(1), Some(0)]);
+        assert_eq!(coco(&["1a2b3c4d-yard.jpg"], &["yard.jpg"]), [Some(0)]);
+        let yolo = |paths: &[&str], played: &[&str]| resolved(Format::Yolo, paths, played).unwrap();
+        assert_eq!(yolo(&["labels/val/1", "labels/train/1"], &["val/1.jpg"]), [Some(0)]);
+        // One that fits better takes them.
+        assert_eq!(yolo(&["day/1"], &["day/1.jpg", "night/1.jpg"]), [Some(0), None]);
+        let masks = |paths: &[&str], played: &[&str]| resolved(Format::Masks, paths, played).unwrap();
+        assert_eq!(masks(&["a_mask", "b_mask"], &["b.jpg", "a.jpg"]), [Some(1), Some(0)]);
+        assert_eq!(masks(&["x_1_gtFine_labelIds"], &["x_1_leftImg8bit.png"]), [Some(0)]);
+    }
+
+    #[test]
+    fn two_candidates_are_both_named() {
+        let told = |format, paths: &[&str], played: &[&str]| resolved(format, paths, played).unwrap_err().to_string();
+        let flat = told(Format::Yolo, &["1"], &["day/1.jpg", "night/1.jpg"]);
+        assert!(flat.contains("`day/1.jpg` and `night/1.jpg`"), "{flat}");
+        let endings = told(Format::Yolo, &["shot"], &["shot.jpg", "shot.png"]);
+        assert!(endings.contains("`shot.jpg` and `shot.png`"), "{endings}");
+        let two = told(Format::Coco, &["a/1.jpg", "b/1.jpg"], &["1.jpg"]);
+        assert!(two.contains("`a/1.jpg`") && two.contains("`b/1.jpg`"), "{two}");
+    }
+}
