@@ -63,7 +63,7 @@ impl Set {
     fn yolo(&self, image: usize) -> String {
         let mut text = String::new();
         for (_, class, [x1, y1, x2, y2]) in self.objects().into_iter().filter(|(at, ..)| *at == image) {
-            let (x, y) = ((x1 + x2) / 2.0 / SIZE[0], (y1 + y2) / 2.0 / SIZE[1]);
+            let (x, y) = (f64::midpoint(x1, x2) / SIZE[0], f64::midpoint(y1, y2) / SIZE[1]);
             let _ = writeln!(text, "{class} {x:.6} {y:.6} {:.6} {:.6}", (x2 - x1) / SIZE[0], (y2 - y1) / SIZE[1]);
         }
         text
@@ -320,9 +320,9 @@ fn each_fault_ends_in_its_sentence() {
             &|c| {
                 each(c, "images", |at, i| {
                     if at > 2 {
-                        i["file_name"] = format!("IMG_{at}.jpg").into()
+                        i["file_name"] = format!("IMG_{at}.jpg").into();
                     }
-                })
+                });
             },
             &[],
             0,
@@ -334,7 +334,7 @@ fn each_fault_ends_in_its_sentence() {
             "twice the size",
             &|c| {
                 boxes(c, |_, b| b.map(|v| v * 2.0));
-                each(c, "images", |_, i| (i["width"], i["height"]) = (640.into(), 360.into()))
+                each(c, "images", |_, i| (i["width"], i["height"]) = (640.into(), 360.into()));
             },
             &[],
             5,

@@ -5,7 +5,7 @@ use super::global::say;
 use super::labels::HowArgs;
 use crate::error::{Error, Result};
 use crate::eval::rows::Object;
-use crate::eval::{report::table, sheet};
+use crate::eval::{sheet, table::table};
 use crate::labels::{BoxFit, ClassName, Labels, Notes, pictures, shown};
 use crate::media::{jpeg, png};
 use crate::trial::write_file;

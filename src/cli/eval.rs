@@ -5,6 +5,7 @@ use super::global::{Global, say};
 use super::labels::LabelArgs;
 use super::play::{PlayArgs, single};
 use crate::error::Result;
+use crate::eval::compare::{compare, read};
 use crate::eval::measure::Tally;
 use crate::pipeline::{Plan, Setting, Sinks};
 use crate::stage::Outputs;
@@ -20,6 +21,8 @@ use std::path::PathBuf;
   ocelli eval photos.yaml --labels data/annotations/       Pascal VOC .xml, YOLO .txt, or .png class maps
   ocelli eval tags.yaml --labels photos/                   one folder per class
   ocelli eval photos.yaml --labels data/ --set detect.min_score=0.05 --html report.html
+  ocelli eval photos.yaml --labels data.yaml --map automobile=car,sign=   classes under other names
+  ocelli eval photos.yaml --labels data/ --json new.json --against old.json   is it better, or is it chance?
 
 The pipeline's own output is measured, with its own thresholds: what is measured is what runs. Pictures and labels \
 are matched by file name. The numbers equal those of pycocotools, the official VOC code and scikit-learn.")]
@@ -46,8 +49,11 @@ pub struct EvalArgs {
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Number of worst pictures in the report
-    #[arg(long, default_value_t = 12)]
+    #[arg(long, default_value_t = 200)]
     worst: usize,
+    /// Compare with an earlier run: the file that its --json wrote
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
 }
 
 impl EvalArgs {
@@ -56,6 +62,7 @@ impl EvalArgs {
     /// # Errors
     /// If the arguments do not fit the pipeline, or if the run fails.
     pub fn run(&self, global: &Global) -> Result<()> {
+        let before = self.against.as_deref().map(read).transpose()?;
         let labels = self.labels.read()?;
         let keep = if self.html.is_some() { self.worst } else { 0 };
         let settings = single(&self.set)?;
@@ -70,12 +77,22 @@ impl EvalArgs {
         };
         let (measured, notes) = measure(plan, tally, self.rows.as_deref())?;
         notes.iter().for_each(|note| tracing::warn!("{note}"));
+        let comparison = before.map(|before| compare(&before, &measured.records));
         if let Some(path) = &self.html {
-            write_file(path, measured.html(&format!("{}: evaluation", self.file.display()))?.as_bytes())?;
+            write_file(
+                path,
+                measured.html(&format!("{}: evaluation", self.file.display()), comparison.as_ref())?.as_bytes(),
+            )?;
         }
         if let Some(path) = &self.json {
-            write_file(path, format!("{:#}\n", measured.json()).as_bytes())?;
+            let mut json = measured.json();
+            if let Some(comparison) = &comparison {
+                json["comparison"] = comparison.json();
+            }
+            write_file(path, format!("{json}\n").as_bytes())?;
         }
-        say(&harmless(&measured.text()))
+        say(&harmless(&measured.text()))?;
+        let (Some(comparison), Some(other)) = (comparison, &self.against) else { return Ok(()) };
+        say(&harmless(&format!("\nagainst {}: {}", other.display(), comparison.text())))
     }
 }

@@ -4,7 +4,7 @@ use super::global::Global;
 use super::{console, progress, signals};
 use crate::error::{Error, Result};
 use crate::eval::measure::Tally;
-use crate::eval::report::shown;
+use crate::eval::table::shown;
 use crate::host::Board;
 use crate::infer::bundle;
 use crate::pipeline::{Checked, DEFAULT_MAX_FAULTS, Line, Options, Outcome, Pipeline, Run, Settings};

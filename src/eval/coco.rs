@@ -83,9 +83,29 @@ pub struct Scores {
     pub classes: BTreeMap<u64, (Option<f64>, Option<f64>)>,
     /// By class: precision at IoU 0.50 for each of 101 recalls from 0 to 1.
     pub curves: BTreeMap<u64, Vec<f64>>,
+    /// Average precision at each of the ten IoUs.
+    pub by_iou: [Option<f64>; THRESHOLDS],
+    /// What was found, and at which of the ten IoUs it is right, and counts, as bits: the first bit is IoU 0.50.
+    pub matches: Vec<Match>,
 }
 
-const THRESHOLDS: usize = 10;
+/// A detection, and how it fares.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Match {
+    /// The picture's number.
+    pub image: u64,
+    /// The class's number.
+    pub class: u64,
+    /// The score.
+    pub score: f64,
+    /// At which IoUs it is right.
+    pub right: u16,
+    /// At which IoUs it counts: not if it lies on something that need not be found.
+    pub counts: u16,
+}
+
+/// How many IoUs there are: 0.50, 0.55 … 0.95.
+pub const THRESHOLDS: usize = 10;
 const RECALLS: usize = 101;
 const MOST: [usize; 3] = [1, 10, 100];
 const AREAS: [[f64; 2]; 4] = [[0.0, 1e10], [0.0, 1024.0], [1024.0, 9216.0], [9216.0, 1e10]];
@@ -166,6 +186,26 @@ impl Cell<'_> {
     }
 }
 
+impl Matched {
+    /// What became of each detection.
+    fn of<'a>(&'a self, cell: &'a Cell<'_>) -> impl Iterator<Item = Match> + 'a {
+        cell.found.iter().enumerate().map(|(at, found)| {
+            let bits = |wanted: fn((bool, bool)) -> bool| {
+                let bit = |step: usize| u16::from(wanted(self.hits[step][at])) << step;
+                (0..THRESHOLDS).map(bit).sum()
+            };
+            let (image, class, score) = (found.image, found.class, found.score);
+            Match {
+                image,
+                class,
+                score,
+                right: bits(|(hit, counts)| hit && counts),
+                counts: bits(|(_, counts)| counts),
+            }
+        })
+    }
+}
+
 /// Returns one class's precision at 101 recalls and the recall reached, at one threshold; `None` without real objects.
 fn curve(cells: &[Matched], most: usize, step: usize) -> Option<(Vec<f64>, f64)> {
     let real: usize = cells.iter().map(|cell| cell.real).sum();
@@ -186,12 +226,23 @@ fn curve(cells: &[Matched], most: usize, step: usize) -> Option<(Vec<f64>, f64)>
         recalls.push(right / real as f64);
         precisions.push(right / (right + wrong + f64::EPSILON));
     }
+    Some((sampled(&recalls, &mut precisions), recalls.last().copied().unwrap_or(0.0)))
+}
+
+/// Samples the best precision at 101 recalls.
+fn sampled(recalls: &[f64], precisions: &mut [f64]) -> Vec<f64> {
     for at in (1..precisions.len()).rev() {
         precisions[at - 1] = precisions[at - 1].max(precisions[at]);
     }
     let at = |recall: usize| recalls.partition_point(|reached| *reached < recall as f64 * 0.01);
-    let curve = (0..RECALLS).map(|recall| precisions.get(at(recall)).copied().unwrap_or(0.0)).collect();
-    Some((curve, recalls.last().copied().unwrap_or(0.0)))
+    (0..RECALLS).map(|recall| precisions.get(at(recall)).copied().unwrap_or(0.0)).collect()
+}
+
+/// Returns the average precision of points of recall and precision, best score first.
+#[must_use]
+pub fn mean_precision(points: &[(f64, f64)]) -> f64 {
+    let (recalls, mut precisions): (Vec<f64>, Vec<f64>) = points.iter().copied().unzip();
+    mean(sampled(&recalls, &mut precisions)).unwrap_or(0.0)
 }
 
 fn mean(values: impl IntoIterator<Item = f64>) -> Option<f64> {
@@ -216,7 +267,7 @@ pub fn evaluate(real: &[Real], found: &[Found]) -> Scores {
     let mut scores = Scores::default();
     // For each area range, and each number of detections for recall: the numbers of all classes.
     let (mut precisions, mut recalls) = (vec![Vec::new(); AREAS.len()], vec![Vec::new(); AREAS.len() + 2]);
-    let (mut at50, mut at75) = (Vec::new(), Vec::new());
+    let mut by_iou = vec![Vec::new(); THRESHOLDS];
     for class in classes {
         let cells: Vec<Cell<'_>> = images
             .iter()
@@ -233,7 +284,10 @@ pub fn evaluate(real: &[Real], found: &[Found]) -> Scores {
         let (mut own, mut own50) = (Vec::new(), Vec::new());
         for (range, area) in AREAS.into_iter().enumerate() {
             let matched: Vec<Matched> = cells.iter().map(|cell| cell.matched(area)).collect();
-            for step in 0..THRESHOLDS {
+            if range == 0 {
+                cells.iter().zip(&matched).for_each(|(cell, matched)| scores.matches.extend(matched.of(cell)));
+            }
+            for (step, at_iou) in by_iou.iter_mut().enumerate() {
                 let Some((curve, reached)) = curve(&matched, MOST[2], step) else { continue };
                 recalls[range].push(reached);
                 precisions[range].extend_from_slice(&curve);
@@ -241,14 +295,11 @@ pub fn evaluate(real: &[Real], found: &[Found]) -> Scores {
                     continue;
                 }
                 own.extend_from_slice(&curve);
+                at_iou.extend_from_slice(&curve);
                 for (place, most) in MOST[..2].iter().enumerate() {
                     recalls[AREAS.len() + place].extend(self::curve(&matched, *most, step).map(|(_, reached)| reached));
                 }
-                if step == 5 {
-                    at75.extend_from_slice(&curve);
-                }
                 if step == 0 {
-                    at50.extend_from_slice(&curve);
                     own50.extend_from_slice(&curve);
                     scores.curves.insert(class, curve);
                 }
@@ -256,12 +307,15 @@ pub fn evaluate(real: &[Real], found: &[Found]) -> Scores {
         }
         scores.classes.insert(class, (mean(own), mean(own50)));
     }
+    for (step, all) in by_iou.into_iter().enumerate() {
+        scores.by_iou[step] = mean(all);
+    }
     let ap = |range: usize| mean(precisions[range].iter().copied());
     let ar = |range: usize| mean(recalls[range].iter().copied());
     scores.summary = Summary {
         ap: ap(0),
-        ap50: mean(at50),
-        ap75: mean(at75),
+        ap50: scores.by_iou[0],
+        ap75: scores.by_iou[5],
         ap_by_size: [ap(1), ap(2), ap(3)],
         ar: [ar(4), ar(5), ar(0)],
         ar_by_size: [ar(1), ar(2), ar(3)],

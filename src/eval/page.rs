@@ -15,7 +15,7 @@ pub type Series = (String, Vec<(f64, f64)>);
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:72em;padding:0 1em;color:#222;background:#fff}\
 table{border-collapse:collapse;margin:1em 0}td,th{padding:.25em .8em;border-bottom:1px solid #ddd;text-align:right}\
 td:first-child,th:first-child{text-align:left}th{background:#f4f4f4}img{max-width:100%;display:block}\
-figure{margin:1.5em 0}figcaption,pre{font:13px/1.5 ui-monospace,monospace;white-space:pre-wrap}svg text{font:12px system-ui,sans-serif}";
+.w{overflow-x:auto}svg{max-width:100%;height:auto}figure{margin:1.5em 0}figcaption,pre{font:13px/1.5 ui-monospace,monospace;white-space:pre-wrap}svg text{font:12px system-ui,sans-serif}";
 
 /// Eight colours that colour-blind people can tell apart (Okabe and Ito 2008).
 const COLORS: [&str; 8] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#7f7f7f"];
@@ -42,6 +42,43 @@ impl Page {
         let _ = writeln!(self.0, "<h2>{}</h2>", escape(text));
     }
 
+    /// Adds HTML as it is.
+    pub fn raw(&mut self, html: &str) {
+        self.0.push_str(html);
+    }
+
+    /// Adds a paragraph.
+    pub fn note(&mut self, text: &str) {
+        let _ = writeln!(self.0, "<p>{}</p>", escape(text));
+    }
+
+    /// Adds a table that opens on demand.
+    pub fn fold(&mut self, title: &str, head: &[&str], rows: &[Vec<String>]) {
+        let _ = write!(self.0, "<details><summary>{}</summary>", escape(title));
+        self.table(head, rows);
+        self.0.push_str("</details>\n");
+    }
+
+    /// Adds a table of counts; the larger a count's share of its row, the darker it is. The diagonal is framed.
+    pub fn matrix(&mut self, head: &[String], rows: &[(String, Vec<u64>)]) {
+        self.0.push_str("<div class=\"w\"><table class=\"m\"><tr><th></th>");
+        head.iter().for_each(|name| _ = write!(self.0, "<th>{}</th>", escape(name)));
+        self.0.push_str("</tr>\n");
+        for (at, (name, counts)) in rows.iter().enumerate() {
+            let all = counts.iter().sum::<u64>().max(1) as f64;
+            let _ = write!(self.0, "<tr><td>{}</td>", escape(name));
+            for (column, count) in counts.iter().enumerate() {
+                let share = *count as f64 / all;
+                let (hue, own) = if column == at { (150, " class=\"d\"") } else { (20, "") };
+                let shown = if *count == 0 { String::new() } else { count.to_string() };
+                let _ =
+                    write!(self.0, "<td{own} style=\"background:hsl({hue} 80% 45%/{:.2})\">{shown}</td>", share * 0.8);
+            }
+            self.0.push_str("</tr>\n");
+        }
+        self.0.push_str("</table></div>\n");
+    }
+
     /// Adds preformatted text.
     pub fn text(&mut self, text: &str) {
         let _ = writeln!(self.0, "<pre>{}</pre>", escape(text));
@@ -52,11 +89,11 @@ impl Page {
         let cells = |tag: &str, cells: &mut dyn Iterator<Item = &str>| {
             cells.map(|cell| format!("<{tag}>{}</{tag}>", escape(cell))).collect::<String>()
         };
-        let _ = writeln!(self.0, "<table><tr>{}</tr>", cells("th", &mut head.iter().copied()));
+        let _ = writeln!(self.0, "<div class=\"w\"><table><tr>{}</tr>", cells("th", &mut head.iter().copied()));
         for row in rows {
             let _ = writeln!(self.0, "<tr>{}</tr>", cells("td", &mut row.iter().map(String::as_str)));
         }
-        self.0.push_str("</table>\n");
+        self.0.push_str("</table></div>\n");
     }
 
     /// Adds a picture, as a JPEG within the page.
@@ -87,7 +124,7 @@ impl Page {
         let out = &mut self.0;
         let _ = write!(
             out,
-            "<svg viewBox=\"0 0 {full_w} {full_h}\" width=\"{full_w}\" role=\"img\" aria-label=\"{} over {}\">",
+            "<svg viewBox=\"0 0 {full_w} {full_h}\" width=\"{full_w}\" height=\"{full_h}\" role=\"img\" aria-label=\"{} over {}\">",
             escape(up),
             escape(across)
         );

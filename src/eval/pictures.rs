@@ -2,7 +2,9 @@
 
 use super::rows::{Name, Object};
 use crate::error::Result;
+use crate::media::jpeg;
 use crate::ops::draw::{Color, Labels, Text, class_color, corners, edges, fill, outline};
+use crate::ops::resize::{Filter, Fit, Resize, plan};
 use crate::stage::{Env, LineEnv, SourceConfig};
 use crate::types::{Image, PixelFormat, Size};
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +33,26 @@ pub fn fetch(source: &dyn SourceConfig, id: &str, env: &Env, wanted: &BTreeSet<N
     Ok(())
 }
 
+/// Returns a picture as a JPEG whose longer side is at most this long, and the JPEG's size.
+///
+/// # Errors
+/// If it has no pixels.
+pub fn thumbnail(image: &Image, side: u32) -> Result<(Vec<u8>, Size)> {
+    let Size { width, height } = image.size;
+    let longer = width.max(height).max(1);
+    let mut bytes = Vec::new();
+    if longer <= side {
+        jpeg::encode(image, 75, &mut bytes)?;
+        return Ok((bytes, image.size));
+    }
+    let scaled = |length: u32| ((u64::from(length) * u64::from(side) / u64::from(longer)) as u32).max(1);
+    let size = Size::new(scaled(width), scaled(height));
+    let mut small = Image::default();
+    Resize::default().apply(image, &plan(image.size, size, Fit::Stretch), Filter::Bilinear, 0, &mut small)?;
+    jpeg::encode(&small, 75, &mut bytes)?;
+    Ok((bytes, size))
+}
+
 /// Draws objects on a copy of a frame, with red rings around the marked ones.
 #[must_use]
 pub fn drawn(frame: &Image, objects: &[Object], marked: &[Object]) -> Image {
@@ -46,11 +68,6 @@ pub fn drawn(frame: &Image, objects: &[Object], marked: &[Object]) -> Image {
         ring(&mut picture, object, [255, 40, 40]);
     }
     picture
-}
-
-/// Draws the objects that are really there, in white.
-pub fn truth(picture: &mut Image, objects: &[Object]) {
-    objects.iter().for_each(|object| ring(picture, object, [255, 255, 255]));
 }
 
 fn ring(picture: &mut Image, object: &Object, color: Color) {

@@ -27,6 +27,19 @@ impl Confusion {
         }
     }
 
+    /// Returns the number of classes.
+    #[must_use]
+    pub const fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// Counts some pixels of one real and one found class.
+    pub fn count(&mut self, real: u8, found: u8, count: u64) {
+        if usize::from(real) < self.classes && usize::from(found) < self.classes {
+            self.counts[usize::from(real) * self.classes + usize::from(found)] += count;
+        }
+    }
+
     /// Returns the counts, row by row.
     #[must_use]
     pub fn counts(&self) -> &[u64] {

@@ -13,6 +13,8 @@ use std::sync::Arc;
 pub struct DataYaml {
     /// Names by number.
     pub names: BTreeMap<u32, Arc<str>>,
+    /// A file with the names.
+    pub list: Option<PathBuf>,
     /// How many classes it says there are.
     pub count: Option<u64>,
     /// The folders of pictures, or files that list pictures, by part of the set.
@@ -128,7 +130,7 @@ impl DataYaml {
         if let Some(list) = fields.get("names") {
             let list = found(folder, None, list)
                 .ok_or_else(|| Error::Data(format!("{}: its list of names, {list}, is not there", path.display())))?;
-            set.names = super::names::Names::read(&list, None, notes)?.by_number;
+            set.list = Some(list);
         }
         for (part, key) in [("train", "train"), ("val", "valid"), ("test", "test")] {
             if let Some(value) = fields.get(key) {

@@ -38,6 +38,7 @@ pub use truth::Truth;
 
 use crate::types::Size;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -174,6 +175,23 @@ impl Place {
 }
 
 impl Labels {
+    /// The SHA-256 of all files that were read, in the order of their paths; of pictures in folders of classes, of their
+    /// paths.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        let mut files: Vec<&PathBuf> = self.pictures.iter().map(|picture| &picture.file).collect();
+        files.sort();
+        files.dedup();
+        for path in files {
+            match std::fs::read(path) {
+                Ok(bytes) if self.format != Format::Folders => hash.update(&bytes),
+                _ => hash.update(path.to_string_lossy().as_bytes()),
+            }
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Returns whether a picture without labels has nothing in it, as in YOLO's sets; otherwise nothing is known of it.
     #[must_use]
     pub const fn background(&self) -> bool {

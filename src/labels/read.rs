@@ -177,11 +177,14 @@ impl Labels {
     /// A set as `data.yaml` or `obj.data` describes it.
     fn read_set(&mut self, path: &Path, tree: &Tree) -> Result<()> {
         let darknet = path.extension().is_some_and(|ending| ending == "data");
-        let set = if darknet {
+        let mut set = if darknet {
             DataYaml::read_darknet(path, &mut self.notes)?
         } else {
             DataYaml::read(path, &mut self.notes)?
         };
+        if let Some(list) = &set.list {
+            set.names = Names::read(list, None, &mut self.notes)?.by_number;
+        }
         if set.names.is_empty() && set.splits.is_empty() {
             let message = "neither a set (`names`, `train`, `val`) nor a truth file (`labels:`)";
             return Err(Error::Data(format!("{}: {message}", path.display())));

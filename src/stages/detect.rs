@@ -1,6 +1,7 @@
 //! Finds objects with a model.
 
-use super::checks::{check_score, check_threads, input_of};
+use super::checks::{check_threads, input_of};
+use super::scores::MinScore;
 use crate::error::{Error, Result};
 use crate::infer::{Extra, InputForm, Session};
 use crate::models::{self, Detector, Seen};
@@ -20,10 +21,9 @@ use std::sync::Arc;
 pub struct Detect {
     /// Name of the model: a folder with a `card.yaml`.
     pub model: String,
-    /// Minimum score (0–1) of an answer.
-    #[serde(default = "default_min_score")]
-    #[schemars(range(min = 0.0, max = 1.0))]
-    pub min_score: f32,
+    /// Minimum score (0–1) of an answer: one for all classes, or `{ person: 0.4, car: 0.3, other: 0.5 }`.
+    #[serde(default)]
+    pub min_score: MinScore,
     /// Labels to keep; if not given, all.
     #[serde(default)]
     pub classes: Option<Vec<String>>,
@@ -33,15 +33,11 @@ pub struct Detect {
     pub threads: Option<usize>,
 }
 
-const fn default_min_score() -> f32 {
-    0.5
-}
-
 impl Detect {
     /// Creates a stage that finds everything that a model knows, on one thread.
     #[must_use]
     pub fn new(model: &str, min_score: f32) -> Self {
-        Self { model: model.to_owned(), min_score, classes: None, threads: Some(1) }
+        Self { model: model.to_owned(), min_score: min_score.into(), classes: None, threads: Some(1) }
     }
 
     /// The class numbers to keep.
@@ -72,7 +68,7 @@ impl StageConfig for Detect {
     }
 
     fn leaves_out(&self) -> (Option<f64>, Option<&[String]>) {
-        (Some(f64::from(self.min_score)), self.classes.as_deref())
+        (Some(f64::from(self.min_score.lowest())), self.classes.as_deref())
     }
 
     fn model(&self) -> Option<&str> {
@@ -85,10 +81,11 @@ impl StageConfig for Detect {
     }
 
     fn check(&self, env: &Env) -> Result<()> {
-        check_score("min_score", self.min_score)?;
+        self.min_score.check()?;
         check_threads(self.threads)?;
         let card = env.models.card(&self.model)?;
         models::detector(&card)?;
+        self.min_score.of(&card.labels)?;
         self.kept(&card.labels).map(|_| ())
     }
 
@@ -101,7 +98,8 @@ impl StageConfig for Detect {
         Ok(Box::new(Detecting {
             session: env.models.session(&card, &Extra::default(), self.threads.unwrap_or(env.threads))?,
             detector: models::detector(&card)?,
-            min_score: self.min_score,
+            min_score: self.min_score.lowest(),
+            least: self.min_score.of(&card.labels)?,
             kept: self.kept(&card.labels)?,
             by: Maker::new(&card.name, Arc::clone(&card.labels)),
             found: Pool::new(),
@@ -114,6 +112,8 @@ struct Detecting {
     session: Session,
     detector: Box<dyn Detector>,
     min_score: f32,
+    /// By class; empty if all have the same.
+    least: Vec<f32>,
     kept: Option<Vec<u16>>,
     by: Arc<Maker>,
     found: Pool<Vec<Detection>>,
@@ -129,6 +129,9 @@ impl Stage for Detecting {
             self.detector.detect(&mut self.session, seen, self.min_score, found)?;
             // A broken network can return boxes with NaN or infinite numbers.
             found.retain(Detection::is_finite);
+            if !self.least.is_empty() {
+                found.retain(|d| self.least.get(usize::from(d.class)).is_none_or(|least| d.score >= *least));
+            }
             if let Some(kept) = &self.kept {
                 found.retain(|detection| kept.contains(&detection.class));
             }

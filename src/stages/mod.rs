@@ -8,6 +8,7 @@ mod detect;
 mod nms;
 mod reconstruct;
 mod resize;
+mod scores;
 mod segment;
 
 pub use detect::Detect;

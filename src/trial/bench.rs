@@ -2,7 +2,7 @@
 
 use super::machine::{Machine, process_cpu};
 use crate::error::{Error, Result};
-use crate::eval::report::table;
+use crate::eval::table::table;
 use crate::host::{Board, LineCounters, Role};
 use crate::pipeline::{Options, Pace, Plan, Play, Playback, Settings};
 use crate::stage::threads_of;

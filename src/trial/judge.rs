@@ -391,8 +391,8 @@ fn judge_accuracy(
     summary: &mut String,
 ) {
     let detection = measured.detection.as_ref();
-    let segmentation = measured.segmentation.as_ref().map(|(confusion, _)| confusion);
-    let top = measured.classification.as_ref();
+    let segmentation = measured.segmentation.as_ref().map(|s| &s.confusion);
+    let top = measured.classification.as_ref().map(|c| &c.top);
     for (metric, least) in least {
         let value = match metric.as_str() {
             "AP" => detection.and_then(|d| d.coco.summary.ap),

@@ -5,6 +5,8 @@ use crate::eval::measure::{Measured, Tally};
 use crate::labels::Played;
 use crate::pipeline::{Plan, Play, Settings, Sinks};
 use crate::sinks::Collect;
+use sha2::{Digest, Sha256};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Returns a sink that adds the packets it gets to a tally, at most `most` of them.
@@ -29,6 +31,30 @@ pub fn pictures(play: &Play) -> Result<Vec<Played>> {
         all.extend(pictures.into_iter().map(|(name, path)| Played { source: line.id.clone(), name, path }));
     }
     Ok(all)
+}
+
+/// Where numbers come from: the pipeline and its models, with their hashes, and what it leaves out.
+fn provenance(play: &Play, file: &Path) -> Vec<(String, String)> {
+    let hash = std::fs::read(file).map_or_else(|_| "not read".into(), |bytes| hash(&bytes));
+    let mut all = vec![(format!("pipeline {}", file.display()), hash)];
+    for line in play.checked.lines() {
+        let Settings::Stage(stage) = &line.settings else { continue };
+        if let Ok(Some((model, _))) = stage.takes_input(play.checked.env())
+            && let Ok(card) = play.checked.env().models.card(&model)
+        {
+            let sha = card.fields.model.sha256.clone();
+            all.push((format!("model {model} of `{}`", line.id), format!("sha256 {sha}")));
+        }
+        if let (Some(score), _) = stage.leaves_out() {
+            all.push((format!("threshold of `{}`", line.id), format!("{score:.4}")));
+        }
+    }
+    all
+}
+
+fn hash(bytes: &[u8]) -> String {
+    let digest: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256 {digest}")
 }
 
 /// Plays a pipeline into a tally instead of its sinks, measuring what reaches the `jsonl` line called `rows`, or the
@@ -56,5 +82,7 @@ pub fn measure(plan: Plan<'_>, tally: Tally, rows: Option<&str>) -> Result<(Meas
     }
     play.run()?.result.map_err(|e| e.at(file.display()))?;
     let tally = std::mem::take(&mut *shared.lock().unwrap_or_else(PoisonError::into_inner));
-    Ok((tally.finish().map_err(|e| e.at(file.display()))?, play.notes))
+    let mut measured = tally.finish().map_err(|e| e.at(file.display()))?;
+    measured.provenance.extend(provenance(&play, file));
+    Ok((measured, play.notes))
 }

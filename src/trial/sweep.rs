@@ -4,7 +4,7 @@ use super::measure::pictures;
 use crate::error::Result;
 use crate::eval::measure::{Measured, Tally};
 use crate::eval::page::{Page, Series};
-use crate::eval::report::{shown as number, table};
+use crate::eval::table::{shown as number, table};
 use crate::labels::Labels;
 use crate::pipeline::{Plan, Play, Playback, Setting, Sinks, shown};
 use crate::sinks::Collect;
@@ -56,10 +56,10 @@ const METRICS: [Metric; 9] = {
         boxes("F1", |m| m.detection.as_ref()?.total.f1()),
         boxes("AP50", |m| m.detection.as_ref()?.coco.summary.ap50),
         boxes("mAP", |m| m.detection.as_ref()?.coco.summary.ap),
-        classes("top-1", |m| m.classification.as_ref()?.top1()),
-        classes("top-5", |m| m.classification.as_ref()?.top5()),
-        maps("mIoU", |m| m.segmentation.as_ref()?.0.mean_iou()),
-        maps("pixel accuracy", |m| m.segmentation.as_ref()?.0.pixel_accuracy()),
+        classes("top-1", |m| m.classification.as_ref()?.top.top1()),
+        classes("top-5", |m| m.classification.as_ref()?.top.top5()),
+        maps("mIoU", |m| m.segmentation.as_ref()?.confusion.mean_iou()),
+        maps("pixel accuracy", |m| m.segmentation.as_ref()?.confusion.pixel_accuracy()),
     ]
 };
 

@@ -1,6 +1,8 @@
 //! Code that the targets for files and streams share.
 #![allow(dead_code)]
 
+pub mod labels;
+
 use ocelli::internals::media::picture::VideoReader;
 use ocelli::internals::media::video;
 use ocelli::internals::types::Image;

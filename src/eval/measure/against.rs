@@ -1,6 +1,6 @@
 //! The labels' side of a measurement: which labels a frame has, what they mean for the model, and what does not fit.
 
-use super::Truth;
+use super::there::There;
 use crate::error::{Error, Result};
 use crate::labels::{BoxFit, ClassFit, Counts, Labels, MaskRules, Matching, Notes, Picture, Played, shown};
 use crate::types::{Frame, Size};
@@ -105,7 +105,7 @@ impl Against {
     ///
     /// # Errors
     /// [`Error::Data`] if the classes of labels and model do not fit.
-    pub fn objects(&mut self, picture: &Picture, frame: &Frame, model: &Arc<[String]>) -> Result<Vec<Truth>> {
+    pub fn objects(&mut self, picture: &Picture, frame: &Frame, model: &Arc<[String]>) -> Result<Vec<There>> {
         let at = self.fit(model)?;
         let mut objects = Vec::with_capacity(picture.boxes.len());
         for labelled in &picture.boxes {
@@ -115,7 +115,7 @@ impl Against {
             let Some(label) = self.fits[at].1.name(&labelled.class) else { continue };
             let class = model.iter().position(|known| **known == *label).unwrap_or_default() as u16;
             let (area, crowd, difficult) = (labelled.area, labelled.crowd, labelled.difficult);
-            objects.push(Truth { label: label.to_string(), class, corners, area, crowd, difficult });
+            objects.push(There { label: label.to_string(), class, corners, area, crowd, difficult });
         }
         Ok(objects)
     }

@@ -4,22 +4,28 @@ mod against;
 mod results;
 #[cfg(test)]
 mod tests;
+mod there;
 
-pub use results::{Counts, Detection, Measured, Worst};
+pub use results::{Answer, Classification, Counts, Detection, Measured, Segmentation, Shot};
 
+use super::boundary::Boundaries;
 use super::classification::TopK;
 use super::coco::{self, iou};
-use super::pictures::{beside, drawn, truth};
+use super::matrix::confusion;
+use super::pictures::thumbnail;
+use super::records::Record;
 use super::rows::Object;
 use super::segmentation::Confusion;
-use super::voc;
+use super::thresholds::curves;
+use super::{tide, voc};
 use crate::error::{Error, Result};
 use crate::labels::{Labels, Notes, Played, UNLABELLED, same_name, shown};
-use crate::types::{BBox, Found, Packet};
+use crate::types::{BBox, Found, Image, Packet};
 use against::Against;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+use there::There;
 
 /// Collects a pipeline's output.
 #[derive(Default)]
@@ -41,8 +47,12 @@ pub struct Tally {
     /// Whether a class of a source's truth is one of the model's.
     met: bool,
     confusion: Option<(Confusion, Arc<[String]>)>,
+    boundaries: Boundaries,
     top: TopK,
-    worst: Vec<Worst>,
+    answers: Vec<Answer>,
+    /// Of each frame.
+    records: Vec<Record>,
+    shots: Vec<Shot>,
     /// The line that leaves out the most, and the least score that it lets through.
     cut: Option<(String, f64)>,
     /// The classes that the pipeline keeps, if it does not keep all.
@@ -98,15 +108,20 @@ impl Tally {
             self.unlabelled += 1;
             return Ok(());
         };
-        self.frames += 1;
-        if let (Some(class), Some(answers)) = (&picture.class, &packet.classes) {
+        if let Some(class) = &picture.class {
+            let Some(answers) = &packet.classes else { return Ok(()) };
             let names = &answers.by.labels;
             if let Some(class) = against.class(class, names)? {
+                self.frames += 1;
+                self.records.push(Record { name: title(packet), ..Record::default() });
+                let best = answers.first().map_or(0.0, |answer| f64::from(answer.score));
                 let answers: Vec<String> = answers.iter().map(|answer| name(names, answer.class)).collect();
-                let answers: Vec<&str> = answers.iter().map(String::as_str).collect();
-                self.top.add(&*class, &answers, names.len());
+                self.answer(packet, &class, &answers, best, names.len());
             }
+            return Ok(());
         }
+        self.frames += 1;
+        self.records.push(Record { name: title(packet), ..Record::default() });
         if picture.mask.is_some() {
             let Some(found) = &packet.mask else { return Ok(()) };
             let (size, names) = (found.size, Arc::clone(&found.by.labels));
@@ -116,9 +131,7 @@ impl Tally {
             }
             return Ok(());
         }
-        if let Some(found) = &packet.detections
-            && picture.class.is_none()
-        {
+        if let Some(found) = &packet.detections {
             let real = against.objects(&picture, frame, &found.by.labels)?;
             self.boxes(packet, real);
         }
@@ -144,7 +157,7 @@ impl Tally {
         }
         let mut real = Vec::with_capacity(known.len());
         for d in known.iter() {
-            // Truth without names is in the order of the model's labels.
+            // There without names is in the order of the model's labels.
             let own = known.by.label(d.class).map_or_else(|| name(model, d.class), str::to_owned);
             let label =
                 model.iter().find(|known| **known == own).or_else(|| model.iter().find(|known| same_name(known, &own)));
@@ -157,14 +170,33 @@ impl Tally {
             }
             let label = label.cloned().unwrap_or(own);
             let corners = [d.bbox.x1, d.bbox.y1, d.bbox.x2, d.bbox.y2].map(f64::from);
-            real.push(Truth { label, class: d.class, corners, area: None, crowd: false, difficult: false });
+            real.push(There { label, class: d.class, corners, area: None, crowd: false, difficult: false });
         }
         self.frames += 1;
+        self.records.push(Record { name: title(packet), ..Record::default() });
         self.boxes(packet, real);
         Ok(())
     }
 
-    fn boxes(&mut self, packet: &Packet, mut real: Vec<Truth>) {
+    /// Measures the answers to a whole picture, best first.
+    fn answer(&mut self, packet: &Packet, class: &Arc<str>, answers: &[String], score: f64, classes: usize) {
+        let refs: Vec<&str> = answers.iter().map(String::as_str).collect();
+        let unknown = self.top.unknown;
+        self.top.add(&**class, &refs, classes);
+        let best: Arc<str> = answers.first().map_or("", String::as_str).into();
+        let right = *best == **class;
+        let five = (self.top.unknown == unknown).then(|| refs.iter().take(5).any(|answer| **answer == **class));
+        if let Some(record) = self.records.last_mut() {
+            record.wrong = f64::from(u8::from(!right));
+            record.class = Some((class.to_string(), best.to_string(), five));
+        }
+        self.answers.push(Answer { real: Arc::clone(class), best, score });
+        if !right {
+            self.keep(score.max(f64::MIN_POSITIVE), packet, 200, |image| vec![image.clone()]);
+        }
+    }
+
+    fn boxes(&mut self, packet: &Packet, mut real: Vec<There>) {
         self.has_boxes |= packet.detections.is_some();
         let counts = |label: &str, classes: &BTreeSet<String>| classes.is_empty() || classes.contains(label);
         real.retain(|object| counts(&object.label, &self.classes));
@@ -188,27 +220,19 @@ impl Tally {
             self.found.push(coco::Found { image, class, bbox: xywh(&object.bbox), score: object.score });
         }
         let (wrong, missed) = self.judge(&real, &mut found);
-        self.keep_worst((wrong.len() + missed.len()) as f64, |badness| {
-            let all: Vec<Object> = real.iter().map(Truth::object).collect();
-            let mut there = packet.frame.image.clone();
-            truth(&mut there, &all);
-            let there = drawn(&there, &[], &missed);
-            let here = drawn(&packet.frame.image, &found, &wrong);
-            let title = format!("{}: {} missed, {} wrong", title(packet), missed.len(), wrong.len());
-            Worst {
-                badness,
-                title,
-                picture: beside(&[("truth (missed in red)", &there), ("found (wrong in red)", &here)]),
-            }
-        });
+        let (wrong, missed) = (wrong.len() as f64, missed.len() as u64);
+        if let Some(record) = self.records.last_mut() {
+            (record.wrong, record.missed) = (wrong, missed);
+        }
+        self.keep(wrong + missed as f64, packet, 480, |image| vec![image.clone()]);
     }
 
     /// Pairs what was found with what is there, best score first, at IoU 0.5, and counts by class.
-    fn judge(&mut self, real: &[Truth], found: &mut [Object]) -> (Vec<Object>, Vec<Object>) {
+    fn judge(&mut self, real: &[There], found: &mut [Object]) -> (Vec<Object>, Vec<Object>) {
         found.sort_by(|a, b| b.score.total_cmp(&a.score));
         let (mut taken, mut wrong, mut missed) = (vec![false; real.len()], Vec::new(), Vec::new());
         for object in found.iter() {
-            let overlap = |r: &Truth| {
+            let overlap = |r: &There| {
                 let [x1, y1, x2, y2] = r.corners;
                 iou(&xywh(&object.bbox), &[x1, y1, x2 - x1, y2 - y1], r.crowd)
             };
@@ -246,28 +270,49 @@ impl Tally {
         // A later picture may have any class.
         let (confusion, _) = self.confusion.get_or_insert_with(|| (Confusion::new(256), Arc::clone(names)));
         confusion.add(real, &found.classes, Some(UNLABELLED));
-        let pairs = real.iter().zip(&found.classes).filter(|(real, _)| **real != UNLABELLED);
-        let (all, off) = pairs.fold((0u64, 0u64), |(all, off), (a, b)| (all + 1, off + u64::from(a != b)));
+        let classes =
+            names.len().max(usize::from(real.iter().copied().filter(|v| *v != UNLABELLED).max().unwrap_or(0)) + 1);
+        self.boundaries.add(found.size, real, &found.classes, UNLABELLED, classes);
+        let mut pixels: BTreeMap<(u8, u8), u64> = BTreeMap::new();
+        let counted = real.iter().zip(&found.classes).filter(|(real, _)| **real != UNLABELLED);
+        counted.for_each(|(real, found)| *pixels.entry((*real, *found)).or_default() += 1);
+        let all: u64 = pixels.values().sum();
+        let off: u64 = pixels.iter().filter(|((real, found), _)| real != found).map(|(_, count)| count).sum();
         let badness = off as f64 / all.max(1) as f64;
-        self.keep_worst(badness, |badness| {
+        if let Some(record) = self.records.last_mut() {
+            record.wrong = badness;
+            record.pixels = pixels.into_iter().map(|((real, found), count)| (real, found, count)).collect();
+        }
+        self.keep(badness, packet, 320, |image| {
             let tinted = |classes: &[u8]| {
-                let mut image = packet.frame.image.clone();
+                let mut image = image.clone();
                 crate::ops::draw::tint(&mut image, classes, 140);
                 image
             };
-            let (there, here) = (tinted(real), tinted(&found.classes));
-            let title = format!("{}: {:.1} % of pixels wrong", title(packet), badness * 100.0);
-            Worst { badness, title, picture: beside(&[("truth", &there), ("found", &here)]) }
+            vec![tinted(real), tinted(&found.classes)]
         });
     }
 
-    fn keep_worst(&mut self, badness: f64, picture: impl FnOnce(f64) -> Worst) {
-        let worse = self.worst.len() < self.keep || self.worst.last().is_some_and(|known| known.badness < badness);
-        if badness > 0.0 && self.keep > 0 && worse {
-            let at = self.worst.partition_point(|known| known.badness >= badness);
-            self.worst.insert(at, picture(badness));
-            self.worst.truncate(self.keep);
+    /// Keeps a picture if it is among the worst; `side` is the longer side of what is kept.
+    fn keep(&mut self, badness: f64, packet: &Packet, side: u32, pictures: impl FnOnce(&Image) -> Vec<Image>) {
+        let worse = self.shots.len() < self.keep || self.shots.last().is_some_and(|known| known.badness < badness);
+        if badness <= 0.0 || self.keep == 0 || !worse {
+            return;
         }
+        let frame = &packet.frame.image;
+        let mut size = frame.size;
+        let mut jpegs = Vec::new();
+        for picture in pictures(frame) {
+            // A picture that no JPEG can hold is only named.
+            if let Ok((jpeg, small)) = thumbnail(&picture, side) {
+                size = small;
+                jpegs.push(jpeg);
+            }
+        }
+        let at = self.shots.partition_point(|known| known.badness >= badness);
+        let image = self.records.len().saturating_sub(1);
+        self.shots.insert(at, Shot { image, badness, frame: frame.size, size, jpegs });
+        self.shots.truncate(self.keep);
     }
 
     /// Returns the numbers.
@@ -292,7 +337,21 @@ impl Tally {
                 names.keys().filter_map(|class| Some((*class, voc_ap(*class, &self.real, &self.found)?))).collect();
             let mut total = Counts::default();
             self.counts.values().for_each(|counts| total.add(*counts));
-            Detection { coco, names, voc, counts: self.counts.clone(), total, cut }
+            let images: Vec<u64> = (1..=self.frames).collect();
+            let classes: Vec<u64> = names.keys().copied().collect();
+            Detection {
+                tide: tide::judge(&images, &self.real, &self.found),
+                matrix: confusion(&classes, &self.real, &self.found, 0.0),
+                curves: curves(&self.real, &self.found),
+                coco,
+                names,
+                voc,
+                counts: self.counts.clone(),
+                total,
+                cut,
+                real: self.real.clone(),
+                found: self.found.clone(),
+            }
         });
         let format = self.against.as_ref().map(|against| against.labels().format);
         if detection.is_none() && self.confusion.is_none() && self.top.count == 0 {
@@ -303,6 +362,11 @@ impl Tally {
         }
         if let Some(nobody) = self.classes.iter().find(|class| !self.numbers.contains_key(*class)) {
             return Err(Error::Config(format!("no `{nobody}` is labelled or was found; check the names in `classes`")));
+        }
+        let mut provenance = vec![("ocelli".to_owned(), env!("CARGO_PKG_VERSION").to_owned())];
+        if let Some(labels) = self.against.as_ref().map(Against::labels) {
+            let (path, form) = (labels.truth.path.display(), labels.format.name());
+            provenance.push((format!("labels {path}"), format!("{form}, sha256 {}", labels.digest())));
         }
         let (strict, path) = self.against.as_ref().map_or((false, String::new()), |against| {
             let truth = &against.labels().truth;
@@ -345,14 +409,36 @@ impl Tally {
         if strict {
             notes.refuse(&path)?;
         }
+        let mut records = self.records;
+        if let Some(detection) = &detection {
+            for found in &detection.coco.matches {
+                if let Some(record) = records.get_mut(found.image as usize - 1) {
+                    record.found.push((found.class, found.score, found.right, found.counts));
+                }
+            }
+            for real in detection.real.iter().filter(|real| !real.crowd && !real.ignore) {
+                if let Some(record) = records.get_mut(real.image as usize - 1) {
+                    match record.real.iter_mut().find(|(class, _)| *class == real.class) {
+                        Some((_, count)) => *count += 1,
+                        None => record.real.push((real.class, 1)),
+                    }
+                }
+            }
+        }
         Ok(Measured {
             frames: self.frames,
             unlabelled: self.unlabelled,
             unseen,
             detection,
-            segmentation: self.confusion.map(|(confusion, names)| (confusion.trimmed(names.len()), names.to_vec())),
-            classification: (self.top.count > 0).then_some(self.top),
-            worst: self.worst,
+            segmentation: self.confusion.map(|(confusion, names)| Segmentation {
+                confusion: confusion.trimmed(names.len()),
+                names: names.to_vec(),
+                boundaries: self.boundaries,
+            }),
+            classification: (self.top.count > 0).then_some(Classification { top: self.top, answers: self.answers }),
+            shots: self.shots,
+            records,
+            provenance,
             notes: notes.lines(),
             info,
             strangers,
@@ -374,27 +460,6 @@ fn shifted(confusion: &Confusion, path: &Path) -> Result<Notes> {
         )));
     }
     Ok(Notes::default())
-}
-
-/// Something that is really there.
-pub(super) struct Truth {
-    label: String,
-    class: u16,
-    corners: [f64; 4],
-    area: Option<f64>,
-    crowd: bool,
-    difficult: bool,
-}
-
-impl Truth {
-    const fn ignored(&self) -> bool {
-        self.crowd || self.difficult
-    }
-
-    fn object(&self) -> Object {
-        let [x1, y1, x2, y2] = self.corners.map(|v| v as f32);
-        Object { label: self.label.clone(), class: self.class, score: 1.0, bbox: BBox::new(x1, y1, x2, y2) }
-    }
 }
 
 fn xywh(bbox: &BBox) -> [f64; 4] {

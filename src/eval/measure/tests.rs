@@ -97,7 +97,7 @@ fn masks(real: &[&[u8]], found: &[&[u8]]) -> Result<Measured> {
 #[test]
 fn unlabelled_pixels_do_not_count_and_unknown_values_end_the_run() {
     let measured = masks(&[&[0, 0, 1, 255], &[0, 1, 1, 1]], &[&[0, 1, 1, 1], &[0, 1, 1, 1]]).unwrap();
-    let (confusion, _) = measured.segmentation.unwrap();
+    let confusion = measured.segmentation.unwrap().confusion;
     // 7 labelled pixels, of which 6 are right.
     assert!((confusion.pixel_accuracy().unwrap() - 6.0 / 7.0).abs() < 1e-12);
     assert!(measured.info.iter().any(|line| line == "not labelled: 12.5 % of the pixels"), "{:?}", measured.info);
@@ -105,7 +105,7 @@ fn unlabelled_pixels_do_not_count_and_unknown_values_end_the_run() {
     let error = masks(&[&[0, 0, 1, 1], &[7, 7, 1, 1]], &[&[0, 1, 1, 1], &[0, 1, 1, 1]]).unwrap_err().to_string();
     assert!(error.contains("hold 7, beyond the 2 classes"), "{error}");
     let binary = masks(&[&[0, 255, 255, 0]], &[&[0, 1, 1, 0]]).unwrap();
-    assert_eq!(binary.segmentation.unwrap().0.mean_iou(), Some(1.0));
+    assert_eq!(binary.segmentation.unwrap().confusion.mean_iou(), Some(1.0));
     let error = masks(&[&[1, 2, 2, 1]], &[&[0, 1, 1, 0]]).unwrap_err().to_string();
     assert!(error.contains("--offset 1"), "{error}");
 }

@@ -1,23 +1,15 @@
 //! The measurements as text, as JSON and as an HTML page.
 
+mod boxes;
+mod drawn;
+mod html;
+mod others;
+
 use super::measure::{Detection, Measured};
-use super::page::Page;
-use crate::error::Result;
+use super::table::{shown, table};
+use super::tide::Kind;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-
-/// A name with its control characters shown, and cut if it is long.
-fn shown_name(name: &str) -> String {
-    const MOST: usize = 48;
-    let plain = crate::labels::shown(name);
-    if plain.chars().count() > MOST { plain.chars().take(MOST - 1).chain(['…']).collect() } else { plain }
-}
-
-/// Formats a number for people: `0.742`, or `-` if there was nothing to measure.
-#[must_use]
-pub fn shown(value: Option<f64>) -> String {
-    value.map_or_else(|| "-".into(), |value| format!("{value:.3}"))
-}
 
 const MEANING: [&str; 12] = [
     "mAP, IoU 0.50:0.95",
@@ -53,27 +45,9 @@ impl Detection {
 const CLASS_HEAD: [&str; 10] =
     ["class", "AP", "AP50", "VOC 11pt", "VOC area", "precision", "recall", "right", "wrong", "missed"];
 
-/// Formats a table as plain text: the first column left-aligned, the others right-aligned. Long names are cut.
-#[must_use]
-pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
-    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| shown_name(cell)).collect()).collect();
-    let head: Vec<String> = head.iter().map(|cell| shown_name(cell)).collect();
-    let wide = |at: usize| rows.iter().chain([&head]).map(|row| row[at].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..head.len()).map(wide).collect();
-    let mut text = String::new();
-    for row in std::iter::once(&head).chain(&rows) {
-        let cells = row.iter().zip(&widths).enumerate();
-        let cells: Vec<String> =
-            cells.map(|(at, (cell, &w))| if at == 0 { format!("{cell:w$}") } else { format!("{cell:>w$}") }).collect();
-        let _ = writeln!(text, "{}", cells.join("  ").trim_end());
-    }
-    text
-}
-
 impl Measured {
-    /// Returns the measurements as text for people.
-    #[must_use]
-    pub fn text(&self) -> String {
+    /// How much was measured, and what was odd.
+    fn head(&self) -> String {
         let mut text = format!("{} frames", self.frames);
         if self.unlabelled > 0 {
             let _ = write!(text, ", {} more without labels", self.unlabelled);
@@ -84,6 +58,13 @@ impl Measured {
         text.push('\n');
         self.info.iter().for_each(|line| _ = writeln!(text, "{line}"));
         self.notes.iter().for_each(|line| _ = writeln!(text, "note: {line}"));
+        text
+    }
+
+    /// Returns the measurements as text for people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = self.head();
         if let Some(detection) = &self.detection {
             for ((name, value), meaning) in detection.coco.summary.named().into_iter().zip(MEANING) {
                 let _ = writeln!(text, "  {name:6} {}  {meaning}", shown(value));
@@ -98,7 +79,8 @@ impl Measured {
                 );
             }
         }
-        if let Some((confusion, names)) = &self.segmentation {
+        if let Some(segmentation) = &self.segmentation {
+            let confusion = &segmentation.confusion;
             let _ = writeln!(
                 text,
                 "  mIoU {}  pixel accuracy {}  mean class accuracy {}  frequency-weighted IoU {}",
@@ -107,19 +89,9 @@ impl Measured {
                 shown(confusion.mean_class_accuracy()),
                 shown(confusion.frequency_weighted_iou())
             );
-            let rows: Vec<_> = confusion
-                .iou()
-                .into_iter()
-                .zip(confusion.dice())
-                .enumerate()
-                .map(|(class, (iou, dice))| {
-                    let name = names.get(class).cloned().unwrap_or_else(|| class.to_string());
-                    vec![name, shown(iou), shown(dice)]
-                })
-                .collect();
-            text += &table(&["class", "IoU", "Dice"], &rows);
+            text += &table(&["class", "IoU", "Dice", "boundary IoU"], &segmentation.rows());
         }
-        if let Some(top) = &self.classification {
+        if let Some(top) = self.classification.as_ref().map(|c| &c.top) {
             let _ =
                 writeln!(text, "  top-1 {}  top-5 {}  of {} pictures", shown(top.top1()), shown(top.top5()), top.count);
         }
@@ -156,41 +128,57 @@ impl Measured {
             all["precision"] = json!(detection.total.precision());
             all["recall"] = json!(detection.total.recall());
         }
-        if let Some((confusion, names)) = &self.segmentation {
+        if let Some(detection) = &self.detection {
+            let name = |class: &u64| detection.names.get(class).cloned().unwrap_or_else(|| class.to_string());
+            let tide = &detection.tide;
+            let kind = |(at, kind): (usize, Kind)| {
+                (
+                    kind.tidecv().to_owned(),
+                    json!({ "count": tide.counts[at], "gain": tide.gains[at], "meaning": kind.meaning() }),
+                )
+            };
+            all["by_iou"] = json!(detection.coco.by_iou);
+            all["tide"] = json!({
+                "AP50": tide.ap50, "FalsePos": tide.special[0], "FalseNeg": tide.special[1],
+                "errors": Kind::ALL.into_iter().enumerate().map(kind).collect::<serde_json::Map<_, _>>(),
+            });
+            all["confusion"] = json!({
+                "rows": "real, then nothing there", "columns": "found, then missed",
+                "classes": detection.matrix.classes.iter().map(name).collect::<Vec<_>>(), "counts": detection.matrix.counts,
+            });
+            let threshold = |(class, curves): (&u64, &super::thresholds::Curves)| {
+                let best = curves.best()?;
+                let (score, f1) = (best.score, best.f1());
+                Some(
+                    json!({ "class": name(class), "min_score": score, "precision": best.precision, "recall": best.recall, "F1": f1 }),
+                )
+            };
+            all["thresholds"] = detection.curves.iter().filter_map(threshold).collect();
+        }
+        if let Some(segmentation) = &self.segmentation {
+            let confusion = &segmentation.confusion;
             all["segmentation"] = json!({
                 "miou": confusion.mean_iou(), "pixel_accuracy": confusion.pixel_accuracy(),
-                "mean_class_accuracy": confusion.mean_class_accuracy(), "iou": confusion.iou(), "names": names,
-                "confusion": confusion.counts(),
+                "mean_class_accuracy": confusion.mean_class_accuracy(), "iou": confusion.iou(),
+                "boundary_iou": segmentation.boundaries.iou(), "mean_boundary_iou": segmentation.mean_boundary_iou(),
+                "names": segmentation.names, "confusion": confusion.counts(),
             });
         }
-        if let Some(top) = &self.classification {
-            all["classification"] = json!({ "top1": top.top1(), "top5": top.top5(), "pictures": top.count });
+        if let Some(classification) = &self.classification {
+            let (top, calibration) = (&classification.top, classification.calibration());
+            all["classification"] = json!({
+                "top1": top.top1(), "top5": top.top5(), "pictures": top.count, "confused": classification.confused(),
+                "calibration_error": calibration.as_ref().map(|c| c.error),
+                "calibration": calibration.map(|c| c.bins.iter().map(|b| json!([b.count, b.score, b.right])).collect::<Vec<_>>()),
+            });
         }
+        all["provenance"] = self
+            .provenance
+            .iter()
+            .map(|(what, value)| (what.clone(), json!(value)))
+            .collect::<serde_json::Map<_, _>>()
+            .into();
+        all["pictures"] = json!(self.records);
         all
-    }
-
-    /// Returns an HTML page with the numbers, curves of precision over recall, and the worst pictures.
-    ///
-    /// # Errors
-    /// If a picture is too large for a JPEG.
-    pub fn html(&self, title: &str) -> Result<String> {
-        let mut page = Page::new(title);
-        page.text(&self.text());
-        if let Some(detection) = &self.detection {
-            page.heading("Precision over recall at IoU 0.5");
-            let points = |curve: &Vec<f64>| curve.iter().enumerate().map(|(at, p)| (at as f64 * 0.01, *p)).collect();
-            let name = |class: &u64| detection.names.get(class).cloned().unwrap_or_else(|| class.to_string());
-            let series: Vec<_> =
-                detection.coco.curves.iter().map(|(class, curve)| (name(class), points(curve))).collect();
-            page.chart(("recall", "precision"), &series, [(0.0, 1.0); 2]);
-            page.table(&CLASS_HEAD, &detection.rows());
-        }
-        if !self.worst.is_empty() {
-            page.heading("The worst pictures");
-        }
-        for worst in &self.worst {
-            page.picture(&worst.picture, &worst.title)?;
-        }
-        Ok(page.finish())
     }
 }
