@@ -14,7 +14,8 @@ fn write(path: &std::path::Path, bytes: usize) -> usize {
     let mut text = String::from("{\"info\": {}, \"images\": [");
     for at in 0..pictures {
         let comma = if at > 0 { ", " } else { "" };
-        let _ = write!(text, "{comma}{{\"id\": {at}, \"file_name\": \"{at:012}.jpg\", \"width\": 640, \"height\": 480}}");
+        let _ =
+            write!(text, "{comma}{{\"id\": {at}, \"file_name\": \"{at:012}.jpg\", \"width\": 640, \"height\": 480}}");
     }
     text.push_str("], \"annotations\": [");
     let (mut written, mut objects) = (0, 0usize);
@@ -30,7 +31,9 @@ fn write(path: &std::path::Path, bytes: usize) -> usize {
             20 + objects % 70,
             400 + objects % 999
         );
-        (0..12).for_each(|point| _ = write!(text, "{}{}.15, {}.3", if point > 0 { ", " } else { "" }, x + point, y + point));
+        (0..12).for_each(|point| {
+            _ = write!(text, "{}{}.15, {}.3", if point > 0 { ", " } else { "" }, x + point, y + point);
+        });
         text.push_str("]]}");
         objects += 1;
         if text.len() > 1 << 20 {
@@ -40,7 +43,9 @@ fn write(path: &std::path::Path, bytes: usize) -> usize {
         }
     }
     text.push_str("], \"categories\": [");
-    (1..=80).for_each(|id| _ = write!(text, "{}{{\"id\": {id}, \"name\": \"class {id}\"}}", if id > 1 { ", " } else { "" }));
+    (1..=80).for_each(|id| {
+        _ = write!(text, "{}{{\"id\": {id}, \"name\": \"class {id}\"}}", if id > 1 { ", " } else { "" });
+    });
     text.push_str("]}");
     file.write_all(text.as_bytes()).and_then(|()| file.flush()).expect("written");
     objects
@@ -61,6 +66,9 @@ fn main() {
         let bytes = std::fs::read(&path).expect("bytes");
         let _: serde::de::IgnoredAny = serde_json::from_slice(&bytes).expect("JSON");
         let skipped = begin.elapsed().as_secs_f64();
-        println!("labels {ours:.2} s, {:.2} of the time of reading the JSON and keeping nothing ({skipped:.2} s)", ours / skipped);
+        println!(
+            "labels {ours:.2} s, {:.2} of the time of reading the JSON and keeping nothing ({skipped:.2} s)",
+            ours / skipped
+        );
     }
 }

@@ -63,8 +63,16 @@ fn no_damage_is_a_panic() {
         ("l.json", read(readers.join("coco/polygons.json")), "l.json"),
         ("l.json", read(readers.join("coco/crowd-rle.json")), ""),
         ("a.xml", read(voc.join("Annotations/parts-before.xml")), ""),
-        ("a.txt", b"0 0.5 0.5 0.2 0.4\n1 0.1 0.1 0.2 0.1 0.2 0.2 0.1 0.2\n0 0.5 0.5 0.2 0.4 0.45 0.5 2 0 0 0\n".to_vec(), ""),
-        ("data.yaml", b"path: .\ntrain: [images, ../x]\nval: v.txt\nkpt_shape: [2, 3]\nnames: {0: cat, 1: dog}\n".to_vec(), "data.yaml"),
+        (
+            "a.txt",
+            b"0 0.5 0.5 0.2 0.4\n1 0.1 0.1 0.2 0.1 0.2 0.2 0.1 0.2\n0 0.5 0.5 0.2 0.4 0.45 0.5 2 0 0 0\n".to_vec(),
+            "",
+        ),
+        (
+            "data.yaml",
+            b"path: .\ntrain: [images, ../x]\nval: v.txt\nkpt_shape: [2, 3]\nnames: {0: cat, 1: dog}\n".to_vec(),
+            "data.yaml",
+        ),
         ("obj.data", b"classes = 2\ntrain = data/obj.data\nnames = obj.data\nx/a.jpg\n".to_vec(), "obj.data"),
         ("classes.txt", "\u{feff}\"cat\",\n\n1: dog\n- x\n".as_bytes().to_vec(), ""),
         ("a.png", read(masks.join("palette-4.png")), ""),

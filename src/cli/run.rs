@@ -89,8 +89,8 @@ impl RunArgs {
             }
         }
         fault.map_or(Ok(()), Err)?;
-        for line in tallies.iter().filter_map(|tally| summary(tally)) {
-            console::say(&line);
+        for tally in &tallies {
+            summary(tally)?.iter().for_each(|line| console::say(line));
         }
         Ok(())
     }
@@ -127,19 +127,25 @@ fn measured(checked: Checked) -> Result<(Pipeline, Arc<Mutex<Tally>>)> {
     Ok((pipeline, tally))
 }
 
-/// Summarises how much of the truth was found.
-fn summary(tally: &Mutex<Tally>) -> Option<String> {
-    let measured = std::mem::take(&mut *tally.lock().unwrap_or_else(PoisonError::into_inner)).finish().ok()?;
-    let detection = measured.detection?;
+/// Summarises how much of the truth was found, and what of it does not fit the model.
+fn summary(tally: &Mutex<Tally>) -> Result<Vec<String>> {
+    let tally = std::mem::take(&mut *tally.lock().unwrap_or_else(PoisonError::into_inner));
+    if tally.is_empty() {
+        return Ok(Vec::new());
+    }
+    let measured = tally.finish()?;
+    let Some(detection) = measured.detection else { return Ok(Vec::new()) };
     let (coco, total) = (&detection.coco.summary, detection.total);
-    Some(format!(
+    let mut lines: Vec<String> = measured.notes.iter().map(|note| format!("note: {note}")).collect();
+    lines.push(format!(
         "against the truth: mAP {}, AP50 {}, precision {}, recall {} ({} frames; for more, use `ocelli eval`)",
         shown(coco.ap),
         shown(coco.ap50),
         shown(total.precision()),
         shown(total.recall()),
         measured.frames
-    ))
+    ));
+    Ok(lines)
 }
 
 /// What is shown of a run.

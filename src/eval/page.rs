@@ -14,7 +14,7 @@ pub type Series = (String, Vec<(f64, f64)>);
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:72em;padding:0 1em;color:#222;background:#fff}\
 table{border-collapse:collapse;margin:1em 0}td,th{padding:.25em .8em;border-bottom:1px solid #ddd;text-align:right}\
-td:first-child,th:first-child{text-align:left}th{background:#f4f4f4}img{max-width:100%;display:block}\
+td:first-child,th:first-child,.l{text-align:left}th{background:#f4f4f4}img{max-width:100%;display:block}\
 .w{overflow-x:auto}svg{max-width:100%;height:auto}figure{margin:1.5em 0}figcaption,pre{font:13px/1.5 ui-monospace,monospace;white-space:pre-wrap}svg text{font:12px system-ui,sans-serif}";
 
 /// Eight colours that colour-blind people can tell apart (Okabe and Ito 2008).
@@ -86,8 +86,18 @@ impl Page {
 
     /// Adds a table; the first column names the rows.
     pub fn table(&mut self, head: &[&str], rows: &[Vec<String>]) {
+        // Words stand on the left, numbers on the right.
+        let is_number = |cell: &str| {
+            cell.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.')) || cell.is_empty()
+        };
+        let words = |at: usize| rows.iter().any(|row| row.get(at).is_some_and(|cell| !is_number(cell)));
+        let left: Vec<bool> = (0..head.len()).map(words).collect();
         let cells = |tag: &str, cells: &mut dyn Iterator<Item = &str>| {
-            cells.map(|cell| format!("<{tag}>{}</{tag}>", escape(cell))).collect::<String>()
+            let class = |at: usize| if left.get(at) == Some(&true) { " class=\"l\"" } else { "" };
+            cells
+                .enumerate()
+                .map(|(at, cell)| format!("<{tag}{}>{}</{tag}>", class(at), escape(cell)))
+                .collect::<String>()
         };
         let _ = writeln!(self.0, "<div class=\"w\"><table><tr>{}</tr>", cells("th", &mut head.iter().copied()));
         for row in rows {

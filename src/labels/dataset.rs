@@ -75,7 +75,8 @@ impl DataYaml {
         if let Some(names) = root.find(&["names"]) {
             match &names.value {
                 Value::List(list) => {
-                    for (at, name) in list.iter().enumerate() {
+                    // A number without a name keeps its place in the list.
+                    for (at, name) in list.iter().enumerate().filter(|(_, name)| name.value != Value::Null) {
                         let name = word(name).ok_or_else(|| bad(name, "expected the name of a class"))?;
                         set.names.insert(at as u32, name.into());
                     }

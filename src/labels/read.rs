@@ -85,6 +85,11 @@ impl Labels {
             return Ok(());
         }
         let words = text::read(path, &mut Notes::default())?;
+        let file = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+        if matches!(file.as_str(), "classes.txt" | "labelmap.txt") {
+            // The list of names stands for the set that it lies in.
+            return self.read_folder(folder);
+        }
         if yolo::is_one(&words) {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             yolo::read(&[(name, path.to_path_buf(), None)], None, self)?;
@@ -118,7 +123,13 @@ impl Labels {
                     let files: Vec<yolo::File> =
                         tree.ending(&["txt"]).filter(|e| !guess::is_list(e)).map(files).collect();
                     yolo::read(&files, None, self)?;
-                    let found = Names::near(root, self.highest(), &mut self.notes)?;
+                    let mut found = Names::near(root, self.highest(), &mut self.notes)?;
+                    if found.is_none() {
+                        // In a folder beside them.
+                        let list = tree.files.iter().find(|e| e.ending == "names" || e.file() == "classes.txt");
+                        let list = list.map(|e| Names::read(&e.path, self.highest(), &mut self.notes));
+                        found = list.transpose()?;
+                    }
                     classes::name_numbers(self, found)
                 }
             },

@@ -120,6 +120,9 @@ fn read_object(object: &Element, edge: &mut Edge, at: &dyn Fn() -> String) -> Re
     if class.is_empty() {
         return Err("an object without a name, left out");
     }
+    if object.all("name").nth(1).is_some() {
+        return Err("an object with two names, left out");
+    }
     let mut boxes = object.all("bndbox");
     let Some(place) = boxes.next() else { return Err("an object without `bndbox`, left out") };
     if boxes.next().is_some() {

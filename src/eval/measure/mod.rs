@@ -67,6 +67,12 @@ impl Tally {
         Self { against, classes: classes.iter().cloned().collect(), keep, ..Self::default() }
     }
 
+    /// Whether nothing was measured.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.frames == 0
+    }
+
     /// Looks at the pictures that will be played: do they have labels?
     ///
     /// # Errors

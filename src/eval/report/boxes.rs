@@ -23,12 +23,11 @@ fn color(kind: Kind) -> &'static str {
     }
 }
 
-/// Adds kinds of error, thresholds, curves and the confusion matrix.
-pub(super) fn sections(detection: &Detection, page: &mut Page) {
+/// Adds kinds of error, the confusion matrix and the best thresholds.
+pub(super) fn errors(detection: &Detection, page: &mut Page) {
     kinds(detection, page);
-    thresholds(detection, page);
-    curves(detection, page);
     matrix(detection, page);
+    thresholds(detection, page);
 }
 
 fn kinds(detection: &Detection, page: &mut Page) {
@@ -103,7 +102,8 @@ pub(super) fn yaml(detection: &Detection) -> String {
     text
 }
 
-fn curves(detection: &Detection, page: &mut Page) {
+/// Adds curves over the score, over recall and over IoU.
+pub(super) fn curves(detection: &Detection, page: &mut Page) {
     // Those with the most objects say the most.
     let mut classes: Vec<(&u64, &Curves)> = detection.curves.iter().collect();
     classes.sort_by_key(|(_, curves)| std::cmp::Reverse(curves.real));

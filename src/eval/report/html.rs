@@ -33,12 +33,15 @@ impl Measured {
                 .collect();
             page.heading("Average precision (COCO)");
             page.table(&["", "", "meaning"], &rows);
-            boxes::sections(detection, &mut page);
             page.heading("Class by class");
             page.table(&CLASS_HEAD, &detection.rows().into_iter().take(ROWS).collect::<Vec<_>>());
+            boxes::errors(detection, &mut page);
         }
         others::sections(self, &mut page);
         self.gallery(&mut page);
+        if let Some(detection) = &self.detection {
+            boxes::curves(detection, &mut page);
+        }
         self.all_pictures(&mut page);
         page.heading("Where this comes from");
         let rows: Vec<Vec<String>> =
