@@ -5,103 +5,10 @@
 mod limit;
 mod support;
 
-use ocelli::internals::media::still;
-use ocelli::internals::types::{Image, PixelFormat, Size};
 use serde_json::{Value, json};
-use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
-use support::eval::{Given, copy, eval, ocelli, pipeline};
-
-/// A rendered set: pictures in `images`, COCO's labels.
-struct Set {
-    root: tempfile::TempDir,
-    coco: Value,
-}
-
-/// An object: picture, class from 0, left, top, right, bottom.
-type Object = (usize, usize, [f64; 4]);
-
-const SIZE: [f64; 2] = [320.0, 180.0];
-
-impl Set {
-    fn render() -> Self {
-        let root = tempfile::tempdir().unwrap();
-        let args = ["scene", "--export", "coco", "--out", "set", "--frames", "6", "--size", "320x180", "--every", "3"];
-        let given = ocelli(root.path(), &args);
-        assert_eq!(given.status, 0, "{}", given.text);
-        let text = std::fs::read_to_string(root.path().join("set/annotations.json")).unwrap();
-        Self { root, coco: serde_json::from_str(&text).unwrap() }
-    }
-
-    fn images(&self) -> PathBuf {
-        self.root.path().join("set/images")
-    }
-
-    fn names(&self) -> Vec<String> {
-        let list = self.coco["categories"].as_array().unwrap();
-        list.iter().map(|c| c["name"].as_str().unwrap().to_owned()).collect()
-    }
-
-    fn objects(&self) -> Vec<Object> {
-        let list = self.coco["annotations"].as_array().unwrap();
-        let object = |a: &Value| {
-            let number = |at: usize| a["bbox"][at].as_f64().unwrap();
-            let (x, y) = (number(0), number(1));
-            let image = a["image_id"].as_u64().unwrap() as usize - 1;
-            (image, a["category_id"].as_u64().unwrap() as usize - 1, [x, y, x + number(2), y + number(3)])
-        };
-        list.iter().map(object).collect()
-    }
-
-    /// A folder with the pictures in one of its folders, and a pipeline over them.
-    fn folder(&self, pictures: &str, pattern: &str) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        copy(&self.images(), &folder.path().join(pictures));
-        std::fs::write(folder.path().join("p.yaml"), pipeline("detect", pattern)).unwrap();
-        folder
-    }
-
-    /// The lines of a picture in YOLO's form.
-    fn yolo(&self, image: usize) -> String {
-        let mut text = String::new();
-        for (_, class, [x1, y1, x2, y2]) in self.objects().into_iter().filter(|(at, ..)| *at == image) {
-            let (x, y) = (f64::midpoint(x1, x2) / SIZE[0], f64::midpoint(y1, y2) / SIZE[1]);
-            let _ = writeln!(text, "{class} {x:.6} {y:.6} {:.6} {:.6}", (x2 - x1) / SIZE[0], (y2 - y1) / SIZE[1]);
-        }
-        text
-    }
-
-    /// A picture's labels in VOC's form.
-    fn voc(&self, image: usize) -> String {
-        let mut text = format!(
-            "<annotation>\n<folder>images</folder><filename>{image:06}.jpg</filename>\n<size><width>320</width><height>180</height><depth>3</depth></size>\n"
-        );
-        for (_, class, [x1, y1, x2, y2]) in self.objects().into_iter().filter(|(at, ..)| *at == image) {
-            let name = &self.names()[class];
-            let _ = writeln!(
-                text,
-                "<object><name>{name}</name><difficult>0</difficult><bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{x2}</xmax><ymax>{y2}</ymax></bndbox></object>",
-                x1 + 1.0,
-                y1 + 1.0
-            );
-        }
-        text + "</annotation>\n"
-    }
-}
-
-fn write(root: &Path, name: &str, text: impl AsRef<[u8]>) {
-    let path = root.join(name);
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, text).unwrap();
-}
-
-fn run(folder: &Path, labels: &str, more: &[&str]) -> Given {
-    eval(folder, &[&["p.yaml", "--labels", labels], more].concat())
-}
-
-fn both(given: &Given) -> [f64; 2] {
-    ["coco.AP", "coco.AP50"].map(|path| given.number(path).unwrap_or_else(|| panic!("{}", given.text)))
-}
+use std::path::Path;
+use support::eval::{copy, ocelli};
+use support::set::{Set, both, each, renamed, run, write};
 
 #[test]
 fn every_layout_gives_one_ap() {
@@ -267,20 +174,12 @@ fn every_layout_gives_one_ap() {
 /// A change of the labels that makes the numbers wrong, the arguments, the status, and words of the sentence.
 type Mutation<'a> = (&'a str, &'a dyn Fn(&mut Value), &'a [&'a str], i32, &'a [&'a str]);
 
-fn each(coco: &mut Value, list: &str, change: impl Fn(usize, &mut Value)) {
-    coco[list].as_array_mut().unwrap().iter_mut().enumerate().for_each(|(at, value)| change(at, value));
-}
-
 /// A box's numbers, changed.
 fn boxes(coco: &mut Value, change: impl Fn(usize, [f64; 4]) -> [f64; 4]) {
     each(coco, "annotations", |at, a| {
         let old = [0, 1, 2, 3].map(|i| a["bbox"][i].as_f64().unwrap());
         a["bbox"] = json!(change(at, old));
     });
-}
-
-fn renamed(coco: &mut Value, name: impl Fn(&str) -> String) {
-    each(coco, "categories", |_, c| c["name"] = name(c["name"].as_str().unwrap()).into());
 }
 
 #[test]
@@ -467,160 +366,6 @@ fn each_fault_ends_in_its_sentence() {
         }
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
-}
-
-/// What is said about labels can stand in a file of its own.
-#[test]
-fn a_truth_file_says_how_labels_are_read() {
-    let _limit = limit::within(120);
-    let set = Set::render();
-    let folder = set.folder("images", "images");
-    let mut coco = set.coco.clone();
-    renamed(&mut coco, |name| name.replace("person", "human"));
-    write(folder.path(), "data/labels.json", coco.to_string());
-    let labels = "labels:\n  path: labels.json\n  map: { human: person }\n  strict: true\n";
-    write(folder.path(), "data/truth.yaml", labels);
-    let given = run(folder.path(), "data/truth.yaml", &[]);
-    assert!(given.status == 0 && given.number("coco.AP50").unwrap() > 0.3, "{}", given.text);
-    write(folder.path(), "data/truth.yaml", labels.replace("strict", "strickt"));
-    let given = run(folder.path(), "data/truth.yaml", &[]);
-    assert!(given.status == 2 && given.text.contains("truth.yaml") && given.text.contains("strickt"), "{}", given.text);
-}
-
-/// Of two lines that write rows, one is measured, and which one is told and can be chosen.
-#[test]
-fn one_of_two_branches_is_chosen_with_a_word() {
-    let _limit = limit::within(120);
-    let set = Set::render();
-    let folder = set.folder("images", "images");
-    write(folder.path(), "labels.json", set.coco.to_string());
-    let detect = pipeline("detect", "images");
-    let text = detect.replace("  - jsonl\n", "")
-        + "  - jsonl: { path: all.jsonl }\n    id: all\n  - jsonl: { path: raw.jsonl }\n    id: raw\n    from: detect\n";
-    write(folder.path(), "p.yaml", text);
-    let first = run(folder.path(), "labels.json", &[]);
-    assert!(first.status == 0 && first.text.contains("--rows raw"), "{}", first.text);
-    let raw = run(folder.path(), "labels.json", &["--rows", "raw"]);
-    assert!(raw.number("precision").unwrap() < first.number("precision").unwrap(), "without nms: {}", raw.text);
-    let unknown = run(folder.path(), "labels.json", &["--rows", "nothing"]);
-    assert!(unknown.status == 2 && unknown.text.contains("`all` or `raw`"), "{}", unknown.text);
-}
-
-/// Is a change better, or chance? And the report shows what there is.
-#[test]
-fn two_runs_are_compared_picture_by_picture() {
-    let _limit = limit::within(120);
-    let set = Set::render();
-    let folder = set.folder("images", "images");
-    write(folder.path(), "labels.json", set.coco.to_string());
-    let path = folder.path().join("before.json");
-    let before = run(folder.path(), "labels.json", &[]);
-    std::fs::write(&path, before.json.to_string()).unwrap();
-    let same = run(folder.path(), "labels.json", &["--against", "before.json"]);
-    assert!(same.text.contains("6 pictures in both runs") && same.text.contains("may be chance"), "{}", same.text);
-    for metric in same.json["comparison"]["metrics"].as_array().unwrap() {
-        let name = metric["metric"].as_str().unwrap();
-        let whole = same.number(&format!("coco.{name}")).or(same.number(name)).unwrap();
-        assert!((metric["after"].as_f64().unwrap() - whole).abs() < 1e-9, "{name}: the sum of its pictures");
-    }
-    let args = ["--against", "before.json", "--set", "detect.min_score=0.95", "--html", "report.html"];
-    let fewer = run(folder.path(), "labels.json", &args);
-    assert!(fewer.text.contains("worse"), "{}", fewer.text);
-    let report = std::fs::read_to_string(folder.path().join("report.html")).unwrap();
-    for words in [
-        "Kinds of error",
-        "Which class is taken for which",
-        "min_score:",
-        "Against the earlier run",
-        "sha256",
-        "class=\"shot\"",
-    ] {
-        assert!(report.contains(words), "{words}");
-    }
-    let other = run(folder.path(), "labels.json", &["--against", "labels.json"]);
-    assert!(other.status == 5 && other.text.contains("no report"), "{}", other.text);
-}
-
-/// A threshold for each class, as the report proposes it.
-#[test]
-fn each_class_may_have_its_threshold() {
-    let _limit = limit::within(120);
-    let set = Set::render();
-    let folder = set.folder("images", "images");
-    write(folder.path(), "labels.json", set.coco.to_string());
-    let none = run(folder.path(), "labels.json", &["--set", "detect.min_score={ person: 1, other: 0.3 }"]);
-    let all = run(folder.path(), "labels.json", &[]);
-    let missed = |given: &Given, class: &str| {
-        let list = given.json["classes"].as_array().unwrap();
-        let found = list.iter().find(|c| c["class"] == class).unwrap_or_else(|| panic!("{}", given.text));
-        (found["right"].as_u64().unwrap(), found["wrong"].as_u64().unwrap())
-    };
-    assert_eq!(missed(&none, "person"), (0, 0));
-    assert_eq!(missed(&none, "car"), missed(&all, "car"));
-    let typo = run(folder.path(), "labels.json", &["--set", "detect.min_score={ persn: 0.4 }"]);
-    assert!(typo.status == 2 && typo.text.contains("did you mean `person`"), "{}", typo.text);
-}
-
-/// A JPEG with EXIF data that asks to turn the picture.
-fn turned(pixels: &image::DynamicImage, orientation: u8) -> Vec<u8> {
-    use image::metadata::Orientation;
-    // Stored so that turning gives the upright picture: 6 and 8 undo each other, the others themselves.
-    let inverse = match orientation {
-        6 => 8,
-        8 => 6,
-        other => other,
-    };
-    let mut stored = pixels.clone();
-    stored.apply_orientation(Orientation::from_exif(inverse).unwrap());
-    let picture = Image {
-        size: Size::new(stored.width(), stored.height()),
-        format: PixelFormat::Rgb8,
-        data: stored.into_rgb8().into_raw(),
-    };
-    let mut jpeg = Vec::new();
-    ocelli::internals::media::jpeg::encode(&picture, 98, &mut jpeg).unwrap();
-    let tiff = [&b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0"[..], &[orientation], &[0; 6]].concat();
-    let exif = [&b"Exif\0\0"[..], &tiff].concat();
-    let length = (exif.len() as u16 + 2).to_be_bytes();
-    [&jpeg[..2], &[0xFF, 0xE1], &length, &exif, &jpeg[2..]].concat()
-}
-
-/// Labels are those of the picture as people see it, in all eight ways to store it; a COCO file may state either size.
-#[test]
-fn labels_are_those_of_the_upright_picture() {
-    let _limit = limit::within(300);
-    let set = Set::render();
-    let plain = set.folder("images", "images");
-    write(plain.path(), "labels.json", set.coco.to_string());
-    let right = both(&run(plain.path(), "labels.json", &[]));
-    for orientation in 1..=8 {
-        let folder = set.folder("images", "images");
-        for at in 0..6 {
-            let path = folder.path().join(format!("images/{at:06}.jpg"));
-            let mut upright = Image::default();
-            assert_eq!(still::decode(&std::fs::read(&path).unwrap(), &mut upright).unwrap(), None);
-            let pixels = image::RgbImage::from_raw(upright.size.width, upright.size.height, upright.data).unwrap();
-            std::fs::write(path, turned(&image::DynamicImage::ImageRgb8(pixels), orientation)).unwrap();
-        }
-        let mut stored = set.coco.clone();
-        each(&mut stored, "images", |_, i| (i["width"], i["height"]) = (180.into(), 320.into()));
-        write(folder.path(), "upright.json", set.coco.to_string());
-        write(folder.path(), "stored.json", stored.to_string());
-        (0..6).for_each(|at| write(folder.path(), &format!("yolo/{at:06}.txt"), set.yolo(at)));
-        write(folder.path(), "yolo/classes.txt", set.names().join("\n"));
-        for labels in ["upright.json", "stored.json", "yolo"] {
-            let given = run(folder.path(), labels, &[]);
-            // The size as it is stored is another one only if the picture lies on its side.
-            if labels == "stored.json" && orientation < 5 {
-                assert!(given.status == 5 && given.text.contains("180x320"), "{orientation}: {}", given.text);
-                continue;
-            }
-            let found = both(&given);
-            // The JPEGs are made anew, so scores move a little.
-            let near = found.iter().zip(&right).all(|(a, b)| (a - b).abs() < 0.05);
-            assert!(near, "orientation {orientation}, {labels}: {found:?}, upright {right:?}\n{}", given.text);
-        }
-    }
 }
 
 /// What `ocelli data check` says about a set, and its sheet.

@@ -39,6 +39,10 @@ const APART: &[(&str, &str)] = &[
     ("yolo-suffixes", "one label file for two pictures is an error"),
     ("yolo-one-class", "refused: more than one object in twenty has a number without a name"),
     ("yolo-names-numbers", "names are taken as they are written: `yes` is not `True`"),
+    (
+        "yolo-lines",
+        "one odd line costs itself, not its picture; lines without area, and points far outside, are left out",
+    ),
     ("masks-grey-2", "Pillow scales the levels of 2 bits; we read them as written"),
     ("masks-grey-4", "Pillow scales the levels of 4 bits; we read them as written"),
     ("masks-grey-16", "refused: levels above 255"),

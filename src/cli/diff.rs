@@ -57,7 +57,7 @@ impl DiffArgs {
         if let Some(path) = &self.html {
             let env = Env::new(Path::new("."), &global.models);
             let worst: Vec<&(Row, Row, Vec<Change>)> = diff.worst().into_iter().take(self.show).collect();
-            let wanted = worst.iter().map(|(row, ..)| row.name.clone()).collect();
+            let wanted = worst.iter().map(|(_, row, _)| row.name.clone()).collect();
             let frames =
                 self.from.as_deref().map(|from| frames_of(from, &wanted, &env)).transpose()?.unwrap_or_default();
             let names = [self.before.display().to_string(), self.after.display().to_string()];

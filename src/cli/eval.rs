@@ -5,7 +5,7 @@ use super::global::{Global, say};
 use super::labels::LabelArgs;
 use super::play::{PlayArgs, single};
 use crate::error::Result;
-use crate::eval::compare::{compare, read};
+use crate::eval::compare::read;
 use crate::eval::measure::Tally;
 use crate::pipeline::{Plan, Setting, Sinks};
 use crate::stage::Outputs;
@@ -64,7 +64,7 @@ impl EvalArgs {
     pub fn run(&self, global: &Global) -> Result<()> {
         let before = self.against.as_deref().map(read).transpose()?;
         let labels = self.labels.read()?;
-        let keep = if self.html.is_some() { self.worst } else { 0 };
+        let keep = if self.html.is_some() { self.worst.min(2000) } else { 0 };
         let settings = single(&self.set)?;
         let tally = Tally::new(labels, &self.classes, keep);
         let plan = Plan {
@@ -77,7 +77,7 @@ impl EvalArgs {
         };
         let (measured, notes) = measure(plan, tally, self.rows.as_deref())?;
         notes.iter().for_each(|note| tracing::warn!("{note}"));
-        let comparison = before.map(|before| compare(&before, &measured.records));
+        let comparison = before.map(|before| before.compare(&measured.records, &measured.provenance)).transpose()?;
         if let Some(path) = &self.html {
             write_file(
                 path,

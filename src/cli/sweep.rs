@@ -10,6 +10,7 @@ use crate::pipeline::Setting;
 use crate::trial::sweep::{Step, Sweep};
 use crate::trial::write_file;
 use clap::Args;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// Play a recording with different settings: how do counts, precision and recall change?
@@ -64,8 +65,7 @@ impl SweepArgs {
             bar.inc(1);
         }
         bar.finish_and_clear();
-        let mut notes: Vec<&String> = steps.iter().flat_map(Step::notes).collect();
-        notes.dedup();
+        let notes: BTreeSet<&String> = steps.iter().flat_map(Step::notes).collect();
         notes.into_iter().take(12).for_each(|note| tracing::warn!("{note}"));
         if let Some(path) = &self.html {
             write_file(path, sweep.page(&steps).as_bytes())?;

@@ -66,7 +66,9 @@ impl Boundaries {
         let mut there = vec![false; 256];
         real.iter().chain(found).for_each(|class| there[usize::from(*class)] = true);
         for class in (0..classes.min(255)).filter(|class| there[*class]) {
-            let mask = |values: &[u8]| values.iter().map(|value| usize::from(*value) == class).collect::<Vec<bool>>();
+            // What is not labelled may be anything, so nothing ends there.
+            let inside = |(value, real): (&u8, &u8)| usize::from(*value) == class || *real == ignore;
+            let mask = |values: &[u8]| values.iter().zip(real).map(inside).collect::<Vec<bool>>();
             let (a, b) = (boundary(size, &mask(real), distance), boundary(size, &mask(found), distance));
             let counted = a.iter().zip(&b).zip(real).filter(|(_, real)| **real != ignore);
             let (both, either) = counted
@@ -86,6 +88,15 @@ impl Boundaries {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_ends_where_nothing_is_labelled() {
+        let size = Size::new(8, 1);
+        let mut edges = Boundaries::default();
+        // Found rightly on both sides of what is not labelled.
+        edges.add(size, &[1, 1, 1, 255, 255, 1, 1, 1], &[1; 8], 255, 2);
+        assert_eq!(edges.iou(), [None, Some(1.0)]);
+    }
 
     #[test]
     fn a_boundary_is_as_wide_as_it_should_be() {

@@ -257,7 +257,6 @@ fn mean(values: impl IntoIterator<Item = f64>) -> Option<f64> {
 /// Measures detections against what is really there, for the classes of the real objects.
 #[must_use]
 pub fn evaluate(real: &[Real], found: &[Found]) -> Scores {
-    let images: BTreeSet<u64> = real.iter().map(|r| r.image).chain(found.iter().map(|f| f.image)).collect();
     // pycocotools takes the classes from the truth's file; one without a real object counts for nothing either way.
     let classes: BTreeSet<u64> = real.iter().map(|r| r.class).collect();
     let mut reals: BTreeMap<(u64, u64), Vec<&Real>> = BTreeMap::new();
@@ -269,6 +268,12 @@ pub fn evaluate(real: &[Real], found: &[Found]) -> Scores {
     let (mut precisions, mut recalls) = (vec![Vec::new(); AREAS.len()], vec![Vec::new(); AREAS.len() + 2]);
     let mut by_iou = vec![Vec::new(); THRESHOLDS];
     for class in classes {
+        let own = (class, 0)..=(class, u64::MAX);
+        let images: BTreeSet<u64> = reals
+            .range(own.clone())
+            .map(|((_, image), _)| *image)
+            .chain(founds.range(own).map(|((_, image), _)| *image))
+            .collect();
         let cells: Vec<Cell<'_>> = images
             .iter()
             .filter_map(|image| {

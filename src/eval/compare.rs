@@ -7,6 +7,7 @@ use super::records::{Prepared, Record};
 use super::table::{shown, table};
 use crate::error::{Error, Result};
 use crate::labels::shown as plain;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -51,22 +52,76 @@ pub struct Comparison {
     pub both: usize,
     /// How many pictures only the first and only the second has.
     pub only: [usize; 2],
+    /// What else differs.
+    pub notes: Vec<String>,
 }
 
 /// How often pictures are drawn anew.
 const DRAWS: usize = 1000;
 
-/// Reads the pictures of a report that `--json` wrote.
+/// An earlier run.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Earlier {
+    /// What was measured of each picture.
+    pub pictures: Vec<Record>,
+    /// Where its numbers come from.
+    #[serde(default)]
+    pub provenance: BTreeMap<String, String>,
+}
+
+/// Reads a report that `--json` wrote.
 ///
 /// # Errors
-/// [`Error::Data`] if it is none, [`Error::Io`].
-pub fn read(path: &Path) -> Result<Vec<Record>> {
+/// [`Error::Data`] if it is none, or if its counts cannot be, [`Error::Io`].
+pub fn read(path: &Path) -> Result<Earlier> {
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
-    let no =
-        || Error::Data(format!("{}: no report with pictures; `ocelli eval … --json FILE` writes one", path.display()));
-    let value: Value = serde_json::from_slice(&bytes).map_err(|_| no())?;
-    let records = value.get("pictures").ok_or_else(no)?;
-    serde_json::from_value(records.clone()).map_err(|e| no().at(e))
+    let no = |why: String| {
+        let wanted = "no report with pictures; `ocelli eval … --json FILE` writes one";
+        Error::Data(format!("{}: {wanted} ({why})", path.display()))
+    };
+    let earlier: Earlier = serde_json::from_slice(&bytes).map_err(|e| no(e.to_string()))?;
+    let most = 1u64 << 32;
+    let sound = |r: &Record| {
+        (0.0..1e9).contains(&r.wrong)
+            && r.missed < most
+            && r.real.iter().all(|(_, count)| *count < most)
+            && r.pixels.iter().all(|(.., count)| *count < most)
+    };
+    match earlier.pictures.iter().find(|record| !sound(record)) {
+        Some(record) => Err(no(format!("the counts of `{}` cannot be", plain(&record.name)))),
+        None => Ok(earlier),
+    }
+}
+
+impl Earlier {
+    /// Compares a later run with this one.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if no picture is in both.
+    pub fn compare(&self, after: &[Record], provenance: &[(String, String)]) -> Result<Comparison> {
+        let mut comparison = compare(&self.pictures, after);
+        if comparison.both == 0 {
+            let first = |records: &[Record]| records.first().map_or("none".into(), |r| plain(&r.name));
+            let message = format!(
+                "no picture is in both runs: the earlier one has {}, this one {}",
+                first(&self.pictures),
+                first(after)
+            );
+            return Err(Error::Data(message));
+        }
+        let old =
+            |start: &str| self.provenance.iter().find(|(what, _)| what.starts_with(start)).map(|(_, value)| value);
+        let new = |start: &str| provenance.iter().find(|(what, _)| what.starts_with(start)).map(|(_, value)| value);
+        for what in ["labels ", "classes"] {
+            if old(what) != new(what) {
+                comparison.notes.push(format!(
+                    "the runs have other {}, so differences need not come from the pipeline",
+                    what.trim()
+                ));
+            }
+        }
+        Ok(comparison)
+    }
 }
 
 /// Numbers that look random and are the same each time (SplitMix64, Steele et al. 2014).
@@ -137,6 +192,7 @@ impl Comparison {
             let _ = write!(text, ", {count} only in the {which} (not compared)");
         }
         text.push('\n');
+        self.notes.iter().for_each(|note| _ = writeln!(text, "note: {note}"));
         let row = |change: &Change| {
             let [before, after] = change.values;
             let [low, high] = change.interval;
@@ -169,7 +225,7 @@ impl Comparison {
     pub fn json(&self) -> Value {
         let change = |c: &Change| json!({ "metric": c.metric, "before": c.values[0], "after": c.values[1], "interval": c.interval, "verdict": c.verdict() });
         json!({
-            "both": self.both, "only": self.only, "metrics": self.changes.iter().map(change).collect::<Vec<_>>(),
+            "both": self.both, "only": self.only, "notes": self.notes, "metrics": self.changes.iter().map(change).collect::<Vec<_>>(),
             "better": self.better, "worse": self.worse,
         })
     }

@@ -22,6 +22,8 @@ pub struct Tolerance {
 pub struct Difference {
     /// The frame of the expected row, or of the found row if there is none.
     pub frame: Name,
+    /// The frame of the found row, or of the expected row if there is none: a picture may have another number.
+    pub found_frame: Name,
     /// The field that differs: `detections[1].score`.
     pub field: String,
     /// What was expected.
@@ -34,7 +36,7 @@ pub struct Difference {
 
 impl std::fmt::Display for Difference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { frame, field, expected, found, rows } = self;
+        let Self { frame, field, expected, found, rows, .. } = self;
         let (source, seq) = frame;
         write!(
             f,
@@ -76,6 +78,7 @@ pub fn compare(expected: &[Row], found: &[Row], tolerance: &Tolerance) -> Option
     for (e, f) in places {
         let (e, f) = (e.map(|at| &expected[at]), f.map(|at| &found[at]));
         let frame = e.or(f).map(|row| row.name.clone()).unwrap_or_default();
+        let found_frame = f.or(e).map(|row| row.name.clone()).unwrap_or_default();
         let absent = if joined.by_name { "no such picture" } else { "the end" };
         let difference = match (e, f) {
             (Some(e), Some(f)) if e.name == f.name => row(e, f, bounds),
@@ -87,7 +90,7 @@ pub fn compare(expected: &[Row], found: &[Row], tolerance: &Tolerance) -> Option
         };
         let Some((field, e, f)) = difference else { continue };
         count += 1;
-        first.get_or_insert(Difference { frame, field, expected: e, found: f, rows: 0 });
+        first.get_or_insert(Difference { frame, found_frame, field, expected: e, found: f, rows: 0 });
     }
     first.map(|first| Difference { rows: count, ..first })
 }

@@ -51,7 +51,8 @@ impl Row {
     /// Returns a title such as `frame 12 of cam (1.200 s)`.
     #[must_use]
     pub fn title(&self) -> String {
-        format!("frame {} of {} ({:.3} s)", self.name.1, self.name.0, self.pts_ms / 1000.0)
+        let picture = self.picture().map_or(String::new(), |name| format!(", {}", crate::labels::shown(name)));
+        format!("frame {} of {} ({:.3} s){picture}", self.name.1, self.name.0, self.pts_ms / 1000.0)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Precision, recall and F1 over the score: which threshold is best?
 //!
 //! As Ultralytics counts: at IoU 0.5, each detection takes, best score first, the free object of its class that it
-//! overlaps most. Curves are given at 1001 scores; a point is what is left with this score as the least one.
+//! overlaps most. A point is what is left with this score as the least one.
 
 use super::coco::{Found, Real, iou};
 use std::collections::BTreeMap;
@@ -50,9 +50,10 @@ impl Curves {
     }
 
     /// The threshold with the best F1. It lies in the middle between the last score that it lets through and the next
-    /// lower one, so that a small change of a score does not matter.
+    /// lower one, so that a small change of a score does not matter, but never below `floor`, where nothing was seen. It
+    /// has as few digits as can be.
     #[must_use]
-    pub fn best(&self) -> Option<Point> {
+    pub fn best(&self, floor: f64) -> Option<Point> {
         if self.real == 0 || self.found.is_empty() {
             return None;
         }
@@ -70,8 +71,8 @@ impl Curves {
             }
         }
         let last = self.found[best.1.checked_sub(1)?].0;
-        let next = self.found.get(best.1).map_or(0.0, |(score, _)| *score);
-        Some(self.point(f64::midpoint(last, next), best.1))
+        let next = self.found.get(best.1).map_or(floor.min(last), |(score, _)| *score);
+        Some(self.point(between(next, last), best.1))
     }
 
     /// The curves as points for a chart.
@@ -90,6 +91,16 @@ impl Curves {
         }
         points
     }
+}
+
+/// The number of the fewest digits above the lower bound and not above the upper one, near their middle.
+fn between(low: f64, high: f64) -> f64 {
+    let middle = f64::midpoint(low, high);
+    let rounded = (1..=9).map(|digits| {
+        let scale = 10f64.powi(digits);
+        (middle * scale).round() / scale
+    });
+    rounded.into_iter().find(|value| *value > low && *value <= high).unwrap_or(high)
 }
 
 /// Returns the curves of each class that is there.
@@ -144,10 +155,12 @@ mod tests {
     fn the_best_threshold_lies_between_two_scores() {
         let curves = Curves { real: 3, found: vec![(0.9, true), (0.8, true), (0.4, false), (0.3, true), (0.1, false)] };
         // After 2: P 1, R 2/3, F1 0.8; after 4: P 3/4, R 1, F1 0.857.
-        let best = curves.best().unwrap();
+        let best = curves.best(0.0).unwrap();
+        assert_eq!((between(0.501, 0.503), between(0.0, 1.0), between(0.3, 0.3)), (0.502, 0.5, 0.3));
+        assert!(Curves { real: 1, found: vec![(0.9, true)] }.best(0.5).unwrap().score > 0.5);
         assert!((best.score - 0.2).abs() < 1e-12 && (best.f1() - 6.0 / 7.0).abs() < 1e-12);
         assert_eq!((curves.at(0.5).precision, curves.at(0.95).precision), (1.0, 1.0));
         assert!((curves.points()[50].recall - 2.0 / 3.0).abs() < 1e-12);
-        assert_eq!(Curves::default().best(), None);
+        assert_eq!(Curves::default().best(0.0), None);
     }
 }

@@ -3,8 +3,7 @@
 use super::names::Names;
 use super::notes::Notes;
 use super::text::shown;
-use super::truth::{is_word, no_names};
-use super::{ClassName, Labels};
+use super::{ClassName, Labels, Picture};
 use crate::error::{Error, Result};
 use crate::yaml::nearest;
 use std::collections::{BTreeMap, HashMap};
@@ -60,8 +59,14 @@ impl Counts {
     /// Counts the objects and pictures of labels.
     #[must_use]
     pub fn of(labels: &Labels) -> Self {
+        Self::over(&labels.pictures)
+    }
+
+    /// Counts the objects of some pictures.
+    #[must_use]
+    pub fn over<'a>(pictures: impl IntoIterator<Item = &'a Picture>) -> Self {
         let mut counts = Self::default();
-        for picture in &labels.pictures {
+        for picture in pictures {
             if let Some(class) = &picture.class {
                 counts.name(class, 1);
             }
@@ -113,21 +118,68 @@ pub fn same_name(a: &str, b: &str) -> bool {
     }
 }
 
-/// Finds a name in a model's list: to the letter, as people write it, as a synset, then among several words for one
-/// class, if only one class has it.
-fn find<'a>(name: &str, model: &'a [String]) -> Option<&'a String> {
-    let one = |fits: &dyn Fn(&str) -> bool| {
-        let mut found = model.iter().filter(|known| fits(known));
-        found.next().filter(|_| found.next().is_none())
-    };
-    let words = |known: &str| known.contains(',') && known.split(',').any(|word| folded(word) == folded(name));
-    model
-        .iter()
-        .find(|known| *known == name)
-        .or_else(|| one(&|known| known == name.trim()))
-        .or_else(|| one(&|known| folded(known) == folded(name)))
-        .or_else(|| one(&|known| same_name(known, name)))
-        .or_else(|| one(&words))
+/// A model's list of names, prepared for looking names up in all their spellings.
+struct Known<'a> {
+    model: &'a [String],
+    /// By spelling: the place of the only class that has it; `None` if there are several.
+    exact: HashMap<&'a str, usize>,
+    folded: HashMap<String, Option<usize>>,
+    /// By the id of a synset, and by the name behind it.
+    synsets: HashMap<String, Option<usize>>,
+    /// By each of several words for one class.
+    words: HashMap<String, Option<usize>>,
+}
+
+impl<'a> Known<'a> {
+    fn new(model: &'a [String]) -> Self {
+        let mut known = Self {
+            model,
+            exact: HashMap::new(),
+            folded: HashMap::new(),
+            synsets: HashMap::new(),
+            words: HashMap::new(),
+        };
+        let add = |map: &mut HashMap<String, Option<usize>>, key: String, at: usize| {
+            map.entry(key).and_modify(|place| *place = place.filter(|own| *own == at)).or_insert(Some(at));
+        };
+        for (at, name) in model.iter().enumerate() {
+            known.exact.entry(name).or_insert(at);
+            add(&mut known.folded, folded(name), at);
+            if let Some((id, rest)) = synset(name) {
+                add(&mut known.synsets, folded(id), at);
+                if !rest.is_empty() {
+                    add(&mut known.synsets, folded(rest), at);
+                }
+            }
+            let behind = synset(name).map_or(name.as_str(), |(_, rest)| rest);
+            if behind.contains(',') {
+                behind.split(',').for_each(|word| add(&mut known.words, folded(word), at));
+            }
+        }
+        known
+    }
+
+    /// Finds a name: to the letter, as people write it, as a synset, then among several words for one class, if only one
+    /// class has it.
+    fn find(&self, name: &str) -> Option<&'a String> {
+        let own = folded(name);
+        let as_synset = || {
+            let (id, rest) = synset(name)?;
+            let found = self.synsets.get(&folded(id)).copied().flatten();
+            let by_rest = || self.folded.get(&folded(rest)).copied().flatten().filter(|_| !rest.is_empty());
+            found.or_else(by_rest)
+        };
+        let place = self
+            .exact
+            .get(name)
+            .or_else(|| self.exact.get(name.trim()))
+            .copied()
+            .or_else(|| self.folded.get(&own).copied().flatten())
+            .or_else(|| self.synsets.get(&own).copied().flatten())
+            .or_else(as_synset)
+            .or_else(|| self.words.get(&own).copied().flatten());
+        place.and_then(|at| self.model.get(at))
+    }
 }
 
 impl ClassFit {
@@ -138,6 +190,7 @@ impl ClassFit {
     /// the user's map names what is not there.
     pub fn new(labels: &Labels, counts: &Counts, model: &[String], notes: &mut Notes) -> Result<Self> {
         let mut fit = Self::default();
+        let list_of = Known::new(model);
         let truth = &labels.truth;
         for (from, to) in &truth.map {
             let known = |name: &Arc<str>| same_name(name, from);
@@ -148,7 +201,7 @@ impl ClassFit {
             }
             if let Some(to) = to
                 && !model.is_empty()
-                && find(to, model).is_none()
+                && list_of.find(to).is_none()
             {
                 let hint = nearest(to, model.iter().map(String::as_str));
                 let hint = hint.map_or_else(|| list(model), |near| format!("did you mean `{near}`?"));
@@ -172,7 +225,7 @@ impl ClassFit {
                 Some(Some(to)) => to,
                 None => name.to_string(),
             };
-            let found = find(&wanted, model).map(String::as_str);
+            let found = list_of.find(&wanted).map(String::as_str);
             // Folders called by the number of the class.
             let by_number = || {
                 let number = wanted.trim().parse::<usize>().ok().filter(|_| numeric)?;
@@ -232,8 +285,9 @@ impl ClassFit {
         let gap = |number: &&u16| {
             model.get(usize::from(**number)).is_none_or(|name| GAPS.contains(&name.trim().to_lowercase().as_str()))
         };
-        let odd = counts.numbers.keys().find(gap);
         let said = labels.truth.names.as_deref() == Some("model");
+        let beyond = |number: &&u16| usize::from(**number) >= model.len();
+        let odd = counts.numbers.keys().find(|number| if said { beyond(number) } else { gap(number) });
         let coco = Names::known("coco80").unwrap_or_default();
         let elsewhere = |number: u16| {
             let name =
@@ -242,7 +296,7 @@ impl ClassFit {
         };
         let how = "say which names they have: --names FILE, coco80, coco91 or model";
         let mine = format!("the model's {} names ({})", model.len(), list(model));
-        if let Some(odd) = odd.filter(|odd| !said || usize::from(**odd) >= model.len()) {
+        if let Some(odd) = odd {
             let meaning = model.get(usize::from(*odd)).map_or_else(
                 || format!("{odd} is beyond {mine}"),
                 |name| format!("{odd} would be `{}` in {mine}", shown(name)),
@@ -252,12 +306,12 @@ impl ClassFit {
                 elsewhere(*odd)
             )));
         }
-        self.by_number = counts.numbers.keys().map(|n| (*n, model[usize::from(*n)].as_str().into())).collect();
+        let named = |n: &u16| Some((*n, model.get(usize::from(*n))?.as_str().into()));
+        self.by_number = counts.numbers.keys().filter_map(named).collect();
         if said {
             return Ok(());
         }
-        let examples: Vec<String> =
-            counts.numbers.keys().take(5).map(|n| format!("{n} {}", shown(&model[usize::from(*n)]))).collect();
+        let examples: Vec<String> = self.by_number_shown(counts.numbers.keys().take(5));
         // A list with gaps is numbered in another way than the labels of most tools.
         let gaps = model.iter().filter(|name| GAPS.contains(&name.trim().to_lowercase().as_str())).count();
         let doubt = if gaps > 1 { elsewhere(*last) } else { String::new() };
@@ -266,6 +320,10 @@ impl ClassFit {
             examples.join(", ")
         ));
         Ok(())
+    }
+
+    fn by_number_shown<'a>(&self, numbers: impl Iterator<Item = &'a u16>) -> Vec<String> {
+        numbers.filter_map(|n| Some(format!("{n} {}", shown(self.by_number.get(n)?)))).collect()
     }
 
     /// The classes that the model does not know, and how often each is labelled.
@@ -294,13 +352,14 @@ fn list(model: &[String]) -> String {
 }
 
 fn proposal(unknown: &[(&Arc<str>, u64)], model: &[String]) -> String {
+    let list_of = Known::new(model);
     let propose = |name: &str| {
         let folded_name = folded(name);
         let synonym = SYNONYMS.iter().find(|(from, _)| folded(from) == folded_name).map(|(_, to)| *to);
         let synonym = synonym.filter(|to| model.iter().any(|known| known == to));
         let back = || {
             let (from, _) =
-                SYNONYMS.iter().find(|(from, to)| folded(to) == folded_name && find(from, model).is_some())?;
+                SYNONYMS.iter().find(|(from, to)| folded(to) == folded_name && list_of.find(from).is_some())?;
             Some(*from)
         };
         let part = || {
@@ -351,11 +410,10 @@ pub(super) fn name_numbers(labels: &mut Labels, found: Option<Names>) -> Result<
     };
     let names = match labels.truth.names.as_deref() {
         Some("model") => return Ok(()),
-        Some(word) if is_word(word) => Names::known(word),
-        Some(file) if std::path::Path::new(file).is_file() => {
-            Some(Names::read(std::path::Path::new(file), numbers().max(), &mut labels.notes)?)
+        Some(list) => {
+            let highest = numbers().max();
+            Some(Names::said(list, highest, &mut labels.notes)?)
         }
-        Some(other) => return Err(no_names(other)),
         None => found,
     };
     let Some(names) = names else { return Ok(()) };
@@ -408,7 +466,7 @@ pub(super) fn name_numbers(labels: &mut Labels, found: Option<Names>) -> Result<
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Labelled, Picture, Place, Truth};
+    use super::super::{Labelled, Place, Truth};
     use super::*;
 
     fn labels(classes: &[ClassName]) -> Labels {
@@ -450,9 +508,10 @@ mod tests {
         assert_eq!(notes, ["`TrafficLight` and `traffic_light` are both taken for `traffic light`"]);
         let imagenet = ["n02123045 tabby, tabby cat", "n02123159 tiger cat", "crane, bird", "crane, machine"];
         let model: Vec<String> = imagenet.iter().map(|name| (*name).to_owned()).collect();
-        assert_eq!(find("n02123045", &model), Some(&model[0]));
-        assert_eq!(find("tiger_cat", &model), Some(&model[1]));
-        assert_eq!((find("crane", &model), find("n02123", &model)), (None, None));
+        let list_of = Known::new(&model);
+        assert_eq!(list_of.find("n02123045"), Some(&model[0]));
+        assert_eq!(list_of.find("tiger_cat"), Some(&model[1]));
+        assert_eq!((list_of.find("crane"), list_of.find("n02123")), (None, None));
         assert!(same_name("n02123045_tabby", "tabby") && !same_name("cat", "cats"));
     }
 
@@ -484,6 +543,9 @@ mod tests {
         let mut said = numbered(&[0, 3]);
         said.truth = Truth { names: Some("model".into()), ..Truth::default() };
         assert!(fit(&said, &MODEL).unwrap().1.is_empty());
+        let mut beyond = numbered(&[0, 500]);
+        beyond.truth = said.truth.clone();
+        assert!(fit(&beyond, &MODEL).unwrap_err().to_string().contains("500 is beyond"));
         let names = Names::in_order(&["dog", "cat"], "classes.txt".into());
         let mut short = numbered(&[0, 2]);
         let error = name_numbers(&mut short, Some(names.clone())).unwrap_err().to_string();

@@ -24,7 +24,8 @@ pub struct BoxFit {
     /// No number is above 1.
     parts: u64,
     first: Vec<String>,
-    example: Option<String>,
+    /// A box outside its picture, and one whose numbers are below 1.
+    examples: [Option<String>; 2],
 }
 
 /// A box may reach out of its picture by this much: people round.
@@ -45,11 +46,11 @@ impl BoxFit {
             self.outside += 1;
             if self.first.len() < 3 {
                 let shown = format!("{}: [{x1:.0}, {y1:.0}, {x2:.0}, {y2:.0}] in {size}", place());
-                self.example.get_or_insert_with(|| shown.clone());
+                self.examples[0].get_or_insert_with(|| shown.clone());
                 self.first.push(shown);
             }
-        } else if small && self.example.is_none() {
-            self.example = Some(format!("{}: [{x1}, {y1}, {second_x}, {second_y}] in {size}", place()));
+        } else if small && self.examples[1].is_none() {
+            self.examples[1] = Some(format!("{}: [{x1}, {y1}, {second_x}, {second_y}] in {size}", place()));
         }
     }
 
@@ -59,10 +60,10 @@ impl BoxFit {
     /// [`Error::Data`] if they are in another unit, or belong to other pictures.
     pub fn judge(&self, notes: &mut Notes) -> Result<()> {
         let Self { count, outside, corners, parts, .. } = *self;
-        let example = self.example.as_deref().unwrap_or_default();
+        let [example, tiny] = self.examples.each_ref().map(|example| example.as_deref().unwrap_or_default());
         if count > 0 && parts == count {
             return Err(Error::Data(format!(
-                "no box is larger than a pixel: parts of the picture (0 to 1) stand where pixels belong ({example}); multiply them by its width and height"
+                "no box is larger than a pixel: parts of the picture (0 to 1) stand where pixels belong ({tiny}); multiply them by its width and height"
             )));
         }
         if outside * 10 > count * 3 && corners == count {
@@ -80,7 +81,10 @@ impl BoxFit {
         }
         let rest = outside - self.first.len() as u64;
         (0..rest).for_each(|_| notes.add("boxes that reach outside their pictures", String::new));
-        (0..parts).for_each(|_| notes.add("boxes smaller than a pixel", || example.to_owned()));
+        if parts > 0 {
+            notes
+                .say(format!("boxes whose numbers are all below 1, as parts of the picture: {parts} (such as {tiny})"));
+        }
         Ok(())
     }
 }

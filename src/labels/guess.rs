@@ -25,6 +25,9 @@ pub struct Guess {
 /// How many files of a kind are looked into.
 const SAMPLE: usize = 60;
 
+/// How many JSON files are looked into: each part of a set has one.
+const MOST_JSON: usize = 200;
+
 /// What the files below a folder look like.
 #[derive(Clone, Debug, Default)]
 struct Votes {
@@ -170,7 +173,8 @@ pub fn coco_files(tree: &Tree) -> Vec<&Entry> {
             && coco::is_one(&text)
             && (text.contains("\"images\"") || text.contains("\"annotations\""))
     };
-    tree.ending(&["json"]).filter(labels).collect()
+    // A folder of thousands of JSON files is not COCO's; the first ones show it.
+    tree.ending(&["json"]).take(MOST_JSON).filter(labels).collect()
 }
 
 /// Whether a text file is one of those that lie beside labels: lists of names and of pictures.

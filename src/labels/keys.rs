@@ -64,7 +64,7 @@ pub fn is_picture_ending(ending: &str) -> bool {
     PICTURES.iter().any(|known| known.eq_ignore_ascii_case(ending))
 }
 
-/// The name without the eight digits and the dash that Label Studio puts in front of it.
+/// The name without the eight hexadecimal digits and the dash that Label Studio puts in front of it.
 #[must_use]
 pub fn without_prefix(stem: &str) -> Option<&str> {
     let (front, rest) = stem.split_at_checked(8)?;

@@ -154,6 +154,10 @@ fn numbers(path: &Path, colors: Option<&Colors>) -> Result<(Size, Vec<u8>)> {
     let pixels = match (values, colors) {
         (Values::Numbers(numbers), _) => return Ok((size, numbers)),
         (Values::Colors(pixels), Some(colors)) => (pixels, colors),
+        // Grey stored as a colour is grey.
+        (Values::Colors(pixels), None) if pixels.iter().all(|[r, g, b]| r == g && g == b) => {
+            return Ok((size, pixels.into_iter().map(|[r, ..]| r).collect()));
+        }
         (Values::Colors(pixels), None) => {
             let mut seen: Vec<[u8; 3]> = Vec::new();
             for color in &pixels {
@@ -202,17 +206,30 @@ impl MaskRules {
             let (_, numbers) = numbers(path, labels.colors.as_deref())?;
             numbers.iter().for_each(|value| survey.counts[usize::from(*value)] += 1);
         }
-        let named = match &labels.colors {
-            Some(colors) => {
+        let near = || masks.first().and_then(|path| values_near(path.parent().unwrap_or(Path::new(""))));
+        let highest = survey.values().into_iter().filter(|value| *value != UNLABELLED).max().map(u32::from);
+        let named = match (labels.truth.names.as_deref(), &labels.colors) {
+            (Some("model"), _) => None,
+            (Some(list), _) => Some(Names::said(list, highest, notes)?),
+            (None, Some(colors)) => {
                 let names: Vec<&str> = colors.classes.iter().map(|(name, _)| name.as_str()).collect();
                 Some(Names::in_order(&names, colors.from.clone()))
             }
-            None => masks.first().and_then(|path| values_near(path.parent().unwrap_or(Path::new("")))),
+            // A map of classes speaks of the model's names.
+            (None, None) if !labels.truth.map.is_empty() => Some(Names::in_order(model, "the model".into())),
+            (None, None) => near(),
         };
-        let meaning = match named {
-            Some(names) => by_names(&names, &survey, labels, model, notes)?,
+        let mut meaning = match named {
+            Some(names) => {
+                let meaning = by_names(&names, &survey, labels, model, notes)?;
+                all_known(&names, &meaning, &survey, labels.truth.offset)?;
+                meaning
+            }
             None => by_values(&survey, &labels.truth, model, notes)?,
         };
+        if labels.colors.is_some() {
+            meaning[usize::from(UNLABELLED)] = Meaning::Ignored;
+        }
         Ok(Self { colors: labels.colors.clone(), meaning: Box::new(meaning) })
     }
 
@@ -246,18 +263,20 @@ fn by_names(
     model: &[String],
     notes: &mut Notes,
 ) -> Result<[Meaning; 256]> {
+    let offset = u32::from(labels.truth.offset);
     let mut counts = Counts::default();
     for (value, name) in &names.by_number {
-        let count = usize::try_from(*value).ok().and_then(|value| survey.counts.get(value)).copied().unwrap_or(0);
+        let count = survey.counts.get(value.saturating_add(offset) as usize).copied().unwrap_or(0);
         if count > 0 {
             counts.name(name, count);
         }
     }
     let fit = ClassFit::new(labels, &counts, model, notes)?;
     let mut meaning = [Meaning::Unknown; 256];
+    meaning[..usize::from(labels.truth.offset)].fill(Meaning::Ignored);
     for (value, name) in &names.by_number {
         let class = fit.name(&ClassName::Name(Arc::clone(name)));
-        let Some(place) = meaning.get_mut(*value as usize) else { continue };
+        let Some(place) = meaning.get_mut(value.saturating_add(offset) as usize) else { continue };
         *place = match class {
             None => Meaning::Ignored,
             Some(class) => {
@@ -268,6 +287,32 @@ fn by_names(
     }
     meaning[usize::from(labels.truth.ignore.unwrap_or(UNLABELLED))] = Meaning::Ignored;
     Ok(meaning)
+}
+
+/// Refuses maps that hold what the model does not know, before any is measured.
+fn all_known(names: &Names, meaning: &[Meaning; 256], survey: &Survey, offset: u8) -> Result<()> {
+    let unknown = |value: &u8| meaning[usize::from(*value)] == Meaning::Unknown;
+    let list: Vec<String> = survey
+        .values()
+        .into_iter()
+        .filter(unknown)
+        .map(|value| {
+            let name = value.checked_sub(offset).and_then(|number| names.by_number.get(&u32::from(number)));
+            name.map_or_else(
+                || format!("{value} (no name in {})", names.from),
+                |name| format!("{value} `{}`", shown(name)),
+            )
+        })
+        .collect();
+    if list.is_empty() {
+        return Ok(());
+    }
+    let more = if list.len() > 8 { ", …" } else { "" };
+    Err(Error::Data(format!(
+        "the class maps hold what is no class of the model: {}{more}; say what it is with --map NAME=CLASS, leave it out with --map NAME=, or give the value that means \"not labelled\" with --ignore; their values are {}",
+        list.iter().take(8).cloned().collect::<Vec<_>>().join(", "),
+        survey.histogram()
+    )))
 }
 
 /// Takes values for class numbers, if they can be.

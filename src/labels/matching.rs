@@ -4,7 +4,7 @@ use super::keys::{Key, without_prefix};
 use super::text::shown;
 use super::{Format, Labels};
 use crate::error::{Error, Result};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 
 /// A picture that is played.
@@ -57,6 +57,10 @@ pub struct Matching {
     known: HashMap<(String, String), Option<usize>>,
     /// Which picture has taken which labels.
     taken: HashMap<usize, String>,
+    /// The labels that were asked for.
+    seen: HashSet<usize>,
+    /// The names of pictures that were asked for, and have no labels.
+    bare: BTreeSet<String>,
     /// The names of some labels and of some pictures, for messages.
     some: [Vec<String>; 2],
 }
@@ -109,6 +113,7 @@ impl Matching {
             claims.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
             if let [(first, one), (second, other), ..] = claims.as_slice()
                 && first == second
+                && one.path != other.path
             {
                 let file = &labels.pictures[at];
                 return Err(Error::Data(format!(
@@ -120,7 +125,8 @@ impl Matching {
                 )));
             }
             for (place, (_, picture)) in claims.iter().enumerate() {
-                let found = (place == 0).then_some(at);
+                // Two lines may show one file.
+                let found = (place == 0 || picture.path == claims[0].1.path).then_some(at);
                 self.known.insert((picture.source.clone(), picture.name.clone()), found);
             }
             self.taken.insert(at, claims[0].1.name.clone());
@@ -134,8 +140,9 @@ impl Matching {
     /// [`Error::Data`] if two candidates fit equally well; both are named.
     pub fn find(&mut self, source: &str, name: &str, labels: &Labels) -> Result<Option<usize>> {
         let key = (source.to_owned(), name.to_owned());
-        if let Some(known) = self.known.get(&key) {
-            return Ok(*known);
+        if let Some(known) = self.known.get(&key).copied() {
+            self.note(known, name);
+            return Ok(known);
         }
         let found = self.best(name, name, labels)?.map(|(at, _)| at);
         if let Some(at) = found
@@ -153,7 +160,20 @@ impl Matching {
             self.some[1].push(shown(name));
         }
         self.known.insert(key, found);
+        self.note(found, name);
         Ok(found)
+    }
+
+    fn note(&mut self, found: Option<usize>, name: &str) {
+        match found {
+            Some(at) => _ = self.seen.insert(at),
+            None => _ = self.bare.insert(shown(name)),
+        }
+    }
+
+    /// The places of the labels of all pictures that are known.
+    pub fn places(&self) -> impl Iterator<Item = usize> {
+        self.known.values().flatten().copied()
     }
 
     /// Finds the labels that fit best.
@@ -201,21 +221,18 @@ impl Matching {
         self.known.values().flatten().count()
     }
 
-    /// The names of pictures without labels.
+    /// The names of pictures that were played, and have no labels.
     #[must_use]
     pub fn bare(&self) -> Vec<String> {
-        let mut names: Vec<String> =
-            self.known.iter().filter(|(_, found)| found.is_none()).map(|((_, name), _)| shown(name)).collect();
-        names.sort();
-        names
+        self.bare.iter().cloned().collect()
     }
 
     /// The names of labelled pictures that were not played, without those of parts of the set of which none was.
     #[must_use]
     pub fn unseen(&self, labels: &Labels) -> Vec<String> {
-        let seen: std::collections::HashSet<usize> = self.known.values().flatten().copied().collect();
-        let parts: std::collections::HashSet<_> = seen.iter().map(|at| labels.pictures[*at].split.clone()).collect();
-        let missing = |(at, picture): &(usize, &super::Picture)| !seen.contains(at) && parts.contains(&picture.split);
+        let parts: HashSet<_> = self.seen.iter().map(|at| labels.pictures[*at].split.clone()).collect();
+        let missing =
+            |(at, picture): &(usize, &super::Picture)| !self.seen.contains(at) && parts.contains(&picture.split);
         labels.pictures.iter().enumerate().filter(missing).map(|(_, picture)| shown(&picture.path)).collect()
     }
 

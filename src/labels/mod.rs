@@ -11,6 +11,7 @@ mod colors;
 mod dataset;
 mod fit;
 mod folders;
+mod format;
 mod guess;
 mod keys;
 mod loose;
@@ -30,6 +31,7 @@ mod yolo;
 pub use classes::{ClassFit, Counts, same_name};
 pub use colors::Colors;
 pub use fit::BoxFit;
+pub use format::Format;
 pub use masks::{MaskRules, UNLABELLED};
 pub use matching::{Matching, Played};
 pub use notes::{Note, Notes};
@@ -37,8 +39,8 @@ pub use text::shown;
 pub use truth::Truth;
 
 use crate::types::Size;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -53,57 +55,14 @@ pub struct Labels {
     pub pictures: Vec<Picture>,
     /// Where the names of class numbers come from; empty if the labels contain names, or if there are none.
     pub named_by: String,
+    /// Names without ending of pictures whose label file holds no labels: nothing is known of them.
+    pub unread: HashSet<String>,
     /// What was odd.
     pub notes: Notes,
     /// What the colours of class maps mean.
     pub colors: Option<Arc<Colors>>,
     /// What the user said about the labels.
     pub truth: Truth,
-}
-
-/// The format of labels.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Deserialize,
-    Serialize,
-    clap::ValueEnum,
-    schemars::JsonSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// COCO's JSON
-    #[default]
-    Coco,
-    /// Pascal VOC's XML, one file for each picture
-    Voc,
-    /// YOLO's text files, one for each picture
-    Yolo,
-    /// Class maps: a PNG for each picture, whose values are class numbers
-    Masks,
-    /// A folder of pictures for each class
-    Folders,
-}
-
-impl Format {
-    /// The name for people.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Coco => "COCO",
-            Self::Voc => "Pascal VOC",
-            Self::Yolo => "YOLO",
-            Self::Masks => "class maps",
-            Self::Folders => "folders of classes",
-        }
-    }
 }
 
 /// What is known about a picture.
@@ -175,8 +134,8 @@ impl Place {
 }
 
 impl Labels {
-    /// The SHA-256 of all files that were read, in the order of their paths; of pictures in folders of classes, of their
-    /// paths.
+    /// The SHA-256 of the label files and of what the user says about them, in the order of their paths; of pictures in
+    /// folders of classes, of their paths.
     #[must_use]
     pub fn digest(&self) -> String {
         let mut hash = Sha256::new();
@@ -189,6 +148,7 @@ impl Labels {
                 _ => hash.update(path.to_string_lossy().as_bytes()),
             }
         }
+        hash.update(format!("{:?} {}", Truth { path: PathBuf::new(), ..self.truth.clone() }, self.named_by));
         hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
@@ -196,5 +156,11 @@ impl Labels {
     #[must_use]
     pub const fn background(&self) -> bool {
         matches!(self.format, Format::Yolo)
+    }
+
+    /// Returns whether a picture has a label file that holds no labels.
+    #[must_use]
+    pub fn is_unread(&self, name: &str) -> bool {
+        !self.unread.is_empty() && self.unread.contains(&keys::Key::of(name).stem)
     }
 }

@@ -3,6 +3,7 @@
 use super::dataset::DataYaml;
 use super::notes::Notes;
 use super::text::{self, shown};
+use super::truth::no_names;
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,20 @@ impl Names {
         };
         let by_number = numbers.into_iter().zip(COCO.split(',').map(Arc::from)).collect();
         Some(Self { by_number, from: format!("the list `{word}`") })
+    }
+
+    /// Reads the list that the user names: a file, or one that comes with the program.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if there is none of this name, or as [`Self::read`].
+    pub fn said(list: &str, highest: Option<u32>, notes: &mut Notes) -> Result<Self> {
+        if let Some(known) = Self::known(list) {
+            return Ok(known);
+        }
+        if Path::new(list).is_file() {
+            return Self::read(Path::new(list), highest, notes);
+        }
+        Err(no_names(list))
     }
 
     /// Takes names in order, from 0.

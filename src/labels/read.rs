@@ -34,6 +34,12 @@ impl Labels {
         if labels.pictures.is_empty() {
             return Err(Error::Data(format!("{}: no labels of any picture in it ({})", path.display(), labels.why)));
         }
+        if labels.truth.names.is_some() && matches!(labels.format, Format::Coco | Format::Voc) {
+            let form = labels.format.name();
+            return Err(Error::Config(format!(
+                "`names` has no effect on {form} labels, which name their classes; use `map`"
+            )));
+        }
         if labels.truth.strict {
             labels.notes.refuse(&path.display().to_string())?;
         }
@@ -105,6 +111,9 @@ impl Labels {
 
     fn read_folder(&mut self, root: &Path) -> Result<()> {
         let tree = Tree::of(root)?;
+        for folder in &tree.unread {
+            self.notes.add("folders that cannot be read", || folder.clone());
+        }
         let guess = match self.truth.format {
             Some(format) => {
                 let set = tree.ending(&["yaml", "yml"]).find(|e| format == Format::Yolo && DataYaml::is_one(&e.path));

@@ -26,7 +26,8 @@ pub fn decode(bytes: &[u8], notes: &mut Notes, place: &dyn Fn() -> String) -> Re
     if bytes.len() > 3 && bytes.iter().take(64).filter(|byte| **byte == 0).count() * 4 > bytes.len().min(64) {
         return Err(Error::Data("not a text file, or UTF-16 without a byte-order mark; save it as UTF-8".into()));
     }
-    if let Some(encoding) = declared(bytes).filter(|encoding| *encoding != UTF_8) {
+    // Text that can be read so far is no UTF-16, whatever it declares.
+    if let Some(encoding) = declared(bytes).filter(|e| *e != UTF_8 && e.is_ascii_compatible()) {
         let (text, _, bad) = encoding.decode(bytes);
         if !bad {
             return Ok(text.into_owned());

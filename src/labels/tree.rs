@@ -44,8 +44,8 @@ impl Entry {
 pub struct Tree {
     /// In order of their paths.
     pub files: Vec<Entry>,
-    /// How many files and folders were left out: hidden ones, and those that systems and tools leave behind.
-    pub left_out: usize,
+    /// Folders that could not be read, or lie too deep.
+    pub unread: Vec<String>,
 }
 
 /// Deeper folders are not looked into.
@@ -71,7 +71,11 @@ impl Tree {
     fn add(&mut self, folder: &Path, below: &str, depth: usize, seen: &mut HashSet<PathBuf>) -> Result<()> {
         // A link may lead back to a folder above.
         let real = folder.canonicalize().map_err(|e| Error::io(folder, e))?;
-        if depth > DEEPEST || !seen.insert(real) {
+        if !seen.insert(real) {
+            return Ok(());
+        }
+        if depth > DEEPEST {
+            self.unread.push(format!("{below}: more than {DEEPEST} folders deep"));
             return Ok(());
         }
         for entry in std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))? {
@@ -81,7 +85,6 @@ impl Tree {
                 || STRAY.contains(&name.to_lowercase().as_str())
                 || Path::new(&name).extension().is_some_and(|e| e == "cache")
             {
-                self.left_out += 1;
                 continue;
             }
             let kind = entry.file_type().map_err(|e| Error::io(&path, e))?;
@@ -89,8 +92,8 @@ impl Tree {
             let name = if below.is_empty() { name } else { format!("{below}/{name}") };
             if is_folder {
                 // A folder that may not be read costs only itself.
-                if self.add(&path, &name, depth + 1, seen).is_err() {
-                    self.left_out += 1;
+                if let Err(error) = self.add(&path, &name, depth + 1, seen) {
+                    self.unread.push(error.to_string());
                 }
             } else if path.is_file() {
                 let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();

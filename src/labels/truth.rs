@@ -1,6 +1,6 @@
 //! What the user says about labels, in a command or in a file: where they are, their format, names, and classes.
 
-use super::Format;
+use super::format::Format;
 use crate::error::{Error, Result};
 use crate::yaml::{self, Document};
 use schemars::JsonSchema;

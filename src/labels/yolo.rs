@@ -4,11 +4,12 @@
 //! (`x y x y …`, at least three points), whose bounding box counts, or a box with key points behind it. A sixth number
 //! is a score or a track.
 
+use super::keys::Key;
 use super::notes::Notes;
 use super::text::{self, shown};
 use super::{ClassName, Format, Labelled, Labels, Picture, Place};
 use crate::error::Result;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -31,6 +32,16 @@ enum Line {
     Points(Vec<f64>),
 }
 
+impl Line {
+    /// The numbers to the bit.
+    fn bits(&self) -> Vec<u64> {
+        match self {
+            Self::Box(place) => place.iter().map(|v| v.to_bits()).collect(),
+            Self::Points(numbers) => numbers.iter().map(|v| v.to_bits()).collect(),
+        }
+    }
+}
+
 /// Reads files into `labels`; classes stay numbers. `key_points` says how many key points follow a box, and of how many
 /// numbers each.
 ///
@@ -42,36 +53,44 @@ pub fn read(files: &[File], key_points: Option<(usize, usize)>, labels: &mut Lab
     let mut pictures: Vec<(Picture, Vec<(u16, Line)>)> = Vec::with_capacity(files.len());
     for (name, path, split) in files {
         let text = text::read(path, &mut notes)?;
-        if !is_one(&text) {
+        let mut odd = Notes::default();
+        let lines = lines(&text, name, &mut odd);
+        if lines.is_empty() && !is_one(&text) {
             notes.add("text files that are no labels, left out", || name.clone());
+            labels.unread.insert(Key::of_label_file(name).stem);
             continue;
         }
-        let lines = lines(&text, name, &mut notes);
+        notes.extend(odd);
         count += lines.len() as u64;
         let stem = name.strip_suffix(".txt").or(name.strip_suffix(".TXT")).unwrap_or(name);
         let picture = Picture { path: stem.to_owned(), file: path.clone(), split: split.clone(), ..Picture::default() };
         pictures.push((picture, lines));
     }
-    notes.most_are_sound("YOLO", count)?;
     let poses = Poses::of(pictures.iter().flat_map(|(_, lines)| lines), key_points);
     for (mut picture, lines) in pictures {
-        let mut seen = Vec::new();
+        let mut seen = HashSet::new();
         for (class, line) in lines {
-            let key = (class, line.clone());
-            if seen.contains(&key) {
+            if !seen.insert((class, line.bits())) {
                 notes.add("the same line twice (it counts once)", || picture.path.clone());
                 continue;
             }
-            seen.push(key);
             let place = match line {
                 Line::Box(place) => place,
                 Line::Points(numbers) if poses.is_pose(&numbers) => {
                     notes.add("lines with key points: the box in front of them counts", || picture.path.clone());
                     [numbers[0], numbers[1], numbers[2], numbers[3]]
                 }
+                Line::Points(numbers) if numbers.len() % 2 == 1 => {
+                    let kind = "an odd number of coordinates, neither a polygon nor key points, left out";
+                    notes.left_out(kind, || picture.path.clone());
+                    continue;
+                }
                 Line::Points(numbers) => {
                     let around = super::fit::around(numbers.as_chunks::<2>().0);
-                    let Some([x1, y1, x2, y2]) = around else { continue };
+                    let Some([x1, y1, x2, y2]) = around else {
+                        notes.left_out("a polygon without area, left out", || picture.path.clone());
+                        continue;
+                    };
                     notes.add("polygons: the box around each counts", || picture.path.clone());
                     [f64::midpoint(x1, x2), f64::midpoint(y1, y2), x2 - x1, y2 - y1]
                 }
@@ -86,6 +105,7 @@ pub fn read(files: &[File], key_points: Option<(usize, usize)>, labels: &mut Lab
         }
         labels.pictures.push(picture);
     }
+    notes.most_are_sound("YOLO", count.saturating_sub(notes.lost()))?;
     labels.notes.extend(notes);
     Ok(())
 }
@@ -116,6 +136,9 @@ fn parse(line: &str) -> Result<(u16, Line), &'static str> {
                 "a word that is no number; expected a class number and x y width height, each 0 to 1, left out"
             }
         })?;
+        if !number.is_finite() {
+            return Err("a number that is not finite, left out");
+        }
         numbers.push(number);
     }
     let class = numbers.remove(0);
@@ -133,6 +156,7 @@ fn parse(line: &str) -> Result<(u16, Line), &'static str> {
     let line = match numbers.len() {
         4 | 5 if place[2] <= 0.0 || place[3] <= 0.0 => return Err("a box without width or height, left out"),
         4 | 5 => Line::Box(place),
+        _ if numbers.iter().any(|v| v.abs() > 1e6) => return Err("a number far beyond the picture, left out"),
         _ => Line::Points(numbers),
     };
     Ok((class as u16, line))
@@ -148,18 +172,24 @@ struct Poses {
 impl Poses {
     /// Looks at all lines: those of one length are of one kind.
     fn of<'a>(lines: impl Iterator<Item = &'a (u16, Line)>, given: Option<(usize, usize)>) -> Self {
-        let mut by_length: BTreeMap<usize, bool> = BTreeMap::new();
+        let mut by_length: BTreeMap<usize, (bool, bool)> = BTreeMap::new();
         for (_, line) in lines {
             let Line::Points(numbers) = line else { continue };
-            let pose = match given {
-                Some((points, each)) => numbers.len() == 4 + points * each,
-                None => is_pose(numbers),
-            };
-            *by_length.entry(numbers.len()).or_insert(true) &= pose;
+            let (threes, twos) = by_length.entry(numbers.len()).or_insert((true, true));
+            *threes &= has_threes(numbers);
+            *twos &= has_twos(numbers);
         }
-        // A polygon has an even number of coordinates.
-        by_length.iter_mut().filter(|(length, _)| *length % 2 == 1).for_each(|(_, pose)| *pose = true);
-        Self { by_length }
+        let wanted = given.and_then(|(points, each)| points.checked_mul(each)?.checked_add(4));
+        // Flat points look much like a polygon: all lines of the set must be of one length, and four corners are corners.
+        let one = by_length.len() == 1;
+        let pose = |(length, (threes, twos)): (usize, (bool, bool))| {
+            let pose = match given {
+                Some(_) => wanted == Some(length),
+                None => threes || one && twos && length > 8,
+            };
+            (length, pose)
+        };
+        Self { by_length: by_length.into_iter().map(pose).collect() }
     }
 
     fn is_pose(&self, numbers: &[f64]) -> bool {
@@ -167,21 +197,21 @@ impl Poses {
     }
 }
 
-/// Whether numbers are a box with points in it: flat, or each with a third number that says whether it is seen.
-fn is_pose(numbers: &[f64]) -> bool {
-    let (place, rest) = numbers.split_at(4);
-    let inside = |x: f64, y: f64| {
-        let edge = 0.02;
-        (x - place[0]).abs() <= place[2] / 2.0 + edge && (y - place[1]).abs() <= place[3] / 2.0 + edge
-    };
-    let seen = |three: &[f64; 3]| [0.0, 1.0, 2.0].contains(&three[2]);
-    let threes = rest.as_chunks::<3>();
-    if threes.1.is_empty() && threes.0.iter().all(seen) {
-        return true;
-    }
-    let twos = rest.as_chunks::<2>();
-    // A point that is not seen is written as 0 0.
-    twos.1.is_empty() && twos.0.iter().all(|[x, y]| (*x == 0.0 && *y == 0.0) || inside(*x, *y))
+/// Whether numbers are a box and points, each with a third number that says whether it is seen.
+fn has_threes(numbers: &[f64]) -> bool {
+    let (points, rest) = numbers[4..].as_chunks::<3>();
+    rest.is_empty() && points.iter().all(|point| [0.0, 1.0, 2.0].contains(&point[2]))
+}
+
+/// Whether numbers are a box and flat points that fill much of it. A point that is not seen is written as 0 0.
+fn has_twos(numbers: &[f64]) -> bool {
+    let (points, rest) = numbers[4..].as_chunks::<2>();
+    let seen: Vec<&[f64; 2]> = points.iter().filter(|point| **point != [0.0, 0.0]).collect();
+    let [x, y, w, h] = [numbers[0], numbers[1], numbers[2], numbers[3]];
+    let edge = 0.005;
+    let inside = |[px, py]: &&&[f64; 2]| (px - x).abs() <= w / 2.0 + edge && (py - y).abs() <= h / 2.0 + edge;
+    let Some([x1, y1, x2, y2]) = super::fit::around(seen.iter().copied()) else { return false };
+    rest.is_empty() && seen.iter().filter(inside).count() == seen.len() && x2 - x1 > 0.3 * w && y2 - y1 > 0.3 * h
 }
 
 #[cfg(test)]
@@ -212,7 +242,7 @@ mod tests {
             "0.0\t0.5 0.5 0.2 0.4 0.9",
             "0 0.4 0.3 0.6 0.3 0.6 0.7 0.4 0.7",
             "0 0.5 0.5 0.2 0.4 0.45 0.5 2 0 0 0",
-            "0 0.5 0.5 0.2 0.4 0.45 0.5 0.55 0.6 0 0",
+            "0 0.5 0.5 0.2 0.4 0.45 0.4 0.55 0.6 0 0",
         ] {
             assert_eq!(boxes(text).0, [whole], "{text:?}");
         }
@@ -234,6 +264,17 @@ mod tests {
             assert!(notes[0].contains("a.txt:2") && notes[0].contains("left out"), "{notes:?}");
         }
         assert_eq!(boxes(&format!("{GOOD}\n{GOOD}\n")).0.len(), 1);
+        // Small polygons far from the corner, of one length and of several.
+        for text in [
+            "0 .3 .3 .34 .3 .34 .34 .3 .34",
+            "0 .3 .3 .34 .3 .35 .32 .34 .34 .3 .34",
+            "0 .3 .3 .34 .3 .35 .32 .34 .34 .3 .34\n0 .6 .6 .7 .6 .7 .7",
+        ] {
+            let first = boxes(text).0[0];
+            assert!((first[2] - 0.045).abs() < 0.006 && (first[3] - 0.04).abs() < 1e-9, "{text}: {first:?}");
+        }
+        // A first line that is no label.
+        assert_eq!(boxes(&format!("# class x y w h\n{GOOD}\n")).0.len(), 1);
         assert!(boxes("Drawn by hand in May.").1[0].contains("no labels"));
     }
 }

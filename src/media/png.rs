@@ -45,8 +45,8 @@ pub enum Values {
     Colors(Vec<[u8; 3]>),
 }
 
-/// Decodes a PNG to its stored values: grey levels, palette indices, or colours. Class maps are stored this way. Grey
-/// stored as a colour is grey; 16-bit levels must be below 256.
+/// Decodes a PNG to its stored values: grey levels, palette indices, or colours. Class maps are stored this way. 16-bit
+/// levels must be below 256.
 ///
 /// # Errors
 /// [`Error::Data`] if the bytes are not a complete PNG, or if a level is above 255.
@@ -93,9 +93,6 @@ fn values(color: png::ColorType, pixels: &[u8]) -> Values {
         png::ColorType::Rgb => pixels.as_chunks::<3>().0.to_vec(),
         png::ColorType::Rgba => pixels.chunks_exact(4).map(|p| [p[0], p[1], p[2]]).collect(),
     };
-    if colors.iter().all(|[r, g, b]| r == g && g == b) {
-        return Values::Numbers(colors.into_iter().map(|[r, ..]| r).collect());
-    }
     Values::Colors(colors)
 }
 

@@ -192,6 +192,10 @@ impl SourceConfig for Faulty {
         self.inner.reads(env)
     }
 
+    fn pictures(&self, env: &Env) -> Result<Option<Vec<(String, PathBuf)>>> {
+        self.inner.pictures(env)
+    }
+
     fn check(&self, env: &Env) -> Result<()> {
         self.inner.check(env)
     }

@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 pub struct MinScore {
     /// For the classes that are not named.
     pub other: f32,
+    /// Whether it was given beside scores of classes.
+    other_said: bool,
     /// By the name of a class.
     pub by_class: BTreeMap<String, f32>,
 }
@@ -27,7 +29,7 @@ impl Default for MinScore {
 
 impl From<f32> for MinScore {
     fn from(other: f32) -> Self {
-        Self { other, by_class: BTreeMap::new() }
+        Self { other, other_said: false, by_class: BTreeMap::new() }
     }
 }
 
@@ -57,6 +59,11 @@ impl MinScore {
             let hint = hint.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
             return Err(Error::Config(format!("`min_score`: the model has no class `{unknown}`{hint}")));
         }
+        if self.other_said && labels.iter().any(|label| label == "other") {
+            let message =
+                "`min_score`: `other` is a class of the model, and also means all that are not named; name all classes";
+            return Err(Error::Config(message.into()));
+        }
         if self.by_class.is_empty() {
             return Ok(Vec::new());
         }
@@ -81,11 +88,18 @@ impl<'de> Deserialize<'de> for MinScore {
             fn visit_u64<E>(self, score: u64) -> Result<MinScore, E> {
                 Ok(MinScore::from(score as f32))
             }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<MinScore, E> {
+                let percent = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
+                let hint = percent.map_or(String::new(), |number| format!("; write {}", number / 100.0));
+                Err(E::custom(format!(
+                    "found the text {text:?}, expected a score from 0 to 1, or a map of classes to scores{hint}"
+                )))
+            }
             fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<MinScore, A::Error> {
                 let mut scores = MinScore::default();
                 while let Some((class, score)) = map.next_entry::<String, f32>()? {
                     if class == "other" {
-                        scores.other = score;
+                        (scores.other, scores.other_said) = (score, true);
                     } else {
                         scores.by_class.insert(class, score);
                     }

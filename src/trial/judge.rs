@@ -121,7 +121,10 @@ impl Trial<'_> {
             if again.bytes != seen.bytes {
                 let other = rows::read(&again.bytes, "rows")?;
                 let first = golden::compare(rows, &other, &golden::Tolerance::default());
-                let first = first.map_or_else(|| "a torn row".into(), |d| words(&d, &seen.play, rows));
+                let first = first.map_or_else(
+                    || "the same values in other bytes or in another order".into(),
+                    |d| words(&d, &seen.play, rows),
+                );
                 failures.push(format!("{how}: {first}"));
                 break;
             }
@@ -217,7 +220,10 @@ impl Trial<'_> {
         let Some(difference) = difference else {
             // The values are equal within the tolerance, but the bytes are not.
             if test.expect.tolerance == golden::Tolerance::default() {
-                failures.push(format!("{}: same values, but different bytes; `--bless` overwrites it", path.display()));
+                failures.push(format!(
+                    "{}: same values, but different bytes, numbers or order; `--bless` overwrites it",
+                    path.display()
+                ));
             }
             return Ok(());
         };
@@ -234,8 +240,8 @@ impl Trial<'_> {
         write_file(&file(".jsonl"), &seen.bytes)?;
         let diff = Diff::of(before, rows, Least { score: 0.0, iou: 0.9999 });
         let worst: Vec<_> = diff.worst().into_iter().take(12).collect();
-        let mut wanted: BTreeSet<Name> = worst.iter().map(|(row, ..)| row.name.clone()).collect();
-        wanted.insert(difference.frame.clone());
+        let mut wanted: BTreeSet<Name> = worst.iter().map(|(_, row, _)| row.name.clone()).collect();
+        wanted.insert(difference.found_frame.clone());
         let mut frames = Frames::new();
         for line in seen.play.checked.lines() {
             if let Settings::Source(source) = &line.settings {
@@ -245,8 +251,9 @@ impl Trial<'_> {
         let names = ["expected".to_owned(), "found".to_owned()];
         write_file(&file(".html"), page(&diff, &worst, &frames, &names, 50)?.as_bytes())?;
         let mut words = format!("\nrows and changes: {}, {}", file(".jsonl").display(), file(".html").display());
-        let of = |rows: &[Row]| rows.iter().find(|row| row.name == difference.frame).cloned();
-        let both = of(before).zip(of(rows)).zip(frames.get(&difference.frame));
+        let of = |rows: &[Row], name: &Name| rows.iter().find(|row| row.name == *name).cloned();
+        let both = of(before, &difference.frame).zip(of(rows, &difference.found_frame));
+        let both = both.zip(frames.get(&difference.found_frame));
         if let Some(((expected, found), frame)) = both {
             let changes = diff.frames.iter().find(|(row, ..)| row.name == difference.frame);
             let changes = changes.map_or(&[][..], |(.., changes)| changes.as_slice());
@@ -293,10 +300,10 @@ fn giver(field: &str, play: &Play) -> Option<String> {
 
 /// Describes the first difference: frame, stage, field, both values.
 fn words(difference: &Difference, play: &Play, rows: &[Row]) -> String {
-    let Difference { frame, field, expected, found, rows: count } = difference;
+    let Difference { frame, found_frame, field, expected, found, rows: count } = difference;
     let time = rows
         .iter()
-        .find(|row| row.name == *frame)
+        .find(|row| row.name == *found_frame)
         .map_or(String::new(), |row| format!(" ({:.3} s)", row.pts_ms / 1000.0));
     let stage = giver(field, play).map_or(String::new(), |id| format!(" of `{id}`"));
     format!(

@@ -19,18 +19,18 @@ pub fn measuring(tally: &Arc<Mutex<Tally>>, most: u64) -> Collect {
     })
 }
 
-/// Returns the pictures that a pipeline's sources will show, if all of them read picture files; otherwise none.
+/// Returns the pictures that a pipeline's sources will show, if all of them read picture files.
 ///
 /// # Errors
 /// If they cannot be listed.
-pub fn pictures(play: &Play) -> Result<Vec<Played>> {
+pub fn pictures(play: &Play) -> Result<Option<Vec<Played>>> {
     let mut all = Vec::new();
     for line in play.checked.lines() {
         let Settings::Source(source) = &line.settings else { continue };
-        let Some(pictures) = source.pictures(play.checked.env())? else { return Ok(Vec::new()) };
+        let Some(pictures) = source.pictures(play.checked.env())? else { return Ok(None) };
         all.extend(pictures.into_iter().map(|(name, path)| Played { source: line.id.clone(), name, path }));
     }
-    Ok(all)
+    Ok(Some(all))
 }
 
 /// Where numbers come from: the pipeline and its models, with their hashes, and what it leaves out.
@@ -67,7 +67,9 @@ pub fn measure(plan: Plan<'_>, tally: Tally, rows: Option<&str>) -> Result<(Meas
     let sink = Box::new(measuring(&shared, u64::MAX));
     let (file, sinks) = (plan.file, Sinks::Instead(rows.map(str::to_owned), sink));
     let mut play = Play::prepare(Plan { sinks, ..plan })?;
-    shared.lock().unwrap_or_else(PoisonError::into_inner).prepare(&pictures(&play)?)?;
+    if let Some(played) = pictures(&play)? {
+        shared.lock().unwrap_or_else(PoisonError::into_inner).prepare(&played)?;
+    }
     for line in play.checked.lines() {
         if let Settings::Stage(stage) = &line.settings {
             let (score, classes) = stage.leaves_out();

@@ -116,11 +116,13 @@ impl Sweep<'_> {
             outputs: Outputs::default(),
         };
         let play = Play::prepare(plan)?;
-        state.lock().unwrap_or_else(PoisonError::into_inner).0.prepare(&pictures(&play)?)?;
+        if let Some(played) = pictures(&play)? {
+            state.lock().unwrap_or_else(PoisonError::into_inner).0.prepare(&played)?;
+        }
         play.run()?.result.map_err(|e| e.at(self.file.display()))?;
         let (tally, counts) = std::mem::take(&mut *state.lock().unwrap_or_else(PoisonError::into_inner));
         // Without labels and without a scene, there are only counts.
-        let measured = if labelled { Some(tally.finish()?) } else { tally.finish().ok() };
+        let measured = if labelled || !tally.is_empty() { Some(tally.finish()?.without_pictures()) } else { None };
         Ok(Step { values, counts, measured })
     }
 

@@ -9,6 +9,7 @@ pub mod npz;
 pub mod parts;
 pub mod pipe;
 pub mod servers;
+pub mod set;
 pub mod vectors;
 
 use std::io::Write as _;

@@ -30,7 +30,7 @@ pub fn page(
     for (row, other, changes) in worst {
         let words: Vec<String> = changes.iter().map(Change::words).collect();
         let caption = format!("{}\n{}", row.title(), words.join("\n"));
-        match frames.get(&row.name) {
+        match frames.get(&other.name) {
             Some(frame) => page.picture(&side_by_side(frame, row, other, changes, ["before", "after"]), &caption)?,
             None => page.text(&caption),
         }

@@ -4,6 +4,7 @@ use super::there::There;
 use crate::error::{Error, Result};
 use crate::labels::{BoxFit, ClassFit, Counts, Labels, MaskRules, Matching, Notes, Picture, Played, shown};
 use crate::types::{Frame, Size};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Labels, and what was seen of them.
@@ -54,13 +55,18 @@ impl Against {
         if self.matching.matched() == 0 {
             return Err(self.matching.nothing(&self.labels));
         }
+        // Other parts of the set do not count.
+        let places: BTreeSet<usize> = self.matching.places().collect();
+        let own = || places.iter().filter_map(|at| self.labels.pictures.get(*at));
+        let counts = Counts::over(own());
         let mut fit = BoxFit::default();
-        for picture in &self.labels.pictures {
+        for picture in own() {
             let Some(size) = picture.size else { continue };
             for labelled in &picture.boxes {
                 fit.add(labelled.place.corners(size), size, || shown(&picture.path));
             }
         }
+        self.counts = counts;
         fit.judge(&mut Notes::default()).map_err(|e| e.at(self.labels.truth.path.display()))
     }
 
@@ -71,7 +77,8 @@ impl Against {
     pub fn picture(&mut self, frame: &Frame) -> Result<Option<Picture>> {
         let found = self.matching.find(&frame.source, &frame.name, &self.labels)?;
         let Some(at) = found else {
-            return Ok(self.labels.background().then(Picture::default));
+            let nothing = self.labels.background() && !self.labels.is_unread(&frame.name);
+            return Ok(nothing.then(Picture::default));
         };
         let mut picture = self.labels.pictures[at].clone();
         let (actual, strict) = (frame.image.size, !self.labels.truth.scale);
@@ -143,7 +150,10 @@ impl Against {
         let Some((_, rules)) = &self.rules else { return Ok(None) };
         let (real, values) = rules.read(path)?;
         if real != size {
-            let message = format!("{}: the class map is {real}, but the picture is {size}", path.display());
+            let message = format!(
+                "{}: the class map is {real}, but the picture is {size}; give maps of these pictures (--scale-labels scales boxes only)",
+                path.display()
+            );
             return Err(Error::Data(message));
         }
         let bare = values.iter().filter(|value| **value == crate::labels::UNLABELLED).count();

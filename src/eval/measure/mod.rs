@@ -22,10 +22,13 @@ use crate::error::{Error, Result};
 use crate::labels::{Labels, Notes, Played, UNLABELLED, same_name, shown};
 use crate::types::{BBox, Found, Image, Packet};
 use against::Against;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 use there::There;
+
+/// Two lists of names, and what the second calls each of the first.
+type Spellings = (Arc<[String]>, Arc<[String]>, Vec<Option<String>>);
 
 /// Collects a pipeline's output.
 #[derive(Default)]
@@ -46,12 +49,16 @@ pub struct Tally {
     strangers: BTreeMap<String, u64>,
     /// Whether a class of a source's truth is one of the model's.
     met: bool,
+    /// The names of a source's truth and of the model, and the model's name of each of the truth's.
+    known: Option<Spellings>,
     confusion: Option<(Confusion, Arc<[String]>)>,
     boundaries: Boundaries,
     top: TopK,
     answers: Vec<Answer>,
     /// Of each frame.
     records: Vec<Record>,
+    /// Which source had a name first.
+    names: HashMap<String, Arc<str>>,
     shots: Vec<Shot>,
     /// The line that leaves out the most, and the least score that it lets through.
     cut: Option<(String, f64)>,
@@ -104,8 +111,15 @@ impl Tally {
     /// # Errors
     /// [`Error::Data`] if its labels do not fit it.
     pub fn add(&mut self, packet: &Packet) -> Result<()> {
+        let Some(mut against) = self.against.take() else { return self.add_known(packet) };
+        let added = self.add_labelled(packet, &mut against);
+        self.against = Some(against);
+        added
+    }
+
+    /// Measures a packet against labels.
+    fn add_labelled(&mut self, packet: &Packet, against: &mut Against) -> Result<()> {
         let frame = &packet.frame;
-        let Some(against) = &mut self.against else { return self.add_known(packet) };
         if frame.name.is_empty() {
             let message = "frames have no names, so labels cannot be matched; labels work only with `images`";
             return Err(Error::Config(message.into()));
@@ -118,16 +132,14 @@ impl Tally {
             let Some(answers) = &packet.classes else { return Ok(()) };
             let names = &answers.by.labels;
             if let Some(class) = against.class(class, names)? {
-                self.frames += 1;
-                self.records.push(Record { name: title(packet), ..Record::default() });
+                self.begin(packet);
                 let best = answers.first().map_or(0.0, |answer| f64::from(answer.score));
                 let answers: Vec<String> = answers.iter().map(|answer| name(names, answer.class)).collect();
                 self.answer(packet, &class, &answers, best, names.len());
             }
             return Ok(());
         }
-        self.frames += 1;
-        self.records.push(Record { name: title(packet), ..Record::default() });
+        self.begin(packet);
         if picture.mask.is_some() {
             let Some(found) = &packet.mask else { return Ok(()) };
             let (size, names) = (found.size, Arc::clone(&found.by.labels));
@@ -152,8 +164,17 @@ impl Tally {
         };
         let model = labels_of(packet.detections.as_ref());
         let theirs = &known.by.labels;
-        let shared = |name: &String| model.iter().any(|own| same_name(own, name));
-        if !model.is_empty() && !theirs.is_empty() && !theirs.iter().filter(|name| !name.is_empty()).any(shared) {
+        let cached = self.known.as_ref().is_some_and(|(a, b, _)| Arc::ptr_eq(a, theirs) && **b == *model);
+        if !cached {
+            let own = |name: &String| {
+                model.iter().find(|own| *own == name).or_else(|| model.iter().find(|own| same_name(own, name)))
+            };
+            let names: Vec<Option<String>> =
+                theirs.iter().map(|name| own(name).filter(|_| !name.is_empty()).cloned()).collect();
+            self.known = Some((Arc::clone(theirs), model.into(), names));
+        }
+        let names = self.known.as_ref().map_or(&[][..], |(.., names)| names.as_slice());
+        if !model.is_empty() && !theirs.is_empty() && names.iter().all(Option::is_none) {
             let list = |names: &[String]| names.iter().take(12).map(|name| shown(name)).collect::<Vec<_>>().join(", ");
             return Err(Error::Data(format!(
                 "no class of the truth is one of the model\n  truth: {}\n  model: {}",
@@ -165,8 +186,11 @@ impl Tally {
         for d in known.iter() {
             // There without names is in the order of the model's labels.
             let own = known.by.label(d.class).map_or_else(|| name(model, d.class), str::to_owned);
-            let label =
-                model.iter().find(|known| **known == own).or_else(|| model.iter().find(|known| same_name(known, &own)));
+            let label = if theirs.is_empty() {
+                model.contains(&own).then(|| own.clone())
+            } else {
+                names.get(usize::from(d.class)).cloned().flatten()
+            };
             match label {
                 Some(_) => self.met = true,
                 None if packet.detections.is_some() && !model.is_empty() => {
@@ -174,14 +198,22 @@ impl Tally {
                 }
                 None => {}
             }
-            let label = label.cloned().unwrap_or(own);
+            let label = label.unwrap_or(own);
             let corners = [d.bbox.x1, d.bbox.y1, d.bbox.x2, d.bbox.y2].map(f64::from);
             real.push(There { label, class: d.class, corners, area: None, crowd: false, difficult: false });
         }
-        self.frames += 1;
-        self.records.push(Record { name: title(packet), ..Record::default() });
+        self.begin(packet);
         self.boxes(packet, real);
         Ok(())
+    }
+
+    /// Begins the next frame. A picture is called by its name, and by its source, too, if another source has that name.
+    fn begin(&mut self, packet: &Packet) {
+        self.frames += 1;
+        let (name, source) = (title(packet), &packet.frame.source);
+        let known = self.names.entry(name.clone()).or_insert_with(|| Arc::clone(source));
+        let name = if known == source { name } else { format!("{source}: {name}") };
+        self.records.push(Record { name, ..Record::default() });
     }
 
     /// Measures the answers to a whole picture, best first.
@@ -325,7 +357,7 @@ impl Tally {
     ///
     /// # Errors
     /// [`Error::Config`] if there was nothing to measure, [`Error::Data`] if labels and model do not fit.
-    pub fn finish(self) -> Result<Measured> {
+    pub fn finish(mut self) -> Result<Measured> {
         if self.frames == 0 {
             return Err(match &self.against {
                 Some(against) => against.nothing(),
@@ -355,8 +387,8 @@ impl Tally {
                 counts: self.counts.clone(),
                 total,
                 cut,
-                real: self.real.clone(),
-                found: self.found.clone(),
+                real: std::mem::take(&mut self.real),
+                found: std::mem::take(&mut self.found),
             }
         });
         let format = self.against.as_ref().map(|against| against.labels().format);
@@ -373,6 +405,9 @@ impl Tally {
         if let Some(labels) = self.against.as_ref().map(Against::labels) {
             let (path, form) = (labels.truth.path.display(), labels.format.name());
             provenance.push((format!("labels {path}"), format!("{form}, sha256 {}", labels.digest())));
+        }
+        if !self.classes.is_empty() {
+            provenance.push(("classes".into(), self.classes.iter().cloned().collect::<Vec<_>>().join(", ")));
         }
         let (strict, path) = self.against.as_ref().map_or((false, String::new()), |against| {
             let truth = &against.labels().truth;

@@ -136,6 +136,14 @@ pub struct Segmentation {
     pub boundaries: Boundaries,
 }
 
+impl Detection {
+    /// The least score that the pipeline lets through.
+    #[must_use]
+    pub fn floor(&self) -> f64 {
+        self.cut.as_ref().map_or(0.0, |(_, cut)| *cut)
+    }
+}
+
 impl Segmentation {
     /// The name of a class; its number if it has none.
     #[must_use]
@@ -214,12 +222,31 @@ impl Classification {
 }
 
 impl Measured {
+    /// The same without what was measured of each picture, which takes memory.
+    #[must_use]
+    pub fn without_pictures(mut self) -> Self {
+        self.records = Vec::new();
+        self.shots = Vec::new();
+        if let Some(detection) = &mut self.detection {
+            (detection.real, detection.found) = (Vec::new(), Vec::new());
+            (detection.tide.fates, detection.tide.missed) = (Vec::new(), Vec::new());
+            detection.coco.matches = Vec::new();
+        }
+        if let Some(classification) = &mut self.classification {
+            classification.answers = Vec::new();
+        }
+        self
+    }
+
     /// What is wrong with a picture, in words.
     #[must_use]
     pub fn words(&self, image: usize) -> String {
         let Some(record) = self.records.get(image) else { return String::new() };
         if let Some((real, best, _)) = &record.class {
             let score = self.classification.as_ref().and_then(|c| c.answers.get(image)).map_or(0.0, |a| a.score);
+            if best.is_empty() {
+                return format!("is {}, no answer", plain(real));
+            }
             return format!("is {}, taken for {} ({score:.2})", plain(real), plain(best));
         }
         if self.segmentation.is_some() {

@@ -63,7 +63,7 @@ fn thresholds(detection: &Detection, page: &mut Page) {
     let best: Vec<(&String, &Curves, Point)> = detection
         .curves
         .iter()
-        .filter_map(|(class, curves)| Some((detection.names.get(class)?, curves, curves.best()?)))
+        .filter_map(|(class, curves)| Some((detection.names.get(class)?, curves, curves.best(detection.floor())?)))
         .collect();
     if best.is_empty() {
         return;
@@ -87,8 +87,12 @@ fn thresholds(detection: &Detection, page: &mut Page) {
 /// The thresholds as YAML to paste.
 pub(super) fn yaml(detection: &Detection) -> String {
     let mut text = String::from("min_score:\n");
+    if detection.curves.len() > 1 {
+        // For classes that are not there, what the pipeline had.
+        let _ = writeln!(text, "  other: {}", detection.cut.as_ref().map_or(0.5, |(_, cut)| (cut * 1e4).round() / 1e4));
+    }
     for (class, curves) in &detection.curves {
-        if let (Some(name), Some(best)) = (detection.names.get(class), curves.best()) {
+        if let (Some(name), Some(best)) = (detection.names.get(class), curves.best(detection.floor())) {
             let name = if name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, ' ' | '_' | '-'))
                 && !name.is_empty()
             {
@@ -96,7 +100,7 @@ pub(super) fn yaml(detection: &Detection) -> String {
             } else {
                 serde_json::Value::from(name.as_str()).to_string()
             };
-            let _ = writeln!(text, "  {name}: {:.2}", best.score);
+            let _ = writeln!(text, "  {name}: {}", best.score);
         }
     }
     text
@@ -216,7 +220,12 @@ pub(super) fn overlay(detection: &Detection, shot: &Shot, words: &str) -> Drawn 
         }
     };
     let name = |class: u64| detection.names.get(&class).map_or_else(|| class.to_string(), |name| short(name));
-    for (at, real) in detection.real.iter().enumerate().filter(|(_, real)| real.image == image) {
+    // Both lists are in the order of the pictures.
+    let there = detection.real.partition_point(|real| real.image < image)
+        ..detection.real.partition_point(|real| real.image <= image);
+    let here =
+        detection.found.partition_point(|f| f.image < image)..detection.found.partition_point(|f| f.image <= image);
+    for (at, real) in there.clone().zip(&detection.real[there]) {
         let missed = detection.tide.missed.binary_search(&at).is_ok();
         classes.push(name(real.class));
         if missed {
@@ -226,7 +235,7 @@ pub(super) fn overlay(detection: &Detection, shot: &Shot, words: &str) -> Drawn 
         let text = if missed { format!("{} missed", name(real.class)) } else { String::new() };
         rect(&real.bbox, color, true, &text);
     }
-    for (found, fate) in detection.found.iter().zip(&detection.tide.fates).filter(|(found, _)| found.image == image) {
+    for (found, fate) in detection.found[here.clone()].iter().zip(&detection.tide.fates[here]) {
         let (color, text) = match fate {
             Fate::Right(iou) => (RIGHT, format!("{} {:.2} · {iou:.2}", name(found.class), found.score)),
             Fate::Wrong(kind, iou) => {

@@ -147,7 +147,7 @@ impl Measured {
                 "classes": detection.matrix.classes.iter().map(name).collect::<Vec<_>>(), "counts": detection.matrix.counts,
             });
             let threshold = |(class, curves): (&u64, &super::thresholds::Curves)| {
-                let best = curves.best()?;
+                let best = curves.best(detection.floor())?;
                 let (score, f1) = (best.score, best.f1());
                 Some(
                     json!({ "class": name(class), "min_score": score, "precision": best.precision, "recall": best.recall, "F1": f1 }),
@@ -178,7 +178,9 @@ impl Measured {
             .map(|(what, value)| (what.clone(), json!(value)))
             .collect::<serde_json::Map<_, _>>()
             .into();
-        all["pictures"] = json!(self.records);
+        if !self.records.is_empty() {
+            all["pictures"] = json!(self.records);
+        }
         all
     }
 }
