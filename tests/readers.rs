@@ -184,7 +184,9 @@ fn values_of_class_maps_are_those_of_pillow() {
             }
             let mut counts: BTreeMap<String, u64> = BTreeMap::new();
             match read.unwrap_or_else(|e| panic!("{name}: {e}")).1 {
-                Values::Numbers(numbers) => numbers.iter().for_each(|n| *counts.entry(n.to_string()).or_default() += 1),
+                Values::Numbers(numbers) | Values::Indices(numbers, _) => {
+                    numbers.iter().for_each(|n| *counts.entry(n.to_string()).or_default() += 1);
+                }
                 Values::Colors(colors) => {
                     colors.iter().for_each(|[r, g, b]| *counts.entry(format!("{r},{g},{b}")).or_default() += 1);
                 }

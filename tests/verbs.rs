@@ -100,16 +100,17 @@ fn labels_of_all_forms_give_the_same_numbers() {
     eprintln!("{:#}", all[0]["coco"]);
     assert!(all[0]["coco"]["AP50"].as_f64().unwrap() > 0.85);
     for other in &all[1..] {
-        for metric in ["AP", "AP50", "AR100", "APs"] {
+        // COCO's areas are those of the outlines, so what is small differs.
+        for metric in ["AP", "AP50", "AR100"] {
             let far = all[0]["coco"][metric].as_f64().unwrap() - other["coco"][metric].as_f64().unwrap();
             assert!(far.abs() < 1e-6, "{metric}: {far}");
         }
     }
     let said = says(
         &["eval", &yaml, "--labels", &home.join("voc").display().to_string(), "--set", "images.path=examples/faces"],
-        2,
+        5,
     );
-    assert!(said.contains("has a label"), "{said}");
+    assert!(said.contains("no picture that is played is labelled"), "{said}");
     assert!(says(&["eval", &yaml], 2).contains("give --labels"));
     assert!(says(&["eval", "pipelines/live/street.yaml"], 2).contains("--from FOLDER-OR-CLIP"));
 }

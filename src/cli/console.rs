@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::host::Board;
+use crate::labels::is_unseen;
 use indicatif::ProgressBar;
 use serde_json::{Map, Value, json};
 use std::io::{IsTerminal, Write};
@@ -111,7 +112,7 @@ fn object(level: &str, message: &str, mut fields: Map<String, Value>) {
 /// Replaces what would control a terminal: text may come from a file, a child process or a camera.
 #[must_use]
 pub fn harmless(text: &str) -> String {
-    let plain = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
+    let plain = |c: char| !c.is_control() && !is_unseen(c) || matches!(c, '\n' | '\t');
     text.chars().map(|c| if plain(c) { c.to_string() } else { c.escape_default().to_string() }).collect()
 }
 

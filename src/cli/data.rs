@@ -6,7 +6,7 @@ use super::labels::HowArgs;
 use crate::error::{Error, Result};
 use crate::eval::rows::Object;
 use crate::eval::{sheet, table::table};
-use crate::labels::{BoxFit, ClassName, Labels, Notes, pictures, shown};
+use crate::labels::{BoxFit, ClassName, Labels, Notes, pictures, shown, values};
 use crate::media::{jpeg, png};
 use crate::trial::write_file;
 use crate::types::{BBox, Size};
@@ -129,11 +129,7 @@ impl DataCheckArgs {
                 };
                 picture.boxes.iter().map(object).collect()
             };
-            let mask = picture.mask.as_deref().and_then(|path| std::fs::read(path).ok());
-            let mask = mask.and_then(|bytes| match png::decode_values(&bytes).ok()?.1 {
-                png::Values::Numbers(numbers) => Some(numbers),
-                png::Values::Colors(_) => None,
-            });
+            let mask = picture.mask.as_deref().and_then(|path| values(labels, path).ok()).map(|(values, _)| values);
             let class = picture.class.as_deref().map_or(String::new(), |class| format!("{class}: "));
             let title = format!("{class}{}", file.file_name().unwrap_or_default().to_string_lossy());
             match sheet::cell(file, &title, objects, mask.as_deref()) {
@@ -218,21 +214,23 @@ fn histogram(labels: &Labels) -> String {
 
 /// The values of class maps, and their shares of the pixels of at most 200 maps.
 fn mask_histogram(labels: &Labels) -> String {
-    let (mut counts, mut notes) = (BTreeMap::<u8, u64>::new(), Notes::default());
+    let (mut counts, mut notes, mut names) = (BTreeMap::<u8, u64>::new(), Notes::default(), Vec::new());
     let masks: Vec<&PathBuf> = labels.pictures.iter().filter_map(|picture| picture.mask.as_ref()).collect();
     for path in masks.iter().step_by(masks.len().div_ceil(200).max(1)) {
-        let values = std::fs::read(path).ok().map(|bytes| png::decode_values(&bytes));
-        match values {
-            Some(Ok((_, png::Values::Numbers(numbers)))) => {
+        match values(labels, path) {
+            Ok((numbers, known)) => {
+                names = known;
                 numbers.into_iter().for_each(|value| *counts.entry(value).or_default() += 1);
             }
-            Some(Ok((_, png::Values::Colors(_)))) => notes.add("class maps in colours", || path.display().to_string()),
-            Some(Err(_)) | None => notes.add("class maps that cannot be read", || path.display().to_string()),
+            Err(error) => notes.add("class maps that cannot be read", || error.to_string()),
         }
     }
     let all = counts.values().sum::<u64>().max(1) as f64;
-    let row = |(value, count): (&u8, &u64)| vec![value.to_string(), format!("{:.2} %", 100.0 * *count as f64 / all)];
-    let mut text = table(&["value", "pixels"], &counts.iter().map(row).collect::<Vec<_>>());
+    let row = |(value, count): (&u8, &u64)| {
+        let name = names.get(usize::from(*value)).cloned().unwrap_or_default();
+        vec![value.to_string(), format!("{:.2} %", 100.0 * *count as f64 / all), name]
+    };
+    let mut text = table(&["value", "pixels", "name"], &counts.iter().map(row).collect::<Vec<_>>());
     notes.lines().iter().for_each(|line| _ = writeln!(text, "note: {line}"));
     text
 }

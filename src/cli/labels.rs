@@ -37,7 +37,7 @@ pub struct HowArgs {
     /// The value of the first class in class maps: 1 where 0 means "not labelled" (ADE20K)
     #[arg(long, value_name = "VALUE", default_value_t = 0)]
     pub offset: u8,
-    /// Scale labels of pictures of another size, instead of refusing them
+    /// Scale boxes of pictures of another size, instead of refusing them
     #[arg(long)]
     pub scale_labels: bool,
     /// End with an error if anything about the labels is odd

@@ -419,6 +419,16 @@ pub(super) fn name_numbers(labels: &mut Labels, found: Option<Names>) -> Result<
     let Some(names) = names else { return Ok(()) };
     let mut beyond: BTreeMap<u32, u64> = BTreeMap::new();
     numbers().filter(|n| !names.by_number.contains_key(n)).for_each(|n| *beyond.entry(n).or_default() += 1);
+    let mut twice: HashMap<&Arc<str>, u32> = HashMap::new();
+    for (number, name) in &names.by_number {
+        if let Some(other) = twice.insert(name, *number) {
+            labels.notes.say(format!(
+                "{}: the numbers {other} and {number} are both called `{}`",
+                names.from,
+                shown(name)
+            ));
+        }
+    }
     // A few are odd annotations; many mean that the list is another one, or short.
     let lost: u64 = beyond.values().sum();
     let all = numbers().count() as u64;

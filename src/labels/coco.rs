@@ -102,6 +102,9 @@ pub fn parse(text: &str, path: &Path, split: Option<&Arc<str>>, labels: &mut Lab
             again.and_then(Result::ok).ok_or_else(|| refuse(text, &error))?
         }
     };
+    if let (true, Some(why)) = (file.images.is_none() || file.categories.is_none(), foreign(text)) {
+        return Err(Error::Data(format!("not COCO labels but {why}")));
+    }
     let categories = categories(file.categories, &mut labels.notes)?;
     let Some(images) = file.images else {
         return Err(Error::Data("no `images` in it, so nothing says which pictures are labelled".into()));
@@ -140,16 +143,36 @@ pub fn parse(text: &str, path: &Path, split: Option<&Arc<str>>, labels: &mut Lab
 fn refuse(text: &str, error: &serde_json::Error) -> Error {
     let place = format!("{}:{}", error.line(), error.column());
     let start = text.trim_start();
-    let why = if start.starts_with('[') {
-        "a list, as of detections (results); expected labels: an object with `images`, `annotations` and `categories`"
-    } else if text.contains("\"shapes\"") {
-        "labelme's own format; convert it to COCO"
-    } else if text.contains("\"_via_img_metadata\"") || text.contains("\"regions\"") {
-        "VIA's own format; export COCO from VIA"
-    } else {
-        return Error::Data(format!("{place}: not COCO labels: {error}"));
-    };
-    Error::Data(format!("not COCO labels but {why}"))
+    match foreign(text) {
+        Some(why) => Error::Data(format!("not COCO labels but {why}")),
+        None if start.starts_with(['{', '[']) => Error::Data(format!("{place}: not COCO labels: {error}")),
+        None => {
+            let head: String = start.chars().take(40).collect();
+            let hint =
+                if head.starts_with("version https://git-lfs") { "; it is a pointer: run `git lfs pull`" } else { "" };
+            Error::Data(format!("not JSON: it begins with `{}`{hint}", shown(&head)))
+        }
+    }
+}
+
+/// Other tools' own formats, by the keys that only they have.
+fn foreign(text: &str) -> Option<&'static str> {
+    let has = |key: &str| text.contains(key);
+    let list = text.trim_start().starts_with('[');
+    let known = [
+        ("\"shapes\"", "labelme's own format; convert it to COCO"),
+        ("\"_via_img_metadata\"", "VIA's own format; export COCO from VIA"),
+        ("\"regions\"", "VIA's own format; export COCO from VIA"),
+        ("\"classTitle\"", "Supervisely's own format; export COCO from it"),
+        ("\"completed_by\"", "Label Studio's own format; export COCO or YOLO from it"),
+        ("\"annotation_id\"", "Label Studio's own format; export COCO or YOLO from it"),
+        ("\"box2d\"", "BDD100K's own format; convert it to COCO"),
+        ("\"coordinates\"", "CreateML's own format; export COCO"),
+    ];
+    let found = known.iter().find(|(key, _)| has(key)).map(|(_, why)| *why);
+    let results =
+        "a list, as of detections (results); expected labels: an object with `images`, `annotations` and `categories`";
+    found.or_else(|| list.then_some(results))
 }
 
 /// Replaces `NaN` and `Infinity` outside texts by `null`; `None` if there are none.
@@ -218,7 +241,8 @@ fn categories(raw: Option<&RawValue>, notes: &mut Notes) -> Result<HashMap<Id, A
         .map_err(|_| Error::Data("`categories` is neither a list nor a map of ids to names".into()))?;
     for (index, raw) in list.into_iter().enumerate() {
         let category = serde_json::from_str::<Category<'_>>(raw.get()).ok();
-        match category.and_then(|c| Some((c.id.id()?, c.name.text()?))) {
+        let named = category.and_then(|c| Some((c.id.id()?, c.name.text().filter(|name| !name.trim().is_empty())?)));
+        match named {
             Some((id, name)) => add(id, name)?,
             None => notes.add("a category without an id or a name", || format!("categories[{index}]")),
         }
@@ -317,7 +341,7 @@ fn object(
         (x, w) = (x + w.min(0.0), w.abs());
         (y, h) = (y + h.min(0.0), h.abs());
     }
-    if w == 0.0 || h == 0.0 {
+    if w < 1e-6 || h < 1e-6 {
         return no("a box without width or height, left out");
     }
     if [x, y, w, h].iter().any(|v| v.abs() > 1e7) {

@@ -1,5 +1,6 @@
 //! Files that describe a set: Ultralytics' `data.yaml`, Darknet's `obj.data`, VOC's `ImageSets`.
 
+use super::keys::Key;
 use super::notes::Notes;
 use super::text;
 use crate::error::{Error, Result};
@@ -206,7 +207,7 @@ pub fn image_sets(root: &Path, notes: &mut Notes) -> Result<HashMap<String, Arc<
             let name: Arc<str> = part.into();
             for line in text::read(&path, notes)?.lines() {
                 if let Some(picture) = line.split_whitespace().next() {
-                    parts.entry(picture.to_owned()).or_insert_with(|| Arc::clone(&name));
+                    parts.entry(Key::of(picture).stem).or_insert_with(|| Arc::clone(&name));
                 }
             }
         }

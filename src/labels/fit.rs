@@ -61,14 +61,14 @@ impl BoxFit {
     pub fn judge(&self, notes: &mut Notes) -> Result<()> {
         let Self { count, outside, corners, parts, .. } = *self;
         let [example, tiny] = self.examples.each_ref().map(|example| example.as_deref().unwrap_or_default());
-        if count > 0 && parts == count {
+        if count > 0 && parts * 2 > count {
             return Err(Error::Data(format!(
-                "no box is larger than a pixel: parts of the picture (0 to 1) stand where pixels belong ({tiny}); multiply them by its width and height"
+                "{parts} of {count} boxes have no number above 1: parts of the picture (0 to 1) stand where pixels belong ({tiny}); multiply them by its width and height"
             )));
         }
-        if outside * 10 > count * 3 && corners == count {
+        if outside * 10 > count * 3 && corners * 10 >= count * 9 {
             return Err(Error::Data(format!(
-                "{outside} of {count} boxes reach outside their pictures, and none would if the second corner stands where width and height belong ({example}); write left, top, width, height"
+                "{outside} of {count} boxes reach outside their pictures, and {corners} would not if the second corner stands where width and height belong ({example}); write left, top, width, height"
             )));
         }
         if outside * 2 > count {

@@ -148,11 +148,14 @@ fn votes(root: &Path, tree: &Tree) -> Votes {
     let pictures: Vec<&Entry> = tree.files.iter().filter(|e| is_picture_ending(&e.ending)).collect();
     votes.pictures = pictures.len();
     let labelled: HashSet<String> = texts.iter().map(|e| Key::of_label_file(&e.name).stem).collect();
+    let own = std::path::absolute(root).unwrap_or_else(|_| root.into());
+    let inside = |word: &str| FOLDERS.contains(&word.to_lowercase().as_str());
+    // The folder that was given may itself be called `masks`, or lie in `gtFine`.
+    let within = own.components().rev().take(3).any(|part| inside(&part.as_os_str().to_string_lossy()));
     let table = Colors::near(root, &mut Notes::default()).ok().flatten().is_some();
     let class_map = |e: &Entry| {
-        let inside = |word: &str| FOLDERS.contains(&word.to_lowercase().as_str());
         let outer: Vec<&str> = e.folders().filter(|f| !is_split(f)).collect();
-        let named = e.folders().any(inside) || e.name.to_lowercase().ends_with("_mask.png");
+        let named = within || e.folders().any(inside) || e.name.to_lowercase().ends_with("_mask.png");
         // Grey pictures in folders of classes, or beside their text files, are pictures.
         let alone = outer.is_empty() && !labelled.contains(&Key::of(&e.name).stem);
         let head = e.head(26);

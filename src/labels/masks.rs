@@ -148,11 +148,26 @@ fn values_near(root: &Path) -> Option<Names> {
     (!by_number.is_empty()).then(|| Names { by_number, from: path.display().to_string() })
 }
 
+/// The colour of the borders of objects in VOC's class maps, which are not labelled.
+const BORDER: [u8; 3] = [224, 224, 192];
+
+/// Reads a class map as it is: class numbers, or places in the table of its colours.
 fn numbers(path: &Path, colors: Option<&Colors>) -> Result<(Size, Vec<u8>)> {
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
     let (size, values) = png::decode_values(&bytes).map_err(|e| e.at(path.display()))?;
     let pixels = match (values, colors) {
-        (Values::Numbers(numbers), _) => return Ok((size, numbers)),
+        (Values::Numbers(numbers), _) | (Values::Indices(numbers, _), None) => return Ok((size, numbers)),
+        (Values::Indices(numbers, palette), Some(colors)) => {
+            // Where a palette has the colours of the table, they decide: programs put palettes in any order.
+            let color = |number: &u8| palette.get(usize::from(*number)).copied();
+            let mut used = [false; 256];
+            numbers.iter().for_each(|number| used[usize::from(*number)] = true);
+            let known = |number: usize| color(&(number as u8)).is_some_and(|c| colors.find(c).is_some() || c == BORDER);
+            if !(0..256).filter(|number| used[*number]).all(known) {
+                return Ok((size, numbers));
+            }
+            (numbers.iter().map(|number| color(number).unwrap_or_default()).collect(), colors)
+        }
         (Values::Colors(pixels), Some(colors)) => (pixels, colors),
         // Grey stored as a colour is grey.
         (Values::Colors(pixels), None) if pixels.iter().all(|[r, g, b]| r == g && g == b) => {
@@ -182,8 +197,7 @@ fn numbers(path: &Path, colors: Option<&Colors>) -> Result<(Size, Vec<u8>)> {
             last = (color, table.find(color));
         }
         // Borders of objects are drawn in a colour of their own in VOC.
-        let white = color == [224, 224, 192] || color == [255, 255, 255];
-        let Some(number) = last.1.or(white.then_some(UNLABELLED)) else {
+        let Some(number) = last.1.or((color == BORDER).then_some(UNLABELLED)) else {
             let [r, g, b] = color;
             let message = format!("{}: the colour {r},{g},{b} is not in {}", path.display(), table.from);
             return Err(Error::Data(message));
@@ -191,6 +205,19 @@ fn numbers(path: &Path, colors: Option<&Colors>) -> Result<(Size, Vec<u8>)> {
         numbers.push(number);
     }
     Ok((size, numbers))
+}
+
+/// Reads a class map for people: its values, and their names if a table of colours has them.
+///
+/// # Errors
+/// As [`MaskRules::read`].
+pub fn values(labels: &Labels, path: &Path) -> Result<(Vec<u8>, Vec<String>)> {
+    let (_, numbers) = numbers(path, labels.colors.as_deref())?;
+    let names = labels
+        .colors
+        .as_ref()
+        .map_or(Vec::new(), |colors| colors.classes.iter().map(|(name, _)| name.clone()).collect());
+    Ok((numbers, names))
 }
 
 impl MaskRules {
@@ -320,6 +347,7 @@ fn by_values(survey: &Survey, truth: &Truth, model: &[String], notes: &mut Notes
     let (ignore, offset) = (truth.ignore.unwrap_or(UNLABELLED), truth.offset);
     let values: Vec<u8> = survey.values().into_iter().filter(|value| *value != ignore).collect();
     let binary = survey.values() == [0, 255] || survey.values() == [255];
+    let flags = values == [0, 1] && truth.names.is_none();
     let count = if model.is_empty() { 256 } else { model.len() };
     let mut meaning = [Meaning::Unknown; 256];
     let said = truth.ignore.is_some() || offset > 0;
@@ -335,6 +363,13 @@ fn by_values(survey: &Survey, truth: &Truth, model: &[String], notes: &mut Notes
         notes.say(format!("the class maps hold 0 and 255 only: 255 is taken for `{}`", shown(&model[1])));
         (meaning[0], meaning[255]) = (Meaning::Class(0), Meaning::Class(1));
         return Ok(meaning);
+    }
+    if flags && count > 2 && !said && !model.is_empty() {
+        return Err(Error::Data(format!(
+            "the class maps hold 0 and 1 only ({}), as for \"nothing\" and \"something\", while the model has {count} classes; if 1 is `{}`, say so with --names model",
+            survey.histogram(),
+            shown(&model[1])
+        )));
     }
     let highest = count.min(256) - 1 + usize::from(offset);
     let beyond: Vec<u8> = values.iter().copied().filter(|value| usize::from(*value) > highest).collect();

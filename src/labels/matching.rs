@@ -59,6 +59,8 @@ pub struct Matching {
     taken: HashMap<usize, String>,
     /// The labels that were asked for.
     seen: HashSet<usize>,
+    /// Labels that lie in other folders than their pictures.
+    elsewhere: Vec<String>,
     /// The names of pictures that were asked for, and have no labels.
     bare: BTreeSet<String>,
     /// The names of some labels and of some pictures, for messages.
@@ -100,10 +102,20 @@ impl Matching {
     pub fn resolve(&mut self, labels: &Labels, played: &[Played]) -> Result<()> {
         self.some[1] = played.iter().take(3).map(|p| shown(&p.name)).collect();
         let mut claims: BTreeMap<usize, Vec<(Score, &Played)>> = BTreeMap::new();
+        self.elsewhere.clear();
         for picture in played {
             let path = picture.path.to_string_lossy();
             match self.best(&path, &picture.name, labels)? {
-                Some((at, score)) => claims.entry(at).or_default().push((score, picture)),
+                Some((at, score)) => {
+                    if !score.agrees && score.folders == 0 {
+                        self.elsewhere.push(format!(
+                            "{} for {}",
+                            shown(&labels.pictures[at].path),
+                            shown(&picture.name)
+                        ));
+                    }
+                    claims.entry(at).or_default().push((score, picture));
+                }
                 None => {
                     self.known.insert((picture.source.clone(), picture.name.clone()), None);
                 }
@@ -181,10 +193,21 @@ impl Matching {
         let key = Key::of(path);
         let short = without_prefix(&key.stem);
         let stripped = key.stem.strip_suffix("_leftimg8bit");
-        let stems = [Some(key.stem.as_str()), short, stripped];
-        let Some(candidates) = stems.into_iter().flatten().find_map(|stem| self.index.get(stem)) else {
-            return Ok(None);
+        // A prefix is dropped on one side only: two dates in front of one name are two pictures.
+        let whole = |stem: &str| self.index.get(stem).map(|list| list.iter().collect::<Vec<_>>());
+        let firsts = |stem: &str| {
+            let list: Vec<_> = self.index.get(stem)?.iter().filter(|(.., first)| *first).collect();
+            (!list.is_empty()).then_some(list)
         };
+        let found = whole(&key.stem).or_else(|| firsts(short?)).or_else(|| whole(stripped?));
+        let Some(mut candidates) = found else { return Ok(None) };
+        // Labels of `train` are not those of a picture of `val`.
+        let part = split_of(&key.folders);
+        candidates.retain(|(at, own, _)| {
+            let theirs = split_of(&own.folders)
+                .or_else(|| split_of(&Key::of(&labels.pictures[*at].file.to_string_lossy()).folders));
+            part.is_none() || theirs.is_none() || part == theirs
+        });
         let of_files = labels.format != Format::Coco && labels.format != Format::Folders;
         // `val/images/1.jpg` has its labels in `val/labels/1.txt`.
         let same = |(a, b): &(&String, &String)| a == b || [a, b].iter().all(|word| HALVES.contains(&word.as_str()));
@@ -195,7 +218,7 @@ impl Matching {
             let exact = labels.pictures[*at].path == name;
             (Score { agrees, first: *first, ending, folders: equal, exact }, *at)
         };
-        let mut scored: Vec<(Score, usize)> = candidates.iter().map(score).collect();
+        let mut scored: Vec<(Score, usize)> = candidates.into_iter().map(score).collect();
         scored.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
         scored.dedup_by_key(|(_, at)| *at);
         match scored.as_slice() {
@@ -213,6 +236,12 @@ impl Matching {
             [(score, at), ..] => Ok(Some((*at, *score))),
             [] => Ok(None),
         }
+    }
+
+    /// Labels that lie in other folders than their pictures, and were matched by name alone.
+    #[must_use]
+    pub fn elsewhere(&self) -> &[String] {
+        &self.elsewhere
     }
 
     /// How many pictures have labels.
@@ -246,6 +275,17 @@ impl Matching {
             labels.format.name(),
             list(&self.some[0])
         ))
+    }
+}
+
+/// The part of a set that folders name: the innermost one, or the one around `images` and the like.
+fn split_of(folders: &[String]) -> Option<&'static str> {
+    let inner = folders.iter().rev().find(|folder| !HALVES.contains(&folder.as_str()))?;
+    match inner.as_str() {
+        "train" | "training" | "train2017" => Some("train"),
+        "val" | "valid" | "validation" | "val2017" => Some("val"),
+        "test" | "testing" => Some("test"),
+        _ => None,
     }
 }
 
@@ -304,6 +344,9 @@ mod tests {
         assert_eq!(coco(&["yard.jpg"], &["yard.png"]), [Some(0)]);
         assert_eq!(coco(&["Yard.jpg", "yard.jpg"], &["yard.jpg", "Yard.jpg"]), [Some(1), Some(0)]);
         assert_eq!(coco(&["1a2b3c4d-yard.jpg"], &["yard.jpg"]), [Some(0)]);
+        assert_eq!(coco(&["yard.jpg"], &["1a2b3c4d-yard.jpg"]), [Some(0)]);
+        assert_eq!(coco(&["20240101-cam.jpg", "20240102-cam.jpg"], &["20240103-cam.jpg"]), [None]);
+        assert_eq!(coco(&["train/1.jpg"], &["val/1.jpg"]), [None]);
         let yolo = |paths: &[&str], played: &[&str]| resolved(Format::Yolo, paths, played).unwrap();
         assert_eq!(yolo(&["labels/val/1", "labels/train/1"], &["val/1.jpg"]), [Some(0)]);
         // One that fits better takes them.

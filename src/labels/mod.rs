@@ -32,10 +32,10 @@ pub use classes::{ClassFit, Counts, same_name};
 pub use colors::Colors;
 pub use fit::BoxFit;
 pub use format::Format;
-pub use masks::{MaskRules, UNLABELLED};
+pub use masks::{MaskRules, UNLABELLED, values};
 pub use matching::{Matching, Played};
 pub use notes::{Note, Notes};
-pub use text::shown;
+pub use text::{is_unseen, shown};
 pub use truth::Truth;
 
 use crate::types::Size;

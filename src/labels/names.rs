@@ -93,6 +93,7 @@ impl Names {
     /// If a list is there, but cannot be read.
     pub fn near(folder: &Path, highest: Option<u32>, notes: &mut Notes) -> Result<Option<Self>> {
         let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.into());
+        let mut chosen: Option<Self> = None;
         for level in folder.ancestors().take(LEVELS) {
             // Label Studio's numbers are those of its notes; its list of names may be in another order.
             let mut found: Vec<PathBuf> = Vec::new();
@@ -112,18 +113,22 @@ impl Names {
             for path in &found {
                 match Self::read(path, highest, notes) {
                     Ok(names) => lists.push(names),
-                    Err(error) if lists.is_empty() && path == &found[0] => return Err(error),
+                    Err(error) if chosen.is_none() && lists.is_empty() && path == &found[0] => return Err(error),
                     Err(_) => {}
                 }
             }
             if let Some(other) = lists.get(1..).into_iter().flatten().find(|o| o.by_number != lists[0].by_number) {
                 notes.say(format!("{} and {} name different classes; the first counts", lists[0].from, other.from));
             }
-            if !lists.is_empty() {
-                return Ok(Some(lists.swap_remove(0)));
+            if chosen.is_none() && !lists.is_empty() {
+                chosen = Some(lists.swap_remove(0));
+            } else if let (Some(own), Some(other)) = (&chosen, lists.first())
+                && own.by_number != other.by_number
+            {
+                notes.say(format!("{} and {} name different classes; the first counts", own.from, other.from));
             }
         }
-        Ok(None)
+        Ok(chosen)
     }
 
     /// The first names, for a message.

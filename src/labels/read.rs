@@ -2,6 +2,7 @@
 
 use super::dataset::{self, DataYaml, is_split, labels_of};
 use super::guess::{self, Guess};
+use super::keys::Key;
 use super::names::Names;
 use super::notes::Notes;
 use super::tree::{Entry, Tree};
@@ -58,6 +59,17 @@ impl Labels {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         self.why = format!("the file is called {name}");
+        let own = match ending.as_str() {
+            "xml" => Format::Voc,
+            "png" => Format::Masks,
+            "yaml" | "yml" | "data" => Format::Yolo,
+            "json" => Format::Coco,
+            _ => self.truth.format.unwrap_or_default(),
+        };
+        if let Some(said) = self.truth.format.filter(|said| *said != own) {
+            let (said, own) = (said.name(), own.name());
+            return Err(Error::Config(format!("{}: a .{ending} file is {own}, not {said}", path.display())));
+        }
         match ending.as_str() {
             "yaml" | "yml" | "data" => self.read_set(path, &Tree::of(folder)?),
             "xml" => voc::read(&[(name, path.to_path_buf(), None)], self),
@@ -85,9 +97,9 @@ impl Labels {
         if let Some(root) = set {
             self.read_folder(if root.as_os_str().is_empty() { Path::new(".") } else { root })?;
             let words = text::read(path, &mut self.notes)?;
-            let listed: HashSet<&str> = words.lines().filter_map(|line| line.split_whitespace().next()).collect();
-            let stem = |picture: &Picture| picture.path.rsplit('/').next().unwrap_or_default().to_owned();
-            self.pictures.retain(|picture| listed.contains(stem(picture).as_str()));
+            let first = |line: &str| Some(Key::of(line.split_whitespace().next()?).stem);
+            let listed: HashSet<String> = words.lines().filter_map(first).collect();
+            self.pictures.retain(|picture| listed.contains(&Key::of(&picture.path).stem));
             return Ok(());
         }
         let words = text::read(path, &mut Notes::default())?;

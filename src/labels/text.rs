@@ -54,6 +54,12 @@ fn declared(bytes: &[u8]) -> Option<&'static Encoding> {
     Encoding::for_label(name.as_bytes())
 }
 
+/// Characters that are not seen, or turn the direction of writing.
+#[must_use]
+pub fn is_unseen(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
 /// Replaces control characters, and cuts what is long: text of a file that goes into a message.
 #[must_use]
 pub fn shown(text: &str) -> String {
@@ -61,7 +67,7 @@ pub fn shown(text: &str) -> String {
     let plain: String = text
         .chars()
         .take(MOST)
-        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
+        .map(|c| if c.is_control() || is_unseen(c) { c.escape_default().to_string() } else { c.to_string() })
         .collect();
     if text.chars().count() > MOST { plain + "…" } else { plain }
 }
@@ -84,6 +90,7 @@ mod tests {
         assert!(text(latin).0.ends_with("<a>é</a>") && text(latin).1 == 0);
         assert_eq!(text(b"caf\xE9"), ("café".into(), 1));
         assert!(decode(b"a\0b\0c\0", &mut Notes::default(), &String::new).is_err());
+        assert_eq!(shown("a\u{202e}b"), "a\\u{202e}b");
         assert_eq!(shown("a\u{1b}[2J\nb"), "a\\u{1b}[2J\\nb");
     }
 }

@@ -41,6 +41,17 @@ pub fn read(files: &[(String, PathBuf, Option<Arc<str>>)], labels: &mut Labels) 
     }
     // A file that cannot be read weighs as much as its objects would.
     notes.most_are_sound("Pascal VOC", read)?;
+    if read > 0 && edge.largest <= 1.0 {
+        return Err(Error::Data(format!(
+            "no corner is above 1 in {read} boxes: parts of the picture (0 to 1) stand where pixels belong; multiply them by its width and height"
+        )));
+    }
+    if edge.swapped * 2 > read && read > 2 {
+        return Err(Error::Data(format!(
+            "`xmax` or `ymax` is the smaller one in {} of {read} boxes; do width and height stand where the second corner belongs?",
+            edge.swapped
+        )));
+    }
     labels.notes.extend(notes);
     if edge.zeros > 0 {
         let from_0 = edge.zeros > edge.ones;
@@ -66,6 +77,8 @@ pub struct Edge {
     zeros: u64,
     ones: u64,
     ends: u64,
+    swapped: u64,
+    largest: f64,
     place: String,
 }
 
@@ -137,6 +150,8 @@ fn read_object(object: &Element, edge: &mut Edge, at: &dyn Fn() -> String) -> Re
         return Err("a box beyond all pictures, left out");
     }
     let swapped = x2 < x1 || y2 < y1;
+    edge.swapped += u64::from(swapped);
+    edge.largest = edge.largest.max(x1).max(y1).max(x2).max(y2);
     let (x1, x2, y1, y2) = (x1.min(x2), x1.max(x2), y1.min(y2), y1.max(y2));
     for start in [x1, y1] {
         if start == 0.0 {

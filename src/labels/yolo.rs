@@ -19,8 +19,8 @@ pub type File = (String, PathBuf, Option<Arc<str>>);
 /// Returns whether a text looks like YOLO's: its first line begins with a number and has at least four more words.
 #[must_use]
 pub fn is_one(text: &str) -> bool {
-    let Some(line) = text.lines().find(|line| !line.trim().is_empty()) else { return true };
-    let mut words = line.split([' ', '\t', ',', ';']).filter(|word| !word.is_empty());
+    let Some(line) = text.split(['\n', '\r']).find(|line| !line.trim().is_empty()) else { return true };
+    let mut words = line.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';')).filter(|word| !word.is_empty());
     words.next().is_some_and(|word| word.trim_start_matches('\u{feff}').parse::<f64>().is_ok()) && words.count() >= 4
 }
 
@@ -49,7 +49,7 @@ impl Line {
 /// [`crate::error::Error::Data`] if most lines cannot be used, [`crate::error::Error::Io`].
 pub fn read(files: &[File], key_points: Option<(usize, usize)>, labels: &mut Labels) -> Result<()> {
     labels.format = Format::Yolo;
-    let (mut notes, mut count) = (Notes::default(), 0);
+    let (mut notes, mut read) = (Notes::default(), 0);
     let mut pictures: Vec<(Picture, Vec<(u16, Line)>)> = Vec::with_capacity(files.len());
     for (name, path, split) in files {
         let text = text::read(path, &mut notes)?;
@@ -61,7 +61,6 @@ pub fn read(files: &[File], key_points: Option<(usize, usize)>, labels: &mut Lab
             continue;
         }
         notes.extend(odd);
-        count += lines.len() as u64;
         let stem = name.strip_suffix(".txt").or(name.strip_suffix(".TXT")).unwrap_or(name);
         let picture = Picture { path: stem.to_owned(), file: path.clone(), split: split.clone(), ..Picture::default() };
         pictures.push((picture, lines));
@@ -95,6 +94,7 @@ pub fn read(files: &[File], key_points: Option<(usize, usize)>, labels: &mut Lab
                     [f64::midpoint(x1, x2), f64::midpoint(y1, y2), x2 - x1, y2 - y1]
                 }
             };
+            read += 1;
             picture.boxes.push(Labelled {
                 class: ClassName::Number(class),
                 place: Place::Parts(place),
@@ -105,14 +105,14 @@ pub fn read(files: &[File], key_points: Option<(usize, usize)>, labels: &mut Lab
         }
         labels.pictures.push(picture);
     }
-    notes.most_are_sound("YOLO", count.saturating_sub(notes.lost()))?;
+    notes.most_are_sound("YOLO", read)?;
     labels.notes.extend(notes);
     Ok(())
 }
 
 fn lines(text: &str, name: &str, notes: &mut Notes) -> Vec<(u16, Line)> {
     let mut read = Vec::new();
-    for (index, line) in text.lines().enumerate() {
+    for (index, line) in text.replace("\r\n", "\n").split(['\n', '\r']).enumerate() {
         let line = line.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
         if line.is_empty() {
             continue;

@@ -39,8 +39,10 @@ pub fn decode(bytes: &[u8], image: &mut Image) -> Result<Option<Vec<u8>>> {
 /// What the pixels of a class map are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Values {
-    /// Grey levels, or indices of a palette: class numbers.
+    /// Grey levels: class numbers.
     Numbers(Vec<u8>),
+    /// Indices of a palette, and its colours.
+    Indices(Vec<u8>, Vec<[u8; 3]>),
     /// Colours, which only a table turns into classes.
     Colors(Vec<[u8; 3]>),
 }
@@ -58,6 +60,11 @@ pub fn decode_values(bytes: &[u8]) -> Result<(Size, Values)> {
     super::limits::check_size(width, height, "PNG")?;
     let size = Size::new(width, height);
     let (color, depth) = reader.output_color_type();
+    let palette = reader.info().palette.as_deref().map_or(Vec::new(), |palette| palette.as_chunks::<3>().0.to_vec());
+    let numbers = move |numbers: Vec<u8>| match color {
+        png::ColorType::Indexed => Values::Indices(numbers, palette),
+        _ => Values::Numbers(numbers),
+    };
     let length = reader.output_buffer_size().ok_or_else(|| Error::Data("PNG: too large".into()))?;
     let mut buffer = vec![0; length];
     let out = reader.next_frame(&mut buffer).map_err(bad)?;
@@ -72,15 +79,18 @@ pub fn decode_values(bytes: &[u8]) -> Result<(Size, Values)> {
         return Ok((size, values(color, &low)));
     }
     let bits = depth as usize;
+    if bits == 8 && color == png::ColorType::Indexed {
+        return Ok((size, numbers(pixels.to_vec())));
+    }
     if bits == 8 {
         return Ok((size, values(color, pixels)));
     }
     let mask = ((1u16 << bits) - 1) as u8;
-    let mut numbers = Vec::with_capacity(width as usize * height as usize);
+    let mut found = Vec::with_capacity(width as usize * height as usize);
     for row in pixels.chunks_exact(out.line_size.max(1)) {
-        numbers.extend((0..width as usize).map(|x| (row[x * bits / 8] >> (8 - bits - x * bits % 8)) & mask));
+        found.extend((0..width as usize).map(|x| (row[x * bits / 8] >> (8 - bits - x * bits % 8)) & mask));
     }
-    Ok((size, Values::Numbers(numbers)))
+    Ok((size, numbers(found)))
 }
 
 /// Takes pixels of 8 bits for numbers or colours.

@@ -63,7 +63,13 @@ impl Against {
         for picture in own() {
             let Some(size) = picture.size else { continue };
             for labelled in &picture.boxes {
-                fit.add(labelled.place.corners(size), size, || shown(&picture.path));
+                // The size may be that of the picture as it is stored, on its side.
+                let corners = labelled.place.corners(size);
+                let turned = Size::new(size.height, size.width);
+                let inside =
+                    |s: Size| corners[2] <= f64::from(s.width) + 1.0 && corners[3] <= f64::from(s.height) + 1.0;
+                let size = if !inside(size) && inside(turned) { turned } else { size };
+                fit.add(corners, size, || shown(&picture.path));
             }
         }
         self.counts = counts;
@@ -197,6 +203,9 @@ impl Against {
         if objects == 0 && all > 0 && !boxes_of_others(&labels) {
             notes.say("no labelled object lies in any picture that was played".into());
         }
+        for place in matching.elsewhere() {
+            notes.add("labels in other folders than their pictures, matched by name alone", || place.clone());
+        }
         let bare = matching.bare();
         let without = if labels.background() {
             "pictures without a label file, taken to have nothing in them"
@@ -214,6 +223,9 @@ impl Against {
         if pixels.0 > 0 {
             let share = 100.0 * pixels.0 as f64 / pixels.1.max(1) as f64;
             info.push(format!("not labelled: {share:.1} % of the pixels"));
+            if share > 50.0 {
+                notes.say(format!("more than half of the pixels ({share:.1} %) are not labelled, and do not count"));
+            }
         }
         Ok((notes, info, unseen.len() as u64))
     }

@@ -1,6 +1,7 @@
 //! Measures a pipeline's output, packet by packet, against labels or against a scene's truth.
 
 mod against;
+mod doubt;
 mod results;
 #[cfg(test)]
 mod tests;
@@ -20,7 +21,7 @@ use super::thresholds::curves;
 use super::{tide, voc};
 use crate::error::{Error, Result};
 use crate::labels::{Labels, Notes, Played, UNLABELLED, same_name, shown};
-use crate::types::{BBox, Found, Image, Packet};
+use crate::types::{BBox, Found, Image, Packet, Size};
 use against::Against;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -57,6 +58,8 @@ pub struct Tally {
     answers: Vec<Answer>,
     /// Of each frame.
     records: Vec<Record>,
+    /// The size of each frame.
+    sizes: Vec<Size>,
     /// Which source had a name first.
     names: HashMap<String, Arc<str>>,
     shots: Vec<Shot>,
@@ -210,6 +213,7 @@ impl Tally {
     /// Begins the next frame. A picture is called by its name, and by its source, too, if another source has that name.
     fn begin(&mut self, packet: &Packet) {
         self.frames += 1;
+        self.sizes.push(packet.frame.image.size);
         let (name, source) = (title(packet), &packet.frame.source);
         let known = self.names.entry(name.clone()).or_insert_with(|| Arc::clone(source));
         let name = if known == source { name } else { format!("{source}: {name}") };
@@ -429,9 +433,21 @@ impl Tally {
             }
             notes.say(format!("the truth has classes that the model does not know, which count as missed: {list}"));
         }
-        if let Some((confusion, _)) = &self.confusion {
+        if let Some((confusion, names)) = &self.confusion {
             notes.extend(shifted(confusion, Path::new(&path))?);
+            doubt::maps(confusion, names, &mut notes);
         }
+        if let Some(d) = &detection {
+            doubt::boxes(&d.real, &d.found, &self.sizes, &d.names, &mut notes).map_err(|e| e.at(&path))?;
+            let counted = d.real.iter().filter(|real| !real.crowd && !real.ignore).count();
+            if counted == 0 {
+                let ignored = d.real.len();
+                notes.say(format!(
+                    "no object counts, so there is no AP: {ignored} are labelled, all as crowds or difficult"
+                ));
+            }
+        }
+        doubt::answers(&self.answers, &mut notes);
         if let Some(kept) = self.kept.as_ref().filter(|_| self.classes.is_empty()) {
             let lost = self.counts.iter().filter(|(class, counts)| {
                 counts.missed > 0 && names_of.get(class).is_some_and(|name| !kept.contains(name))
