@@ -109,6 +109,9 @@ impl Earlier {
             );
             return Err(Error::Data(message));
         }
+        if comparison.changes.is_empty() {
+            return Err(Error::Data("the earlier run measured something else: boxes, class maps or classes".into()));
+        }
         let old =
             |start: &str| self.provenance.iter().find(|(what, _)| what.starts_with(start)).map(|(_, value)| value);
         let new = |start: &str| provenance.iter().find(|(what, _)| what.starts_with(start)).map(|(_, value)| value);

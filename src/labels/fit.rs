@@ -82,8 +82,9 @@ impl BoxFit {
         let rest = outside - self.first.len() as u64;
         (0..rest).for_each(|_| notes.add("boxes that reach outside their pictures", String::new));
         if parts > 0 {
-            notes
-                .say(format!("boxes whose numbers are all below 1, as parts of the picture: {parts} (such as {tiny})"));
+            notes.say(format!(
+                "boxes smaller than a pixel, as if they were parts of the picture: {parts} (such as {tiny})"
+            ));
         }
         Ok(())
     }

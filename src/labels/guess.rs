@@ -205,6 +205,9 @@ fn foreign(tree: &Tree) -> String {
     }
     match tree.ending(&["png"]).next() {
         Some(_) => " but pictures (are the .png class maps in colours? then put labelmap.txt beside them, with lines such as `person:128,0,0::`, or write class numbers as grey levels)".into(),
+        None if tree.ending(&["jpg", "jpeg", "bmp", "tif", "tiff"]).next().is_some() => {
+            " but pictures (a class map is a .png: JPEG changes its values, and BMP and TIFF are not read)".into()
+        }
         None => String::new(),
     }
 }

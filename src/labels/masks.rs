@@ -254,6 +254,13 @@ impl MaskRules {
             }
             None => by_values(&survey, &labels.truth, model, notes)?,
         };
+        let beside = masks.first().and_then(|path| path.parent()).map(|folder| folder.join("classes.txt"));
+        if let (None, None, Some(list)) = (&labels.truth.names, &labels.colors, beside.filter(|list| list.is_file())) {
+            let list = list.display();
+            notes.say(format!(
+                "values are taken as the model's class numbers; {list} is not used unless --names says so"
+            ));
+        }
         if labels.colors.is_some() {
             meaning[usize::from(UNLABELLED)] = Meaning::Ignored;
         }
@@ -382,6 +389,9 @@ fn by_values(survey: &Survey, truth: &Truth, model: &[String], notes: &mut Notes
             survey.histogram(),
             hint(&values, count, offset)
         )));
+    }
+    if values == [offset] && count > 1 {
+        notes.say(format!("the class maps hold nothing but {offset}: no object is labelled in them"));
     }
     for (value, place) in meaning.iter_mut().enumerate() {
         *place = match value.checked_sub(usize::from(offset)) {

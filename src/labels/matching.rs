@@ -268,9 +268,14 @@ impl Matching {
     /// The error when no picture has labels: the first names of both sides.
     #[must_use]
     pub fn nothing(&self, labels: &Labels) -> Error {
+        let elsewhere = self.some[1].iter().find_map(|name| self.index.get(&Key::of(name).stem)?.first());
+        let elsewhere = elsewhere.map_or(String::new(), |(at, ..)| {
+            let file = labels.pictures[*at].file.display();
+            format!("\nLabels of these names lie in another part of the set ({file}): those of `train` are not taken for pictures of `val`.")
+        });
         let list = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         Error::Data(format!(
-            "no picture that is played is labelled\n  pictures: {}\n  labels ({}): {}\nGive the labels of these pictures, or the same names; `ocelli data check PATH` shows what the labels hold",
+            "no picture that is played is labelled\n  pictures: {}\n  labels ({}): {}\nGive the labels of these pictures, or the same names; `ocelli data check PATH` shows what the labels hold{elsewhere}",
             list(&self.some[1]),
             labels.format.name(),
             list(&self.some[0])

@@ -151,6 +151,51 @@ pub fn answers(answers: &[Answer], notes: &mut Notes) {
     }
 }
 
+/// Class maps turned over, beside what was found: would they agree better so?
+#[derive(Clone, Debug, Default)]
+pub struct Flips {
+    pictures: u32,
+    /// As they are, upside down, mirrored, and both.
+    confusions: Vec<Confusion>,
+}
+
+const TURNS: [&str; 4] = ["as they are", "upside down", "mirrored", "turned upside down"];
+
+impl Flips {
+    /// Looks at a picture, if it is one of the first.
+    pub fn add(&mut self, size: Size, real: &[u8], found: &[u8], ignore: u8) {
+        if self.pictures >= 200 {
+            return;
+        }
+        self.pictures += 1;
+        self.confusions.resize_with(TURNS.len(), || Confusion::new(256));
+        let wide = size.width.max(1) as usize;
+        let mirrored = |rows: Vec<&[u8]>| rows.iter().flat_map(|row| row.iter().rev().copied()).collect::<Vec<u8>>();
+        let rows: Vec<&[u8]> = real.chunks(wide).collect();
+        let upside: Vec<&[u8]> = real.chunks(wide).rev().collect();
+        let turned = [real.to_vec(), upside.concat(), mirrored(rows), mirrored(upside)];
+        for (confusion, real) in self.confusions.iter_mut().zip(turned) {
+            confusion.add(&real, found, Some(ignore));
+        }
+    }
+
+    /// Refuses maps that agree only when they are turned.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if one way to turn them makes them agree far better.
+    pub fn judge(&self) -> Result<()> {
+        let values: Vec<f64> = self.confusions.iter().map(|c| c.trimmed(0).mean_iou().unwrap_or(0.0)).collect();
+        let Some(own) = values.first() else { return Ok(()) };
+        let best = values.iter().zip(TURNS).skip(1).max_by(|a, b| a.0.total_cmp(b.0));
+        match best.filter(|(value, _)| **value > 0.4 && **value > own * 1.7) {
+            Some((value, how)) => Err(Error::Data(format!(
+                "the class maps seem to be {how}: mIoU is {own:.3}, and {value:.3} if they are turned back; mend them"
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Looks at class maps: classes that are found as others throughout.
 pub fn maps(confusion: &Confusion, names: &[String], notes: &mut Notes) {
     let (classes, counts) = (confusion.classes(), confusion.counts());

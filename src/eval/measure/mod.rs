@@ -54,6 +54,7 @@ pub struct Tally {
     known: Option<Spellings>,
     confusion: Option<(Confusion, Arc<[String]>)>,
     boundaries: Boundaries,
+    flips: doubt::Flips,
     top: TopK,
     answers: Vec<Answer>,
     /// Of each frame.
@@ -312,6 +313,7 @@ impl Tally {
         // A later picture may have any class.
         let (confusion, _) = self.confusion.get_or_insert_with(|| (Confusion::new(256), Arc::clone(names)));
         confusion.add(real, &found.classes, Some(UNLABELLED));
+        self.flips.add(found.size, real, &found.classes, UNLABELLED);
         let classes =
             names.len().max(usize::from(real.iter().copied().filter(|v| *v != UNLABELLED).max().unwrap_or(0)) + 1);
         self.boundaries.add(found.size, real, &found.classes, UNLABELLED, classes);
@@ -436,6 +438,7 @@ impl Tally {
         if let Some((confusion, names)) = &self.confusion {
             notes.extend(shifted(confusion, Path::new(&path))?);
             doubt::maps(confusion, names, &mut notes);
+            self.flips.judge().map_err(|e| e.at(&path))?;
         }
         if let Some(d) = &detection {
             doubt::boxes(&d.real, &d.found, &self.sizes, &d.names, &mut notes).map_err(|e| e.at(&path))?;
