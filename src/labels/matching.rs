@@ -59,8 +59,8 @@ pub struct Matching {
     taken: HashMap<usize, String>,
     /// The labels that were asked for.
     seen: HashSet<usize>,
-    /// Labels that lie in other folders than their pictures.
-    elsewhere: Vec<String>,
+    /// Labels that lie in other folders than their pictures, and whether the picture's name contradicts them.
+    elsewhere: Vec<(String, bool)>,
     /// The names of pictures that were asked for, and have no labels.
     bare: BTreeSet<String>,
     /// The names of some labels and of some pictures, for messages.
@@ -108,11 +108,9 @@ impl Matching {
             match self.best(&path, &picture.name, labels)? {
                 Some((at, score)) => {
                     if !score.agrees && score.folders == 0 {
-                        self.elsewhere.push(format!(
-                            "{} for {}",
-                            shown(&labels.pictures[at].path),
-                            shown(&picture.name)
-                        ));
+                        let place = format!("{} for {}", shown(&labels.pictures[at].path), shown(&picture.name));
+                        // A path of another machine says little; a folder that the picture's own name contradicts does.
+                        self.elsewhere.push((place, !Key::of(&picture.name).folders.is_empty()));
                     }
                     claims.entry(at).or_default().push((score, picture));
                 }
@@ -238,9 +236,10 @@ impl Matching {
         }
     }
 
-    /// Labels that lie in other folders than their pictures, and were matched by name alone.
+    /// Labels that lie in other folders than their pictures, and were matched by name alone; and whether the picture's name
+    /// contradicts them.
     #[must_use]
-    pub fn elsewhere(&self) -> &[String] {
+    pub fn elsewhere(&self) -> &[(String, bool)] {
         &self.elsewhere
     }
 

@@ -203,7 +203,8 @@ impl Against {
         if objects == 0 && all > 0 && !boxes_of_others(&labels) {
             notes.say("no labelled object lies in any picture that was played".into());
         }
-        for place in matching.elsewhere() {
+        let (against, other): (Vec<_>, Vec<_>) = matching.elsewhere().iter().partition(|(_, contradicts)| *contradicts);
+        for (place, _) in against {
             notes.add("labels in other folders than their pictures, matched by name alone", || place.clone());
         }
         let bare = matching.bare();
@@ -220,6 +221,12 @@ impl Against {
             notes.add("labelled pictures that were not played", || name.clone());
         }
         let mut info = vec![format!("labels: {}", labels.about())];
+        if let Some((place, _)) = other.first() {
+            info.push(format!(
+                "matched by name alone, since folders differ: {} pictures, such as {place}",
+                other.len()
+            ));
+        }
         if pixels.0 > 0 {
             let share = 100.0 * pixels.0 as f64 / pixels.1.max(1) as f64;
             info.push(format!("not labelled: {share:.1} % of the pixels"));
