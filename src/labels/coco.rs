@@ -14,15 +14,78 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-/// A file's lists, whose members are read one by one.
+/// A file, of which all annotations are JSON objects without a key twice, as nearly always: read in one pass.
 #[derive(Deserialize)]
 struct File<'a> {
+    #[serde(borrow)]
+    images: Option<Vec<&'a RawValue>>,
+    #[serde(borrow)]
+    annotations: Option<Vec<Member<'a>>>,
+    #[serde(borrow)]
+    categories: Option<&'a RawValue>,
+}
+
+/// Any other file, whose annotations are read one by one.
+#[derive(Deserialize)]
+struct OddFile<'a> {
     #[serde(borrow)]
     images: Option<Vec<&'a RawValue>>,
     #[serde(borrow)]
     annotations: Option<Vec<&'a RawValue>>,
     #[serde(borrow)]
     categories: Option<&'a RawValue>,
+}
+
+/// An annotation; `None` if it is no JSON object, or has a key twice.
+struct Member<'a>(Option<Compact<'a>>);
+
+/// What is needed of an annotation.
+struct Compact<'a> {
+    image: Option<Id>,
+    category: Option<Id>,
+    bbox: Option<[f64; 4]>,
+    area: Option<f64>,
+    crowd: bool,
+    segmentation: Option<&'a RawValue>,
+}
+
+impl<'a> From<Annotation<'a>> for Compact<'a> {
+    fn from(a: Annotation<'a>) -> Self {
+        let bbox = match &a.bbox {
+            Loose::List(list) if list.len() == 4 && list.iter().all(Option::is_some) => {
+                let mut values = list.iter().flatten().copied();
+                Some([(); 4].map(|()| values.next().unwrap_or_default()))
+            }
+            _ => None,
+        };
+        Self {
+            image: a.image_id.id(),
+            category: a.category_id.id(),
+            bbox,
+            area: a.area.number(),
+            crowd: a.iscrowd.is_true(),
+            segmentation: a.segmentation,
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Member<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Annotation::deserialize(deserializer).map(|annotation| Self(Some(annotation.into())))
+    }
+}
+
+impl<'a> File<'a> {
+    fn read(text: &'a str) -> Result<Self, serde_json::Error> {
+        if let Ok(file) = serde_json::from_str(text) {
+            return Ok(file);
+        }
+        let odd: OddFile<'a> = serde_json::from_str(text)?;
+        let member =
+            |raw: &'a RawValue| Member(serde_json::from_str::<Annotation<'a>>(raw.get()).ok().map(Compact::from));
+        let annotations = odd.annotations.map(|list| list.into_iter().map(member).collect());
+        Ok(Self { images: odd.images, annotations, categories: odd.categories })
+    }
 }
 
 #[derive(Deserialize)]
@@ -51,11 +114,7 @@ struct Annotation<'a> {
     area: Loose<'a>,
     #[serde(borrow, default)]
     iscrowd: Loose<'a>,
-}
-
-/// What is read of an annotation only if it has no box.
-#[derive(Deserialize)]
-struct Outline<'a> {
+    /// Looked into only if there is no box.
     #[serde(borrow, default)]
     segmentation: Option<&'a RawValue>,
 }
@@ -93,12 +152,12 @@ pub fn read(path: &Path, split: Option<&Arc<str>>, labels: &mut Labels) -> Resul
 pub fn parse(text: &str, path: &Path, split: Option<&Arc<str>>, labels: &mut Labels) -> Result<()> {
     labels.format = Format::Coco;
     let mended;
-    let file: File<'_> = match serde_json::from_str(text) {
+    let file = match File::read(text) {
         Ok(file) => file,
         Err(error) => {
             // Python writes numbers that JSON does not have.
             mended = without_nan(text);
-            let again = mended.as_deref().map(serde_json::from_str::<File<'_>>);
+            let again = mended.as_deref().map(File::read);
             again.and_then(Result::ok).ok_or_else(|| refuse(text, &error))?
         }
     };
@@ -114,19 +173,13 @@ pub fn parse(text: &str, path: &Path, split: Option<&Arc<str>>, labels: &mut Lab
     if file.annotations.is_none() {
         labels.notes.say(format!("{name} has no `annotations`: nothing is said to be in its pictures"));
     }
-    let mut seen: HashSet<(usize, [u64; 4], Arc<str>)> = HashSet::new();
     let (mut read, mut notes) = (0, Notes::default());
-    for (index, raw) in file.annotations.unwrap_or_default().into_iter().enumerate() {
+    for (index, member) in file.annotations.unwrap_or_default().into_iter().enumerate() {
         let at = || format!("{name}: annotations[{index}]");
-        match object(raw, &categories, &pictures) {
+        match object(member, &categories, &pictures) {
             Ok((picture, labelled, odd)) => {
                 if let Some(kind) = odd {
                     notes.add(kind, at);
-                }
-                if let (ClassName::Name(class), Place::Pixels(place)) = (&labelled.class, labelled.place)
-                    && !seen.insert((picture, place.map(f64::to_bits), Arc::clone(class)))
-                {
-                    notes.add("the same object twice (both count; remove one)", at);
                 }
                 read += 1;
                 labels.pictures[picture].boxes.push(labelled);
@@ -136,7 +189,25 @@ pub fn parse(text: &str, path: &Path, split: Option<&Arc<str>>, labels: &mut Lab
     }
     notes.most_are_sound("COCO", read)?;
     labels.notes.extend(notes);
+    let own: HashSet<usize> = pictures.into_values().collect();
+    for (_, picture) in labels.pictures.iter().enumerate().filter(|(at, _)| own.contains(at)) {
+        twice(picture, &mut labels.notes);
+    }
     Ok(())
+}
+
+/// Notes objects that are there twice.
+fn twice(picture: &Picture, notes: &mut Notes) {
+    let key = |labelled: &Labelled| match (&labelled.class, labelled.place) {
+        (ClassName::Name(class), Place::Pixels(place)) => Some((Arc::clone(class), place.map(f64::to_bits))),
+        _ => None,
+    };
+    let mut seen = HashSet::with_capacity(picture.boxes.len());
+    for labelled in &picture.boxes {
+        if key(labelled).is_some_and(|key| !seen.insert(key)) {
+            notes.add("the same object twice (both count; remove one)", || shown(&picture.path));
+        }
+    }
 }
 
 /// Says what a file is that is not COCO's.
@@ -301,34 +372,24 @@ type Read = (usize, Labelled, Option<&'static str>);
 
 /// Reads an annotation: its picture, itself, and what is odd about it. The error says why it is left out.
 fn object(
-    raw: &RawValue,
+    member: Member<'_>,
     classes: &HashMap<Id, Arc<str>>,
     pictures: &HashMap<Id, usize>,
 ) -> Result<Read, (&'static str, String)> {
     let no = |what: &'static str| Err((what, String::new()));
-    let a: Annotation<'_> = match serde_json::from_str(raw.get()) {
-        Ok(a) => a,
-        Err(_) => return no("an annotation that is no JSON object, or has a key twice, left out"),
-    };
-    let Some(image) = a.image_id.id() else { return no("an annotation without `image_id`, left out") };
+    let Some(a) = member.0 else { return no("an annotation that is no JSON object, or has a key twice, left out") };
+    let Some(image) = a.image else { return no("an annotation without `image_id`, left out") };
     let Some(&picture) = pictures.get(&image) else {
         return Err(("an annotation of a picture that is not listed, left out", format!(" (`image_id` {image})")));
     };
-    let Some(category) = a.category_id.id() else { return no("an annotation without `category_id`, left out") };
+    let Some(category) = a.category else { return no("an annotation without `category_id`, left out") };
     let Some(class) = classes.get(&category) else {
         return Err(("an annotation of a class that is not listed, left out", format!(" (`category_id` {category})")));
     };
     let mut odd = None;
-    let given = match &a.bbox {
-        Loose::List(list) if list.len() == 4 && list.iter().all(Option::is_some) => {
-            let mut values = list.iter().flatten().copied();
-            Some([(); 4].map(|()| values.next().unwrap_or_default()))
-        }
-        _ => None,
-    };
-    let [mut x, mut y, mut w, mut h] = match given {
+    let [mut x, mut y, mut w, mut h] = match a.bbox {
         Some(given) => given,
-        None => match outline(raw.get()) {
+        None => match a.segmentation.and_then(|raw| outline(raw.get())) {
             Some(place) => {
                 odd = Some("no box but a polygon: the box around it counts");
                 place
@@ -350,8 +411,8 @@ fn object(
     let labelled = Labelled {
         class: ClassName::Name(Arc::clone(class)),
         place: Place::Pixels([x, y, x + w, y + h]),
-        area: a.area.number(),
-        crowd: a.iscrowd.is_true(),
+        area: a.area,
+        crowd: a.crowd,
         difficult: false,
     };
     Ok((picture, labelled, odd))
@@ -359,8 +420,6 @@ fn object(
 
 /// The box around the polygons of an annotation.
 fn outline(raw: &str) -> Option<[f64; 4]> {
-    let outline: Outline<'_> = serde_json::from_str(raw).ok()?;
-    let raw = outline.segmentation?.get();
     let many = serde_json::from_str::<Vec<Vec<f64>>>(raw).ok();
     let polygons = many.or_else(|| serde_json::from_str::<Vec<f64>>(raw).ok().map(|one| vec![one]))?;
     super::fit::around(polygons.iter().flat_map(|p| p.as_chunks::<2>().0))

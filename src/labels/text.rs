@@ -12,6 +12,18 @@ use std::path::Path;
 /// [`Error::Io`], or [`Error::Data`] if it is no text.
 pub fn read(path: &Path, notes: &mut Notes) -> Result<String> {
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+    // Nearly always UTF-8, which need not be copied.
+    let plain = !bytes.starts_with(&[0xEF, 0xBB, 0xBF])
+        && !bytes.starts_with(b"<?xml")
+        && !bytes.iter().take(64).any(|b| *b == 0);
+    let bytes = if plain {
+        match String::from_utf8(bytes) {
+            Ok(text) => return Ok(text),
+            Err(error) => error.into_bytes(),
+        }
+    } else {
+        bytes
+    };
     decode(&bytes, notes, &|| path.display().to_string()).map_err(|e| e.at(path.display()))
 }
 
