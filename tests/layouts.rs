@@ -39,7 +39,7 @@ fn every_layout_gives_one_ap() {
         ("a list of folders", format!("path: ../datasets/x\ntrain: [images/train]\nval: [images/val]\nnames:\n{map}")),
         (
             "a folder elsewhere",
-            format!("path: /home/ann/x\nval: /home/ann/x/images/val\ntrain: images/train\nnames:\n{map}"),
+            format!("path: /data/ann/x\nval: /data/ann/x/images/val\ntrain: images/train\nnames:\n{map}"),
         ),
     ];
     for (what, text) in forms {
