@@ -80,7 +80,7 @@ fn two_runs_are_compared_picture_by_picture() {
         assert!(report.contains(words), "{words}");
     }
     let other = run(folder.path(), "labels.json", &["--against", "labels.json"]);
-    assert!(other.status == 5 && other.text.contains("no report"), "{}", other.text);
+    assert!(other.status == 5 && other.text.contains("not a report"), "{}", other.text);
 }
 
 /// A threshold for each class, as the report proposes it.

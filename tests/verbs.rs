@@ -110,7 +110,7 @@ fn labels_of_all_forms_give_the_same_numbers() {
         &["eval", &yaml, "--labels", &home.join("voc").display().to_string(), "--set", "images.path=examples/faces"],
         5,
     );
-    assert!(said.contains("no picture that is played is labelled"), "{said}");
+    assert!(said.contains("none of the pictures has labels"), "{said}");
     assert!(says(&["eval", &yaml], 2).contains("give --labels"));
     assert!(says(&["eval", "pipelines/live/street.yaml"], 2).contains("--from FOLDER-OR-CLIP"));
 }

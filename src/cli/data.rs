@@ -24,10 +24,10 @@ pub enum DataVerb {
 /// Read labels as `ocelli eval` does, and show what was understood
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  ocelli data check photos/                                 a folder of any known form
+  ocelli data check photos/                                 a folder in any of the formats below
   ocelli data check data.yaml --sheet sheet.jpg             with the labels drawn on some pictures
   ocelli data check annotations.json --pictures images/     COCO
-  ocelli data check VOC2012/ --strict                       exit code 5 if anything is odd
+  ocelli data check VOC2012/ --strict                       exit code 5 if there is any note
 
 Formats: COCO .json; Pascal VOC .xml; YOLO .txt with data.yaml, obj.data or classes.txt; .png class maps; one folder for \
 each class. They may be exports of CVAT, Label Studio or Roboflow. docs/eval.md says how each is read.")]
@@ -36,7 +36,7 @@ pub struct DataCheckArgs {
     path: PathBuf,
     #[command(flatten)]
     how: HowArgs,
-    /// The folder of the pictures, if it is not found
+    /// The folder of the pictures, if they are not found without it
     #[arg(long, value_name = "FOLDER")]
     pictures: Option<PathBuf>,
     /// Write a contact sheet: some pictures with their labels drawn (.jpg or .png)
@@ -69,16 +69,10 @@ impl DataCheckArgs {
         let (found, matching) = pictures::find(&labels, self.pictures.as_deref())?;
         let mut notes = labels.notes.clone();
         let mut text = format!("{}: {}\n", self.path.display(), labels.about());
-        let mut fit = BoxFit::default();
-        for picture in &labels.pictures {
-            let Some(size) = picture.size else { continue };
-            for labelled in &picture.boxes {
-                fit.add(labelled.place.corners(size), size, || shown(&picture.path));
-            }
-        }
+        let fit = BoxFit::over(&labels.pictures);
         let unfit = fit.judge(&mut notes).err();
         if found.is_empty() {
-            text.push_str("pictures: none found; give their folder with --pictures\n");
+            text.push_str("pictures: not found; give their folder with --pictures\n");
         } else {
             let folder = found[0].0.parent().unwrap_or(Path::new("."));
             let _ = writeln!(
@@ -111,8 +105,7 @@ impl DataCheckArgs {
     fn write_sheet(&self, path: &Path, labels: &Labels, found: &[(PathBuf, Option<usize>)]) -> Result<()> {
         let labelled: Vec<(&PathBuf, usize)> = found.iter().filter_map(|(path, at)| Some((path, (*at)?))).collect();
         if labelled.is_empty() {
-            let message =
-                "no labelled picture was found for the sheet; give the folder of the pictures with --pictures";
+            let message = "no labelled picture was found for the sheet; give the pictures' folder with --pictures";
             return Err(Error::Data(message.into()));
         }
         let step = labelled.len().div_ceil(usize::from(self.most)).max(1);

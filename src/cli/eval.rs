@@ -21,11 +21,11 @@ use std::path::PathBuf;
   ocelli eval photos.yaml --labels data/annotations/       Pascal VOC .xml, YOLO .txt, or .png class maps
   ocelli eval tags.yaml --labels photos/                   one folder per class
   ocelli eval photos.yaml --labels data/ --set detect.min_score=0.05 --html report.html
-  ocelli eval photos.yaml --labels data.yaml --map automobile=car,sign=   classes under other names
+  ocelli eval photos.yaml --labels data.yaml --map automobile=car,sign=   rename or drop classes
   ocelli eval photos.yaml --labels data/ --json new.json --against old.json   is it better, or is it chance?
 
 The pipeline's own output is measured, with its own thresholds: what is measured is what runs. Pictures and labels \
-are matched by file name. The numbers equal those of pycocotools, the official VOC code and scikit-learn.")]
+are matched by path and name. The numbers equal those of pycocotools, the official VOC code and scikit-learn.")]
 pub struct EvalArgs {
     /// The pipeline's YAML file
     file: PathBuf,

@@ -22,7 +22,7 @@ pub struct LabelArgs {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Labels")]
 pub struct HowArgs {
-    /// The format of the labels, if it is not seen rightly
+    /// The format of the labels, if it is not recognised correctly
     #[arg(long, value_enum)]
     pub format: Option<Format>,
     /// The names of class numbers: a file, `coco80` (YOLO's numbers, from 0), `coco91` (COCO's ids, from 1) or `model`
@@ -40,7 +40,7 @@ pub struct HowArgs {
     /// Scale boxes of pictures of another size, instead of refusing them
     #[arg(long)]
     pub scale_labels: bool,
-    /// End with an error if anything about the labels is odd
+    /// Treat every note about the labels as an error
     #[arg(long)]
     pub strict: bool,
 }

@@ -76,7 +76,7 @@ pub struct Earlier {
 pub fn read(path: &Path) -> Result<Earlier> {
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
     let no = |why: String| {
-        let wanted = "no report with pictures; `ocelli eval … --json FILE` writes one";
+        let wanted = "not a report with pictures; `ocelli eval … --json FILE` writes one";
         Error::Data(format!("{}: {wanted} ({why})", path.display()))
     };
     let earlier: Earlier = serde_json::from_slice(&bytes).map_err(|e| no(e.to_string()))?;
@@ -88,7 +88,7 @@ pub fn read(path: &Path) -> Result<Earlier> {
             && r.pixels.iter().all(|(.., count)| *count < most)
     };
     match earlier.pictures.iter().find(|record| !sound(record)) {
-        Some(record) => Err(no(format!("the counts of `{}` cannot be", plain(&record.name)))),
+        Some(record) => Err(no(format!("the counts of `{}` are impossible", plain(&record.name)))),
         None => Ok(earlier),
     }
 }
@@ -118,7 +118,7 @@ impl Earlier {
         for what in ["labels ", "classes"] {
             if old(what) != new(what) {
                 comparison.notes.push(format!(
-                    "the runs have other {}, so differences need not come from the pipeline",
+                    "the runs differ in their {}, so the pipeline may not be the cause of the differences",
                     what.trim()
                 ));
             }

@@ -1,4 +1,4 @@
-//! What kinds of error a detector makes, and what mending each would give, number for number equal to tidecv 1.0.1.
+//! What kinds of error a detector makes, and what fixing each would gain, number for number equal to tidecv 1.0.1.
 //!
 //! Bolya et al. 2020, "TIDE: A General Toolbox for Identifying Object Detection Errors", §2. Boxes match at IoU 0.5; the
 //! background begins below 0.1.
@@ -16,16 +16,16 @@ pub enum Kind {
     /// Another class, and not quite the right place.
     Both,
     /// An object that was found already, with a higher score.
-    Twice,
+    Duplicate,
     /// Nothing is there.
-    Nothing,
+    Background,
     /// An object that no detection comes near.
     Missed,
 }
 
 impl Kind {
     /// All kinds, in tidecv's order.
-    pub const ALL: [Self; 6] = [Self::Class, Self::Place, Self::Both, Self::Twice, Self::Nothing, Self::Missed];
+    pub const ALL: [Self; 6] = [Self::Class, Self::Place, Self::Both, Self::Duplicate, Self::Background, Self::Missed];
 
     /// The word in reports.
     #[must_use]
@@ -34,8 +34,8 @@ impl Kind {
             Self::Class => "class",
             Self::Place => "place",
             Self::Both => "both",
-            Self::Twice => "twice",
-            Self::Nothing => "background",
+            Self::Duplicate => "duplicate",
+            Self::Background => "background",
             Self::Missed => "missed",
         }
     }
@@ -47,8 +47,8 @@ impl Kind {
             Self::Class => "Cls",
             Self::Place => "Loc",
             Self::Both => "Both",
-            Self::Twice => "Dupe",
-            Self::Nothing => "Bkg",
+            Self::Duplicate => "Dupe",
+            Self::Background => "Bkg",
             Self::Missed => "Miss",
         }
     }
@@ -60,8 +60,8 @@ impl Kind {
             Self::Class => "right place (IoU 0.5 or more), wrong class",
             Self::Place => "right class, box only nearly right (IoU 0.1 to 0.5)",
             Self::Both => "wrong class, and box only nearly right",
-            Self::Twice => "an object that was found already, with a higher score",
-            Self::Nothing => "found where nothing is (IoU below 0.1)",
+            Self::Duplicate => "an object that was found already, with a higher score",
+            Self::Background => "found where nothing is (IoU below 0.1)",
             Self::Missed => "there, and no detection comes near it",
         }
     }
@@ -85,7 +85,7 @@ pub struct Tide {
     pub ap50: f64,
     /// How many errors of each kind there are.
     pub counts: [u64; 6],
-    /// How much AP at IoU 0.5 would rise if this kind were mended.
+    /// How much AP at IoU 0.5 would rise if this kind were fixed.
     pub gains: [f64; 6],
     /// The same if all wrong detections were gone, and if all objects were found.
     pub special: [f64; 2],
@@ -119,7 +119,7 @@ struct Object<'a> {
     at: usize,
     real: &'a Real,
     taken: bool,
-    /// Whether a detection would be right if it were mended.
+    /// Whether a detection would be right if it were fixed.
     usable: bool,
     /// The best of them.
     best: Option<(f64, usize)>,
@@ -246,15 +246,15 @@ impl Judge {
         let again = among(&|o| own(o) && o.taken);
         let value = |found: Option<(usize, f64)>| found.map_or(0.0, |(_, value)| value);
         let (kind, object) = if objects.is_empty() {
-            (Kind::Nothing, None)
+            (Kind::Background, None)
         } else if (FAR..=NEAR).contains(&value(same)) {
             (Kind::Place, same)
         } else if value(other) >= NEAR {
             (Kind::Class, other)
         } else if value(again) >= NEAR {
-            (Kind::Twice, None)
+            (Kind::Duplicate, None)
         } else if value(any) <= FAR {
-            (Kind::Nothing, None)
+            (Kind::Background, None)
         } else {
             (Kind::Both, None)
         };
@@ -277,10 +277,10 @@ impl Judge {
         self.out.ap50 = base;
         for (place, kind) in Kind::ALL.into_iter().enumerate() {
             self.out.counts[place] = self.mistakes.iter().filter(|m| m.kind == kind).count() as u64;
-            let (points, real) = self.mended(Some(kind));
+            let (points, real) = self.fixed(Some(kind));
             self.out.gains[place] = (mean_ap(&points, &real) - base).max(0.0);
         }
-        let (points, real) = self.mended(None);
+        let (points, real) = self.fixed(None);
         let perfect =
             |points: &Vec<(f64, bool)>| points.iter().map(|(_, right)| (f64::from(u8::from(*right)), *right)).collect();
         let sorted: Points = points.iter().map(|(class, points)| (*class, perfect(points))).collect();
@@ -292,17 +292,17 @@ impl Judge {
 
     /// The detections and objects as they would be without one kind of error. As in tidecv, wrong detections come before
     /// right ones of the same score.
-    fn mended(&self, kind: Option<Kind>) -> (Points, BTreeMap<u64, i64>) {
+    fn fixed(&self, kind: Option<Kind>) -> (Points, BTreeMap<u64, i64>) {
         let (mut points, mut real) = (Points::new(), self.real.clone());
         for m in &self.mistakes {
-            let mends = Some(m.kind) == kind;
+            let fixes = Some(m.kind) == kind;
             match (m.found, m.object) {
-                (None, Some(class)) if mends => *real.entry(class).or_default() -= 1,
-                (Some((_, own, score, _)), Some(class)) if mends && m.is_best => {
+                (None, Some(class)) if fixes => *real.entry(class).or_default() -= 1,
+                (Some((_, own, score, _)), Some(class)) if fixes && m.is_best => {
                     let class = if m.kind == Kind::Class { class } else { own };
                     points.entry(class).or_default().push((score, true));
                 }
-                (Some((_, class, score, true)), _) if !mends => points.entry(class).or_default().push((score, false)),
+                (Some((_, class, score, true)), _) if !fixes => points.entry(class).or_default().push((score, false)),
                 _ => {}
             }
         }
@@ -373,8 +373,14 @@ mod tests {
                 _ => None,
             })
             .collect();
-        let wanted =
-            [None, Some(Kind::Twice), Some(Kind::Place), Some(Kind::Class), Some(Kind::Both), Some(Kind::Nothing)];
+        let wanted = [
+            None,
+            Some(Kind::Duplicate),
+            Some(Kind::Place),
+            Some(Kind::Class),
+            Some(Kind::Both),
+            Some(Kind::Background),
+        ];
         assert_eq!(kinds, wanted);
         assert_eq!((tide.missed.as_slice(), tide.counts), (&[3][..], [1; 6]));
     }

@@ -197,7 +197,7 @@ impl ClassFit {
             if !counts.names.is_empty() && !counts.names.keys().any(known) {
                 let names = counts.names.keys().map(|name| &**name);
                 let hint = nearest(from, names).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
-                notes.say(format!("the map names `{}`, but nothing is labelled so{hint}", shown(from)));
+                notes.say(format!("`map` renames `{}`, but no label has that class{hint}", shown(from)));
             }
             if let Some(to) = to
                 && !model.is_empty()
@@ -206,7 +206,7 @@ impl ClassFit {
                 let hint = nearest(to, model.iter().map(String::as_str));
                 let hint = hint.map_or_else(|| list(model), |near| format!("did you mean `{near}`?"));
                 return Err(Error::Config(format!(
-                    "the map takes `{from}` for `{to}`, which is no class of the model; {hint}"
+                    "`map` turns `{from}` into `{to}`, which is not a class of the model; {hint}"
                 )));
             }
         }
@@ -240,7 +240,7 @@ impl ClassFit {
                     if let Some(other) = taken.insert(known, name)
                         && !truth.map.keys().any(|from| same_name(from, name) || same_name(from, other))
                     {
-                        notes.say(format!("`{}` and `{}` are both taken for `{known}`", shown(other), shown(name)));
+                        notes.say(format!("`{}` and `{}` both count as `{known}`", shown(other), shown(name)));
                     }
                     fit.by_name.insert(Arc::clone(name), Some(known.into()));
                 }
@@ -252,7 +252,7 @@ impl ClassFit {
         }
         if numeric && !spelt.is_empty() {
             notes.say(format!(
-                "classes are numbers, taken in the order of the model's names: {}; if they are others, say so with --names",
+                "the classes are numbers and were read in the order of the model's names: {}; if that is wrong, give their names with --names",
                 spelt.iter().take(4).cloned().collect::<Vec<_>>().join(", ")
             ));
         }
@@ -265,7 +265,7 @@ impl ClassFit {
                 unknown.iter().take(6).map(|(name, count)| format!("`{}` ({count})", shown(name))).collect();
             let more = if unknown.len() > 6 { ", …" } else { "" };
             notes.say(format!(
-                "no classes of the model, so what is labelled so counts as missed: {}{more}; {}",
+                "classes that the model does not know, whose objects count as missed: {}{more}; {}",
                 list.join(", "),
                 proposal(&unknown, model)
             ));
@@ -316,7 +316,7 @@ impl ClassFit {
         let gaps = model.iter().filter(|name| GAPS.contains(&name.trim().to_lowercase().as_str())).count();
         let doubt = if gaps > 1 { elsewhere(*last) } else { String::new() };
         notes.say(format!(
-            "the labels are numbers without names, taken in the order of {mine}: {}{doubt}; if that is wrong, {how}",
+            "the labels are numbers without names, and were read in the order of {mine}: {}{doubt}; if that is wrong, {how}",
             examples.join(", ")
         ));
         Ok(())
@@ -379,7 +379,7 @@ fn proposal(unknown: &[(&Arc<str>, u64)], model: &[String]) -> String {
         .take(6)
         .map(|(name, _)| format!("{}={}", shown(name), propose(name).unwrap_or_else(|| "CLASS".into())))
         .collect();
-    format!("if the model has them under other names, say so: --map {}", quoted(&pairs.join(",")))
+    format!("if the model knows them by other names: --map {}", quoted(&pairs.join(",")))
 }
 
 fn quoted(text: &str) -> String {
@@ -387,12 +387,12 @@ fn quoted(text: &str) -> String {
 }
 
 fn nothing_shared(labels: &Labels, unknown: &[(&Arc<str>, u64)], model: &[String]) -> String {
-    let mut text = format!("no class of the labels is one of the model\n  labels ({}): ", labels.format.name());
+    let mut text = format!("no class of the labels is known to the model\n  labels ({}): ", labels.format.name());
     let names: Vec<String> = unknown.iter().take(12).map(|(name, n)| format!("{} ({n})", shown(name))).collect();
     let more = if unknown.len() > 12 { ", …" } else { "" };
     let _ = write!(text, "{}{more}\n  model: ", names.join(", "));
     if model.is_empty() {
-        text.push_str("it has no names; put them into its card, or give numbers");
+        text.push_str("it has no names; add them to its card");
         return text;
     }
     let _ = write!(text, "{}\n{}; LABEL= leaves one out", list(model), proposal(unknown, model));
@@ -449,7 +449,7 @@ pub(super) fn name_numbers(labels: &mut Labels, found: Option<Names>) -> Result<
             let ClassName::Number(number) = labelled.class else { return true };
             let known = names.by_number.contains_key(&u32::from(number));
             if !known {
-                let kind = "a number that has no name in the list of classes, left out";
+                let kind = "numbers without a name in the list of classes, left out";
                 labels.notes.left_out(kind, || format!("{place}: {number}"));
             }
             known
@@ -515,7 +515,7 @@ mod tests {
         {
             assert_eq!(fit.name(&ClassName::Name(own.into())).as_deref(), Some(model));
         }
-        assert_eq!(notes, ["`TrafficLight` and `traffic_light` are both taken for `traffic light`"]);
+        assert_eq!(notes, ["`TrafficLight` and `traffic_light` both count as `traffic light`"]);
         let imagenet = ["n02123045 tabby, tabby cat", "n02123159 tiger cat", "crane, bird", "crane, machine"];
         let model: Vec<String> = imagenet.iter().map(|name| (*name).to_owned()).collect();
         let list_of = Known::new(&model);

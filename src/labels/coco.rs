@@ -14,29 +14,18 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-/// A file, of which all annotations are JSON objects without a key twice, as nearly always: read in one pass.
+/// A file. Its annotations are [`Member`]s or, if one of them is odd, texts to be read one by one.
 #[derive(Deserialize)]
-struct File<'a> {
+#[serde(bound(deserialize = "A: Deserialize<'de>"))]
+struct File<'a, A = Member<'a>> {
     #[serde(borrow)]
     images: Option<Vec<&'a RawValue>>,
-    #[serde(borrow)]
-    annotations: Option<Vec<Member<'a>>>,
+    annotations: Option<Vec<A>>,
     #[serde(borrow)]
     categories: Option<&'a RawValue>,
 }
 
-/// Any other file, whose annotations are read one by one.
-#[derive(Deserialize)]
-struct OddFile<'a> {
-    #[serde(borrow)]
-    images: Option<Vec<&'a RawValue>>,
-    #[serde(borrow)]
-    annotations: Option<Vec<&'a RawValue>>,
-    #[serde(borrow)]
-    categories: Option<&'a RawValue>,
-}
-
-/// An annotation; `None` if it is no JSON object, or has a key twice.
+/// An annotation; `None` if it is not a JSON object, or has a key twice.
 struct Member<'a>(Option<Compact<'a>>);
 
 /// What is needed of an annotation.
@@ -80,7 +69,7 @@ impl<'a> File<'a> {
         if let Ok(file) = serde_json::from_str(text) {
             return Ok(file);
         }
-        let odd: OddFile<'a> = serde_json::from_str(text)?;
+        let odd: File<'a, &'a RawValue> = serde_json::from_str(text)?;
         let member =
             |raw: &'a RawValue| Member(serde_json::from_str::<Annotation<'a>>(raw.get()).ok().map(Compact::from));
         let annotations = odd.annotations.map(|list| list.into_iter().map(member).collect());
@@ -151,13 +140,13 @@ pub fn read(path: &Path, split: Option<&Arc<str>>, labels: &mut Labels) -> Resul
 /// As [`read`].
 pub fn parse(text: &str, path: &Path, split: Option<&Arc<str>>, labels: &mut Labels) -> Result<()> {
     labels.format = Format::Coco;
-    let mended;
+    let plain;
     let file = match File::read(text) {
         Ok(file) => file,
         Err(error) => {
             // Python writes numbers that JSON does not have.
-            mended = without_nan(text);
-            let again = mended.as_deref().map(File::read);
+            plain = without_nan(text);
+            let again = plain.as_deref().map(File::read);
             again.and_then(Result::ok).ok_or_else(|| refuse(text, &error))?
         }
     };
@@ -332,7 +321,7 @@ fn pictures(
     for (index, raw) in images.iter().enumerate() {
         let at = || format!("images[{index}]");
         let Ok(image) = serde_json::from_str::<Image<'_>>(raw.get()) else {
-            labels.notes.add("a picture that is no JSON object", at);
+            labels.notes.add("a picture that is not a JSON object", at);
             continue;
         };
         let Some(name) = image.file_name.text().or_else(|| image.coco_url.text()).filter(|name| !name.is_empty())
@@ -377,7 +366,7 @@ fn object(
     pictures: &HashMap<Id, usize>,
 ) -> Result<Read, (&'static str, String)> {
     let no = |what: &'static str| Err((what, String::new()));
-    let Some(a) = member.0 else { return no("an annotation that is no JSON object, or has a key twice, left out") };
+    let Some(a) = member.0 else { return no("an annotation that is not a JSON object or has a key twice, left out") };
     let Some(image) = a.image else { return no("an annotation without `image_id`, left out") };
     let Some(&picture) = pictures.get(&image) else {
         return Err(("an annotation of a picture that is not listed, left out", format!(" (`image_id` {image})")));
@@ -391,14 +380,14 @@ fn object(
         Some(given) => given,
         None => match a.segmentation.and_then(|raw| outline(raw.get())) {
             Some(place) => {
-                odd = Some("no box but a polygon: the box around it counts");
+                odd = Some("polygons without a box, of which the bounding box counts");
                 place
             }
             None => return no("an annotation without a box, left out"),
         },
     };
     if w < 0.0 || h < 0.0 {
-        odd = Some("a box of negative size: taken for one drawn backwards");
+        odd = Some("boxes of negative size, read as drawn backwards");
         (x, w) = (x + w.min(0.0), w.abs());
         (y, h) = (y + h.min(0.0), h.abs());
     }

@@ -131,7 +131,7 @@ impl DataYaml {
         let mut set = Self { count: fields.get("classes").and_then(|count| count.parse().ok()), ..Self::default() };
         if let Some(list) = fields.get("names") {
             let list = found(folder, None, list)
-                .ok_or_else(|| Error::Data(format!("{}: its list of names, {list}, is not there", path.display())))?;
+                .ok_or_else(|| Error::Data(format!("{}: its list of names, {list}, does not exist", path.display())))?;
             set.list = Some(list);
         }
         for (part, key) in [("train", "train"), ("val", "valid"), ("test", "test")] {

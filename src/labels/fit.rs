@@ -1,6 +1,8 @@
 //! Do boxes fit their pictures? Boxes in another unit give low numbers, and nothing else shows it.
 
+use super::Picture;
 use super::notes::Notes;
+use super::text::shown;
 use crate::error::{Error, Result};
 use crate::types::Size;
 
@@ -32,6 +34,27 @@ pub struct BoxFit {
 const ROUNDING: f64 = 1.0;
 
 impl BoxFit {
+    /// Counts the boxes of pictures whose size the labels state.
+    #[must_use]
+    pub fn over<'a>(pictures: impl IntoIterator<Item = &'a Picture>) -> Self {
+        let mut fit = Self::default();
+        for picture in pictures {
+            let Some(stated) = picture.size else { continue };
+            for labelled in &picture.boxes {
+                let corners = labelled.place.corners(stated);
+                // The stated size may be that of the file, and the boxes those of the picture turned upright.
+                let turned = Size::new(stated.height, stated.width);
+                let inside = |size: Size| {
+                    let edge = |side: u32| f64::from(side) + ROUNDING;
+                    corners[2] <= edge(size.width) && corners[3] <= edge(size.height)
+                };
+                let size = if !inside(stated) && inside(turned) { turned } else { stated };
+                fit.add(corners, size, || shown(&picture.path));
+            }
+        }
+        fit
+    }
+
     /// Counts a box, in pixels, of a picture of this size; `place` says where it is labelled.
     pub fn add(&mut self, [x1, y1, x2, y2]: [f64; 4], size: Size, place: impl FnOnce() -> String) {
         let (w, h) = (f64::from(size.width), f64::from(size.height));
@@ -63,17 +86,17 @@ impl BoxFit {
         let [example, tiny] = self.examples.each_ref().map(|example| example.as_deref().unwrap_or_default());
         if count > 0 && parts * 2 > count {
             return Err(Error::Data(format!(
-                "{parts} of {count} boxes have no number above 1: parts of the picture (0 to 1) stand where pixels belong ({tiny}); multiply them by its width and height"
+                "{parts} of {count} boxes have no number above 1: they are fractions of the picture (0 to 1), but pixels are expected ({tiny}); multiply them by its width and height"
             )));
         }
         if outside * 10 > count * 3 && corners * 10 >= count * 9 {
             return Err(Error::Data(format!(
-                "{outside} of {count} boxes reach outside their pictures, and {corners} would not if the second corner stands where width and height belong ({example}); write left, top, width, height"
+                "{outside} of {count} boxes reach outside their pictures, but {corners} would fit if their last two numbers were the second corner instead of width and height ({example}); write left, top, width, height"
             )));
         }
         if outside * 2 > count {
             return Err(Error::Data(format!(
-                "{outside} of {count} boxes reach outside their pictures ({example}); are they labels of other pictures, or of other sizes?"
+                "{outside} of {count} boxes reach outside their pictures ({example}); are they labels of other pictures, or of pictures of another size?"
             )));
         }
         for first in &self.first {
@@ -82,9 +105,8 @@ impl BoxFit {
         let rest = outside - self.first.len() as u64;
         (0..rest).for_each(|_| notes.add("boxes that reach outside their pictures", String::new));
         if parts > 0 {
-            notes.say(format!(
-                "boxes smaller than a pixel, as if they were parts of the picture: {parts} (such as {tiny})"
-            ));
+            notes
+                .say(format!("boxes smaller than a pixel, perhaps fractions of the picture: {parts} (such as {tiny})"));
         }
         Ok(())
     }

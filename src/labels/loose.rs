@@ -19,7 +19,7 @@ pub enum Loose<'a> {
     Float(f64),
     /// Text.
     Text(Cow<'a, str>),
-    /// A list of numbers; `None` for what is no number.
+    /// A list of numbers; `None` for what is not a number.
     List(SmallVec<[Option<f64>; 4]>),
     /// A map.
     Map,

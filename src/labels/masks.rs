@@ -279,7 +279,7 @@ impl MaskRules {
                 Meaning::Ignored => UNLABELLED,
                 Meaning::Unknown => {
                     return Err(Error::Data(format!(
-                        "{}: the class map holds {value}, which is no class of the model",
+                        "{}: the class map contains {value}, which is not a class of the model",
                         path.display()
                     )));
                 }
@@ -343,7 +343,7 @@ fn all_known(names: &Names, meaning: &[Meaning; 256], survey: &Survey, offset: u
     }
     let more = if list.len() > 8 { ", …" } else { "" };
     Err(Error::Data(format!(
-        "the class maps hold what is no class of the model: {}{more}; say what it is with --map NAME=CLASS, leave it out with --map NAME=, or give the value that means \"not labelled\" with --ignore; their values are {}",
+        "the class maps contain values that are not classes of the model: {}{more}; say what they are with --map NAME=CLASS, leave them out with --map NAME=, or give the value that means \"not labelled\" with --ignore; their values are {}",
         list.iter().take(8).cloned().collect::<Vec<_>>().join(", "),
         survey.histogram()
     )))
@@ -362,18 +362,18 @@ fn by_values(survey: &Survey, truth: &Truth, model: &[String], notes: &mut Notes
         if count != 2 {
             let names: Vec<&str> = model.iter().take(8).map(String::as_str).collect();
             return Err(Error::Data(format!(
-                "the class maps hold 0 and 255 only ({}), where 255 means \"not labelled\", while the model has {count} classes ({}); write class numbers into the maps, 1 for the first class after the background",
+                "the class maps contain only 0 and 255 ({}), where 255 means \"not labelled\", while the model has {count} classes ({}); write class numbers into the maps, 1 for the first class after the background",
                 survey.histogram(),
                 names.join(", ")
             )));
         }
-        notes.say(format!("the class maps hold 0 and 255 only: 255 is taken for `{}`", shown(&model[1])));
+        notes.say(format!("the class maps contain only 0 and 255; 255 is taken for `{}`", shown(&model[1])));
         (meaning[0], meaning[255]) = (Meaning::Class(0), Meaning::Class(1));
         return Ok(meaning);
     }
     if flags && count > 2 && !said && !model.is_empty() {
         return Err(Error::Data(format!(
-            "the class maps hold 0 and 1 only ({}), as for \"nothing\" and \"something\", while the model has {count} classes; if 1 is `{}`, say so with --names model",
+            "the class maps contain only 0 and 1 ({}), as for \"nothing\" and \"something\", while the model has {count} classes; if 1 is `{}`, say so with --names model",
             survey.histogram(),
             shown(&model[1])
         )));
@@ -383,7 +383,7 @@ fn by_values(survey: &Survey, truth: &Truth, model: &[String], notes: &mut Notes
     if !beyond.is_empty() {
         let shown: Vec<String> = beyond.iter().take(8).map(u8::to_string).collect();
         return Err(Error::Data(format!(
-            "the class maps hold {}, beyond the {count} classes of the model (0 to {}); their values are {}{}",
+            "the class maps contain {}, beyond the {count} classes of the model (0 to {}); their values are {}{}",
             shown.join(", "),
             count - 1,
             survey.histogram(),
@@ -391,7 +391,7 @@ fn by_values(survey: &Survey, truth: &Truth, model: &[String], notes: &mut Notes
         )));
     }
     if values == [offset] && count > 1 {
-        notes.say(format!("the class maps hold nothing but {offset}: no object is labelled in them"));
+        notes.say(format!("the class maps contain nothing but {offset}: no object is labelled in them"));
     }
     for (value, place) in meaning.iter_mut().enumerate() {
         *place = match value.checked_sub(usize::from(offset)) {
@@ -412,7 +412,9 @@ fn hint(values: &[u8], count: usize, offset: u8) -> String {
         return "; every value is one too high, as where 0 means \"not labelled\" (ADE20K): if so, --offset 1".into();
     }
     match (2..=127).rev().find(|step| steps(*step)) {
-        Some(step) => format!("; they look like class numbers times {step}, to be seen by eye: divide them"),
+        Some(step) => format!(
+            "; they look like class numbers times {step}, as some tools write them to be visible; divide them by {step}"
+        ),
         None => {
             "; write class numbers into the maps, or give the value that means \"not labelled\" with --ignore".into()
         }

@@ -127,7 +127,7 @@ impl Matching {
             {
                 let file = &labels.pictures[at];
                 return Err(Error::Data(format!(
-                    "two pictures, `{}` and `{}`, would have the same labels, `{}` in {}; give each its own, in folders or under names like those of the pictures",
+                    "two pictures, `{}` and `{}`, would have the same labels, `{}` in {}; give each its own labels, named like the picture or in a folder like its folder",
                     shown(&one.name),
                     shown(&other.name),
                     shown(&file.path),
@@ -270,11 +270,11 @@ impl Matching {
         let elsewhere = self.some[1].iter().find_map(|name| self.index.get(&Key::of(name).stem)?.first());
         let elsewhere = elsewhere.map_or(String::new(), |(at, ..)| {
             let file = labels.pictures[*at].file.display();
-            format!("\nLabels of these names lie in another part of the set ({file}): those of `train` are not taken for pictures of `val`.")
+            format!("\nThere are labels of these names in another part of the set ({file}), but labels of `train` are never used for pictures of `val`.")
         });
         let list = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         Error::Data(format!(
-            "no picture that is played is labelled\n  pictures: {}\n  labels ({}): {}\nGive the labels of these pictures, or the same names; `ocelli data check PATH` shows what the labels hold{elsewhere}",
+            "none of the pictures has labels\n  pictures: {}\n  labels ({}): {}\nGive the labels of these pictures, or rename one side; `ocelli data check PATH` shows what the labels contain{elsewhere}",
             list(&self.some[1]),
             labels.format.name(),
             list(&self.some[0])

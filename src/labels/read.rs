@@ -33,7 +33,7 @@ impl Labels {
             labels.read_file(&path)?;
         }
         if labels.pictures.is_empty() {
-            return Err(Error::Data(format!("{}: no labels of any picture in it ({})", path.display(), labels.why)));
+            return Err(Error::Data(format!("{}: it contains no labels of pictures ({})", path.display(), labels.why)));
         }
         if labels.truth.names.is_some() && matches!(labels.format, Format::Coco | Format::Voc) {
             let form = labels.format.name();
@@ -197,7 +197,7 @@ impl Labels {
             let head = entry.head(2000);
             let utf16 = head.starts_with(&[0xFF, 0xFE]) || head.starts_with(&[0xFE, 0xFF]);
             if !head.is_empty() && !utf16 && !voc::is_one(&String::from_utf8_lossy(&head)) {
-                self.notes.add("XML files that are no VOC annotations, left out", || entry.name.clone());
+                self.notes.add("XML files that are not VOC annotations, left out", || entry.name.clone());
                 continue;
             }
             let split = parts.get(stem).cloned().or_else(|| split_of(entry));
@@ -234,7 +234,7 @@ impl Labels {
             }
         }
         for (part, value) in &set.absent {
-            self.notes.say(format!("{}: `{part}` is {value}, which is not there", path.display()));
+            self.notes.say(format!("{}: `{part}` is {value}, which does not exist", path.display()));
         }
         if files.is_empty() {
             let all = tree.ending(&["txt"]).filter(|e| !guess::is_list(e));
@@ -314,7 +314,9 @@ fn listed(
             tried.flat_map(|path| [label(folder, &path), label(root, &path)].concat()).find(|path| path.is_file());
         match found {
             Some(path) => files.push((below(&path, root), path, split.cloned())),
-            None => notes.add("pictures of a list without a label file: nothing is in them", || text::shown(&line)),
+            None => {
+                notes.add("listed pictures without a label file, taken to have nothing in them", || text::shown(&line));
+            }
         }
     }
     Ok(())

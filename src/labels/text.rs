@@ -9,7 +9,7 @@ use std::path::Path;
 /// Windows-1252, of which Latin-1 is a part, and a note tells so.
 ///
 /// # Errors
-/// [`Error::Io`], or [`Error::Data`] if it is no text.
+/// [`Error::Io`], or [`Error::Data`] if it is not text.
 pub fn read(path: &Path, notes: &mut Notes) -> Result<String> {
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
     // Nearly always UTF-8, which need not be copied.

@@ -26,7 +26,7 @@ pub struct Truth {
     pub offset: u8,
     /// Labels of pictures of another size are scaled; they are refused if not given.
     pub scale: bool,
-    /// What is odd about labels ends the run.
+    /// Every note about the labels is an error.
     pub strict: bool,
 }
 
@@ -139,7 +139,7 @@ pub(super) fn is_word(names: &str) -> bool {
 
 /// The error for a word or file of names that is not there.
 pub(super) fn no_names(names: &str) -> Error {
-    Error::Config(format!("`names`: {names} is no file, nor one of `model`, `coco80` and `coco91`"))
+    Error::Config(format!("`names`: {names} is neither a file nor one of `model`, `coco80` and `coco91`"))
 }
 
 #[cfg(test)]

@@ -36,27 +36,26 @@ pub fn read(files: &[(String, PathBuf, Option<Arc<str>>)], labels: &mut Labels) 
                 (picture.file, picture.split) = (path.clone(), split.clone());
                 labels.pictures.push(picture);
             }
-            Err(error) => notes.left_out("a file that is no VOC annotation, left out", || format!("{name}: {error}")),
+            Err(error) => notes.left_out("files that are not VOC annotations, left out", || format!("{name}: {error}")),
         }
     }
     // A file that cannot be read weighs as much as its objects would.
     notes.most_are_sound("Pascal VOC", read)?;
     if read > 0 && edge.largest <= 1.0 {
         return Err(Error::Data(format!(
-            "no corner is above 1 in {read} boxes: parts of the picture (0 to 1) stand where pixels belong; multiply them by its width and height"
+            "none of the {read} boxes has a coordinate above 1: they are fractions of the picture (0 to 1), but VOC uses pixels; multiply them by its width and height"
         )));
     }
     if edge.swapped * 2 > read && read > 2 {
         return Err(Error::Data(format!(
-            "`xmax` or `ymax` is the smaller one in {} of {read} boxes; do width and height stand where the second corner belongs?",
+            "`xmax` is less than `xmin`, or `ymax` than `ymin`, in {} of {read} boxes; are `xmax` and `ymax` really width and height?",
             edge.swapped
         )));
     }
     labels.notes.extend(notes);
     if edge.zeros > 0 {
         let from_0 = edge.zeros > edge.ones;
-        let then =
-            if from_0 { "taken to be counted from 0" } else { "taken to be counted from 1 all the same, as most are" };
+        let then = if from_0 { "read as counted from 0" } else { "still read as counted from 1, as most boxes are" };
         labels.notes.add(&format!("`xmin` or `ymin` is 0, while VOC counts from 1; {then}"), || edge.place.clone());
         if from_0 {
             // A box that ends at the picture's width ends behind its last pixel.
@@ -171,7 +170,7 @@ fn read_object(object: &Element, edge: &mut Edge, at: &dyn Fn() -> String) -> Re
     };
     Ok((
         labelled,
-        swapped.then_some("`xmin` is larger than `xmax`, or `ymin` than `ymax`: the corners are put in order"),
+        swapped.then_some("`xmin` is larger than `xmax`, or `ymin` than `ymax`: the corners were put in order"),
     ))
 }
 

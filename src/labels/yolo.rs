@@ -56,7 +56,7 @@ pub fn read(files: &[File], key_points: Option<(usize, usize)>, labels: &mut Lab
         let mut odd = Notes::default();
         let lines = lines(&text, name, &mut odd);
         if lines.is_empty() && !is_one(&text) {
-            notes.add("text files that are no labels, left out", || name.clone());
+            notes.add("text files that are not labels, left out", || name.clone());
             labels.unread.insert(Key::of_label_file(name).stem);
             continue;
         }
@@ -76,7 +76,7 @@ pub fn read(files: &[File], key_points: Option<(usize, usize)>, labels: &mut Lab
             let place = match line {
                 Line::Box(place) => place,
                 Line::Points(numbers) if poses.is_pose(&numbers) => {
-                    notes.add("lines with key points: the box in front of them counts", || picture.path.clone());
+                    notes.add("lines with key points, of which only the box counts", || picture.path.clone());
                     [numbers[0], numbers[1], numbers[2], numbers[3]]
                 }
                 Line::Points(numbers) if numbers.len() % 2 == 1 => {
@@ -90,7 +90,7 @@ pub fn read(files: &[File], key_points: Option<(usize, usize)>, labels: &mut Lab
                         notes.left_out("a polygon without area, left out", || picture.path.clone());
                         continue;
                     };
-                    notes.add("polygons: the box around each counts", || picture.path.clone());
+                    notes.add("polygons, of which the bounding box counts", || picture.path.clone());
                     [f64::midpoint(x1, x2), f64::midpoint(y1, y2), x2 - x1, y2 - y1]
                 }
             };
@@ -133,7 +133,7 @@ fn parse(line: &str) -> Result<(u16, Line), &'static str> {
             if word.contains(',') {
                 "commas in a line; expected a class number and x y width height with spaces between them, left out"
             } else {
-                "a word that is no number; expected a class number and x y width height, each 0 to 1, left out"
+                "a word where a number should be; expected a class number and x y width height, each 0 to 1, left out"
             }
         })?;
         if !number.is_finite() {
@@ -143,7 +143,7 @@ fn parse(line: &str) -> Result<(u16, Line), &'static str> {
     }
     let class = numbers.remove(0);
     if class < 0.0 || class.fract() != 0.0 || class > f64::from(u16::MAX) {
-        return Err("a class number that is not a whole number from 0, left out");
+        return Err("a class number that is not 0, 1, 2 …, left out");
     }
     if numbers.len() < 4 {
         return Err("too few numbers; expected a class number and x y width height, left out");
@@ -273,8 +273,8 @@ mod tests {
             let first = boxes(text).0[0];
             assert!((first[2] - 0.045).abs() < 0.006 && (first[3] - 0.04).abs() < 1e-9, "{text}: {first:?}");
         }
-        // A first line that is no label.
+        // A first line that is not a label.
         assert_eq!(boxes(&format!("# class x y w h\n{GOOD}\n")).0.len(), 1);
-        assert!(boxes("Drawn by hand in May.").1[0].contains("no labels"));
+        assert!(boxes("Drawn by hand in May.").1[0].contains("not labels"));
     }
 }

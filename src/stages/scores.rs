@@ -40,7 +40,7 @@ impl MinScore {
         self.by_class.values().fold(self.other, |low, score| low.min(*score))
     }
 
-    /// Refuses what is no score.
+    /// Rejects scores outside 0–1.
     ///
     /// # Errors
     /// [`Error::Config`].
@@ -60,8 +60,7 @@ impl MinScore {
             return Err(Error::Config(format!("`min_score`: the model has no class `{unknown}`{hint}")));
         }
         if self.other_said && labels.iter().any(|label| label == "other") {
-            let message =
-                "`min_score`: `other` is a class of the model, and also means all that are not named; name all classes";
+            let message = "`min_score`: the model has a class called `other`, which here means all classes that are not named; name every class";
             return Err(Error::Config(message.into()));
         }
         if self.by_class.is_empty() {

@@ -1,6 +1,6 @@
 //! The labels' side of a measurement: which labels a frame has, what they mean for the model, and what does not fit.
 
-use super::there::There;
+use super::ground_truth::GroundTruth;
 use crate::error::{Error, Result};
 use crate::labels::{BoxFit, ClassFit, Counts, Labels, MaskRules, Matching, Notes, Picture, Played, shown};
 use crate::types::{Frame, Size};
@@ -59,19 +59,7 @@ impl Against {
         let places: BTreeSet<usize> = self.matching.places().collect();
         let own = || places.iter().filter_map(|at| self.labels.pictures.get(*at));
         let counts = Counts::over(own());
-        let mut fit = BoxFit::default();
-        for picture in own() {
-            let Some(size) = picture.size else { continue };
-            for labelled in &picture.boxes {
-                // The size may be that of the picture as it is stored, on its side.
-                let corners = labelled.place.corners(size);
-                let turned = Size::new(size.height, size.width);
-                let inside =
-                    |s: Size| corners[2] <= f64::from(s.width) + 1.0 && corners[3] <= f64::from(s.height) + 1.0;
-                let size = if !inside(size) && inside(turned) { turned } else { size };
-                fit.add(corners, size, || shown(&picture.path));
-            }
-        }
+        let fit = BoxFit::over(own());
         self.counts = counts;
         fit.judge(&mut Notes::default()).map_err(|e| e.at(self.labels.truth.path.display()))
     }
@@ -90,7 +78,7 @@ impl Against {
         let (actual, strict) = (frame.image.size, !self.labels.truth.scale);
         let Some(size) = picture.size.filter(|size| *size != actual) else { return Ok(Some(picture)) };
         if frame.sideways && size == Size::new(actual.height, actual.width) {
-            let kind = "labels state the size of the picture as it is stored; it is turned as its EXIF data asks, and so are its labels taken to be";
+            let kind = "labels that state the size of the picture as stored; their boxes are read as those of the picture turned upright by its EXIF data";
             self.notes.add(kind, || shown(&picture.path));
             return Ok(Some(picture));
         }
@@ -118,7 +106,7 @@ impl Against {
     ///
     /// # Errors
     /// [`Error::Data`] if the classes of labels and model do not fit.
-    pub fn objects(&mut self, picture: &Picture, frame: &Frame, model: &Arc<[String]>) -> Result<Vec<There>> {
+    pub fn objects(&mut self, picture: &Picture, frame: &Frame, model: &Arc<[String]>) -> Result<Vec<GroundTruth>> {
         let at = self.fit(model)?;
         let mut objects = Vec::with_capacity(picture.boxes.len());
         for labelled in &picture.boxes {
@@ -128,7 +116,7 @@ impl Against {
             let Some(label) = self.fits[at].1.name(&labelled.class) else { continue };
             let class = model.iter().position(|known| **known == *label).unwrap_or_default() as u16;
             let (area, crowd, difficult) = (labelled.area, labelled.crowd, labelled.difficult);
-            objects.push(There { label: label.to_string(), class, corners, area, crowd, difficult });
+            objects.push(GroundTruth { label: label.to_string(), class, corners, area, crowd, difficult });
         }
         Ok(objects)
     }
@@ -205,7 +193,7 @@ impl Against {
         }
         let (against, other): (Vec<_>, Vec<_>) = matching.elsewhere().iter().partition(|(_, contradicts)| *contradicts);
         for (place, _) in against {
-            notes.add("labels in other folders than their pictures, matched by name alone", || place.clone());
+            notes.add("labels in other folders than their pictures, matched by name only", || place.clone());
         }
         let bare = matching.bare();
         let without = if labels.background() {
@@ -223,7 +211,7 @@ impl Against {
         let mut info = vec![format!("labels: {}", labels.about())];
         if let Some((place, _)) = other.first() {
             info.push(format!(
-                "matched by name alone, since folders differ: {} pictures, such as {place}",
+                "matched by name only, because the folders differ: {} pictures, such as {place}",
                 other.len()
             ));
         }

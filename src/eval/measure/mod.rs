@@ -1,11 +1,11 @@
 //! Measures a pipeline's output, packet by packet, against labels or against a scene's truth.
 
 mod against;
-mod doubt;
+mod ground_truth;
+mod plausible;
 mod results;
 #[cfg(test)]
 mod tests;
-mod there;
 
 pub use results::{Answer, Classification, Counts, Detection, Measured, Segmentation, Shot};
 
@@ -23,10 +23,10 @@ use crate::error::{Error, Result};
 use crate::labels::{Labels, Notes, Played, UNLABELLED, same_name, shown};
 use crate::types::{BBox, Found, Image, Packet, Size};
 use against::Against;
+use ground_truth::GroundTruth;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
-use there::There;
 
 /// Two lists of names, and what the second calls each of the first.
 type Spellings = (Arc<[String]>, Arc<[String]>, Vec<Option<String>>);
@@ -54,7 +54,7 @@ pub struct Tally {
     known: Option<Spellings>,
     confusion: Option<(Confusion, Arc<[String]>)>,
     boundaries: Boundaries,
-    flips: doubt::Flips,
+    flips: plausible::Flips,
     top: TopK,
     answers: Vec<Answer>,
     /// Of each frame.
@@ -181,14 +181,14 @@ impl Tally {
         if !model.is_empty() && !theirs.is_empty() && names.iter().all(Option::is_none) {
             let list = |names: &[String]| names.iter().take(12).map(|name| shown(name)).collect::<Vec<_>>().join(", ");
             return Err(Error::Data(format!(
-                "no class of the truth is one of the model\n  truth: {}\n  model: {}",
+                "no class of the truth is known to the model\n  truth: {}\n  model: {}",
                 list(theirs),
                 list(model)
             )));
         }
         let mut real = Vec::with_capacity(known.len());
         for d in known.iter() {
-            // There without names is in the order of the model's labels.
+            // Truth without names is in the order of the model's labels.
             let own = known.by.label(d.class).map_or_else(|| name(model, d.class), str::to_owned);
             let label = if theirs.is_empty() {
                 model.contains(&own).then(|| own.clone())
@@ -204,7 +204,7 @@ impl Tally {
             }
             let label = label.unwrap_or(own);
             let corners = [d.bbox.x1, d.bbox.y1, d.bbox.x2, d.bbox.y2].map(f64::from);
-            real.push(There { label, class: d.class, corners, area: None, crowd: false, difficult: false });
+            real.push(GroundTruth { label, class: d.class, corners, area: None, crowd: false, difficult: false });
         }
         self.begin(packet);
         self.boxes(packet, real);
@@ -239,7 +239,7 @@ impl Tally {
         }
     }
 
-    fn boxes(&mut self, packet: &Packet, mut real: Vec<There>) {
+    fn boxes(&mut self, packet: &Packet, mut real: Vec<GroundTruth>) {
         self.has_boxes |= packet.detections.is_some();
         let counts = |label: &str, classes: &BTreeSet<String>| classes.is_empty() || classes.contains(label);
         real.retain(|object| counts(&object.label, &self.classes));
@@ -271,11 +271,11 @@ impl Tally {
     }
 
     /// Pairs what was found with what is there, best score first, at IoU 0.5, and counts by class.
-    fn judge(&mut self, real: &[There], found: &mut [Object]) -> (Vec<Object>, Vec<Object>) {
+    fn judge(&mut self, real: &[GroundTruth], found: &mut [Object]) -> (Vec<Object>, Vec<Object>) {
         found.sort_by(|a, b| b.score.total_cmp(&a.score));
         let (mut taken, mut wrong, mut missed) = (vec![false; real.len()], Vec::new(), Vec::new());
         for object in found.iter() {
-            let overlap = |r: &There| {
+            let overlap = |r: &GroundTruth| {
                 let [x1, y1, x2, y2] = r.corners;
                 iou(&xywh(&object.bbox), &[x1, y1, x2 - x1, y2 - y1], r.crowd)
             };
@@ -401,7 +401,7 @@ impl Tally {
         if detection.is_none() && self.confusion.is_none() && self.top.count == 0 {
             let what = format.map_or(String::new(), |format| format!(" ({})", format.name()));
             return Err(Error::Config(format!(
-                "the pipeline finds nothing that the labels describe{what}: boxes, class maps or classes; if they are read wrongly, say their format with --format"
+                "the pipeline finds nothing that the labels describe{what}: boxes, class maps or classes; if this is not their format, give it with --format"
             )));
         }
         if let Some(nobody) = self.classes.iter().find(|class| !self.numbers.contains_key(*class)) {
@@ -431,26 +431,26 @@ impl Tally {
             let list: Vec<String> = self.strangers.iter().take(6).map(|(name, n)| format!("`{name}` ({n})")).collect();
             let list = list.join(", ");
             if !self.met {
-                return Err(Error::Data(format!("no class of the truth is one of the model: {list}")));
+                return Err(Error::Data(format!("no class of the truth is known to the model: {list}")));
             }
             notes.say(format!("the truth has classes that the model does not know, which count as missed: {list}"));
         }
         if let Some((confusion, names)) = &self.confusion {
             notes.extend(shifted(confusion, Path::new(&path))?);
-            doubt::maps(confusion, names, &mut notes);
+            plausible::maps(confusion, names, &mut notes);
             self.flips.judge().map_err(|e| e.at(&path))?;
         }
         if let Some(d) = &detection {
-            doubt::boxes(&d.real, &d.found, &self.sizes, &d.names, &mut notes).map_err(|e| e.at(&path))?;
+            plausible::boxes(&d.real, &d.found, &self.sizes, &d.names, &mut notes).map_err(|e| e.at(&path))?;
             let counted = d.real.iter().filter(|real| !real.crowd && !real.ignore).count();
             if counted == 0 {
                 let ignored = d.real.len();
                 notes.say(format!(
-                    "no object counts, so there is no AP: {ignored} are labelled, all as crowds or difficult"
+                    "there is no AP because no object counts: {ignored} are labelled, all of them crowds or difficult"
                 ));
             }
         }
-        doubt::answers(&self.answers, &mut notes);
+        plausible::answers(&self.answers, &mut notes);
         if let Some(kept) = self.kept.as_ref().filter(|_| self.classes.is_empty()) {
             let lost = self.counts.iter().filter(|(class, counts)| {
                 counts.missed > 0 && names_of.get(class).is_some_and(|name| !kept.contains(name))
@@ -460,7 +460,7 @@ impl Tally {
             if !lost.is_empty() {
                 let only: Vec<&str> = kept.iter().map(String::as_str).collect();
                 notes.say(format!(
-                    "the pipeline keeps only some classes, and others are labelled and count as missed: {}; --classes {} leaves them out",
+                    "the pipeline keeps only some classes, so others that are labelled count as missed: {}; to leave them out: --classes {}",
                     lost.join(", "),
                     only.join(",")
                 ));

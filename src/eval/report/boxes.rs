@@ -17,8 +17,8 @@ fn color(kind: Kind) -> &'static str {
         Kind::Class => "#cc79a7",
         Kind::Place => "#e69f00",
         Kind::Both => "#d55e00",
-        Kind::Twice => "#56b4e9",
-        Kind::Nothing => "#ff4040",
+        Kind::Duplicate => "#56b4e9",
+        Kind::Background => "#ff4040",
         Kind::Missed => "#ffff00",
     }
 }
@@ -33,7 +33,7 @@ pub(super) fn errors(detection: &Detection, page: &mut Page) {
 fn kinds(detection: &Detection, page: &mut Page) {
     let tide = &detection.tide;
     page.heading("Kinds of error");
-    page.note("As TIDE (Bolya et al. 2020) sorts them, at IoU 0.5; the gain is how much AP50 would rise if only this kind were mended. Its AP50 is the mean over all classes that are there or found.");
+    page.note("As TIDE (Bolya et al. 2020) sorts them, at IoU 0.5; the gain is how much AP50 would rise if only this kind were fixed. Its AP50 is the mean over all classes that are there or found.");
     let row = |(at, kind): (usize, Kind)| {
         vec![
             kind.word().to_owned(),

@@ -4,7 +4,7 @@ use super::super::rows::Object;
 use crate::types::BBox;
 
 /// Something that is really there.
-pub struct There {
+pub struct GroundTruth {
     /// The class's name.
     pub label: String,
     /// The class's number in the model.
@@ -19,7 +19,7 @@ pub struct There {
     pub difficult: bool,
 }
 
-impl There {
+impl GroundTruth {
     /// Whether it need not be found.
     pub const fn ignored(&self) -> bool {
         self.crowd || self.difficult

@@ -17,21 +17,25 @@ type Reading = (&'static str, fn(Box4, [f64; 2]) -> Box4);
 
 /// Boxes are left, top, width, height.
 const READINGS: [Reading; 11] = [
-    ("half as large as they should be, as of pictures of half the size", |b, _| b.map(|v| v * 2.0)),
-    ("twice as large as they should be, as of pictures of twice the size", |b, _| b.map(|v| v / 2.0)),
-    ("in hundredths of the picture", |[x, y, w, h], [wide, high]| {
+    ("boxes of pictures half the size", |b, _| b.map(|v| v * 2.0)),
+    ("boxes of pictures twice the size", |b, _| b.map(|v| v / 2.0)),
+    ("percentages of the picture", |[x, y, w, h], [wide, high]| {
         [x * wide / 100.0, y * high / 100.0, w * wide / 100.0, h * high / 100.0]
     }),
-    ("of the centre, where the left and top corner belongs", |[x, y, w, h], _| [x - w / 2.0, y - h / 2.0, w, h]),
-    ("of the left and top corner, where the centre belongs", |[x, y, w, h], _| [x + w / 2.0, y + h / 2.0, w, h]),
-    ("with x and y in each other's place", |[x, y, w, h], _| [y, x, h, w]),
-    ("upside down", |[x, y, w, h], [_, high]| [x, high - y - h, w, h]),
-    ("mirrored", |[x, y, w, h], [wide, _]| [wide - x - w, y, w, h]),
-    ("of a picture that is turned upside down", |[x, y, w, h], [wide, high]| [wide - x - w, high - y - h, w, h]),
-    ("of the picture as it is stored, before it is turned to the right", |[x, y, w, h], [wide, high]| {
+    ("boxes given by their centre instead of their top-left corner", |[x, y, w, h], _| {
+        [x - w / 2.0, y - h / 2.0, w, h]
+    }),
+    ("boxes given by their top-left corner instead of their centre", |[x, y, w, h], _| {
+        [x + w / 2.0, y + h / 2.0, w, h]
+    }),
+    ("boxes with x and y swapped", |[x, y, w, h], _| [y, x, h, w]),
+    ("boxes flipped upside down", |[x, y, w, h], [_, high]| [x, high - y - h, w, h]),
+    ("mirrored boxes", |[x, y, w, h], [wide, _]| [wide - x - w, y, w, h]),
+    ("boxes rotated by 180 degrees", |[x, y, w, h], [wide, high]| [wide - x - w, high - y - h, w, h]),
+    ("boxes of the pictures as stored, before EXIF data turns them to the right", |[x, y, w, h], [wide, high]| {
         [(1.0 - (y + h) / high) * wide, x / wide * high, h / high * wide, w / wide * high]
     }),
-    ("of the picture as it is stored, before it is turned to the left", |[x, y, w, h], [wide, high]| {
+    ("boxes of the pictures as stored, before EXIF data turns them to the left", |[x, y, w, h], [wide, high]| {
         [y / high * wide, (1.0 - (x + w) / wide) * high, h / high * wide, w / wide * high]
     }),
 ];
@@ -90,12 +94,12 @@ pub fn boxes(
             READINGS.iter().map(|(what, reading)| (pictures.agreeing(*reading).len(), what)).max_by_key(|(n, _)| *n);
         if let Some((count, what)) = other.filter(|(count, _)| count * 2 >= objects && *count >= pairs.len() * 3) {
             return Err(Error::Data(format!(
-                "the labels seem to be {what}: of {objects} labelled boxes only {} lie where anything was found, and {count} would if they were not; mend them",
+                "the labels look like {what}: only {} of {objects} labelled boxes overlap anything that was found, but {count} would if this were corrected; correct the labels",
                 pairs.len()
             )));
         }
         notes.say(format!(
-            "hardly a box agrees: of {objects} labelled boxes, {} lie where anything was found, of any class (IoU 0.5; {detections} were found); are they labels of other pictures, or in another unit?",
+            "almost no box agrees: only {} of {objects} labelled boxes overlap anything that was found, of any class (IoU 0.5, {detections} detections); are the labels of other pictures, or in another unit?",
             pairs.len()
         ));
         return Ok(());
@@ -121,13 +125,13 @@ fn classes(pairs: &[(u64, u64)], names: &BTreeMap<u64, String>, notes: &mut Note
     }
     if own * 5 < pairs.len() && taken * 10 >= pairs.len() * 7 && pairs.len() >= 5 {
         return Err(Error::Data(format!(
-            "boxes agree and classes do not: what is labelled {}; are the class numbers those of another list? Give their names with --names, or --map \"{}\"",
+            "the boxes agree but the classes do not: what is labelled {}; do the class numbers belong to another list? Give their names with --names, or --map \"{}\"",
             list.join(", "),
             map.join(",")
         )));
     }
     if !list.is_empty() {
-        notes.say(format!("boxes agree and classes do not: what is labelled {}", list.join(", ")));
+        notes.say(format!("the boxes agree but the classes do not: what is labelled {}", list.join(", ")));
     }
     Ok(())
 }
@@ -145,7 +149,7 @@ pub fn answers(answers: &[Answer], notes: &mut Notes) {
     let swapped: Vec<String> = swapped.collect();
     if by_class.len() > 1 && swapped.len() * 2 >= by_class.len() {
         notes.say(format!(
-            "classes are taken for others throughout: {}; are they numbers of another list?",
+            "classes are mistaken for each other throughout: {}; do their numbers belong to another list?",
             swapped.join(", ")
         ));
     }
@@ -189,7 +193,7 @@ impl Flips {
         let best = values.iter().zip(TURNS).skip(1).max_by(|a, b| a.0.total_cmp(b.0));
         match best.filter(|(value, _)| **value > 0.4 && **value > own * 1.7) {
             Some((value, how)) => Err(Error::Data(format!(
-                "the class maps seem to be {how}: mIoU is {own:.3}, and {value:.3} if they are turned back; mend them"
+                "the class maps seem to be {how}: mIoU is {own:.3}, but {value:.3} if this is undone; correct the class maps"
             ))),
             None => Ok(()),
         }
@@ -206,7 +210,7 @@ pub fn maps(confusion: &Confusion, names: &[String], notes: &mut Notes) {
     for class in 0..classes {
         let all: u64 = row(class).iter().sum();
         let Some((other, count)) = row(class).iter().enumerate().max_by_key(|(_, count)| **count) else { continue };
-        // Much is taken for the background by a model that finds little; that is no other list.
+        // Much is taken for the background by a model that finds little; that does not mean another list.
         let largest = (0..classes).max_by_key(|at| row(*at).iter().sum::<u64>());
         if other != class && Some(other) != largest && count * 2 > all && all * 200 > total {
             list.push(format!(
@@ -219,7 +223,7 @@ pub fn maps(confusion: &Confusion, names: &[String], notes: &mut Notes) {
     }
     if !list.is_empty() {
         notes.say(format!(
-            "classes are found as others: what is labelled {}; are the numbers those of another list?",
+            "the classes do not agree: what is labelled {}; do the numbers belong to another list?",
             list.join(", ")
         ));
     }
@@ -250,10 +254,10 @@ mod tests {
     fn labels_that_are_read_wrongly_are_told_from_a_bad_model() {
         assert!(looked(|b, _| b, |c| c).unwrap().is_empty());
         let told = |reading| looked(reading, |c| c).unwrap_err().to_string();
-        assert!(told(|b, _| b.map(|v| v / 2.0)).contains("half as large"));
-        assert!(told(|[x, y, w, h], _| [x + w / 2.0, y + h / 2.0, w, h]).contains("of the centre"));
+        assert!(told(|b, _| b.map(|v| v / 2.0)).contains("half the size"));
+        assert!(told(|[x, y, w, h], _| [x + w / 2.0, y + h / 2.0, w, h]).contains("by their centre"));
         assert!(told(|[x, y, w, h], [_, high]| [x, high - y - h, w, h]).contains("upside down"));
-        assert!(looked(|[x, y, w, h], _| [x + 200.0, y, w, h], |c| c).unwrap()[0].contains("hardly a box agrees"));
+        assert!(looked(|[x, y, w, h], _| [x + 200.0, y, w, h], |c| c).unwrap()[0].contains("almost no box agrees"));
         let error = looked(|b, _| b, |c| 3 - c).unwrap_err().to_string();
         assert!(error.contains("`car` is found as `dog`") && error.contains("car=dog,dog=car"), "{error}");
     }
