@@ -103,7 +103,7 @@ fn unlabelled_pixels_do_not_count_and_unknown_values_end_the_run() {
     assert!(measured.info.iter().any(|line| line == "not labelled: 12.5 % of the pixels"), "{:?}", measured.info);
     // The second picture has a class that the model does not know.
     let error = masks(&[&[0, 0, 1, 1], &[7, 7, 1, 1]], &[&[0, 1, 1, 1], &[0, 1, 1, 1]]).unwrap_err().to_string();
-    assert!(error.contains("hold 7, beyond the 2 classes"), "{error}");
+    assert!(error.contains("contain 7, beyond the 2 classes"), "{error}");
     let binary = masks(&[&[0, 255, 255, 0]], &[&[0, 1, 1, 0]]).unwrap();
     assert_eq!(binary.segmentation.unwrap().confusion.mean_iou(), Some(1.0));
     let error = masks(&[&[1, 2, 2, 1]], &[&[0, 1, 1, 0]]).unwrap_err().to_string();
