@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Look at labelled pictures: what was read, what was skipped, how often each class is there
+/// Look at labelled pictures: what was read, what was skipped, how often each class occurs
 #[derive(Debug, Subcommand)]
 pub enum DataVerb {
     Check(DataCheckArgs),
@@ -42,7 +42,7 @@ pub struct DataCheckArgs {
     /// Write a contact sheet: some pictures with their labels drawn (.jpg or .png)
     #[arg(long, value_name = "FILE")]
     sheet: Option<PathBuf>,
-    /// Number of pictures on the sheet
+    /// Maximum number of pictures on the sheet
     #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u16).range(1..=400))]
     most: u16,
 }
@@ -62,17 +62,20 @@ impl DataVerb {
 impl DataCheckArgs {
     fn run(&self) -> Result<()> {
         let strict = self.how.strict;
-        let mut truth = self.how.truth(self.path.clone());
+        let mut truth = self.how.truth(self.path.clone())?;
         // Everything is shown before the end.
         truth.strict = false;
         let labels = Labels::read(&truth)?;
         let (found, matching) = pictures::find(&labels, self.pictures.as_deref())?;
         let mut notes = labels.notes.clone();
         let mut text = format!("{}: {}\n", self.path.display(), labels.about());
-        let fit = BoxFit::over(&labels.pictures);
-        let unfit = fit.judge(&mut notes).err();
+        let (fit, other) = match found.is_empty() {
+            true => (BoxFit::over(&labels.pictures), None),
+            false => pictures::fit(&labels, &found),
+        };
+        let unfit = fit.judge(&mut notes).err().or(other);
         if found.is_empty() {
-            text.push_str("pictures: not found; give their folder with --pictures\n");
+            notes.say("the pictures were not found; give their folder with --pictures".into());
         } else {
             let folder = found[0].0.parent().unwrap_or(Path::new("."));
             let _ = writeln!(
@@ -89,7 +92,7 @@ impl DataCheckArgs {
                 notes.add("labels without a picture", || shown(&picture.path));
             }
         }
-        text += &histogram(&labels);
+        text += &histogram(&labels, &mut notes);
         notes.lines().iter().for_each(|line| _ = writeln!(text, "note: {line}"));
         say(&harmless(&text))?;
         if let Some(sheet) = &self.sheet {
@@ -155,7 +158,7 @@ fn numbers(labels: &Labels) -> BTreeMap<String, u16> {
 }
 
 /// How often each class is there, most first.
-fn histogram(labels: &Labels) -> String {
+fn histogram(labels: &Labels, notes: &mut Notes) -> String {
     let mut counts: BTreeMap<String, (u64, u64, u64)> = BTreeMap::new();
     for picture in &labels.pictures {
         let mut here = BTreeSet::new();
@@ -177,10 +180,10 @@ fn histogram(labels: &Labels) -> String {
     labels.pictures.iter().filter_map(|p| p.split.as_deref()).for_each(|split| *splits.entry(split).or_default() += 1);
     if !splits.is_empty() {
         let list: Vec<String> = splits.iter().map(|(split, count)| format!("{split} {count}")).collect();
-        let _ = writeln!(text, "parts: {}", list.join(", "));
+        let _ = writeln!(text, "splits: {}", list.join(", "));
     }
     if counts.is_empty() {
-        return text + &mask_histogram(labels);
+        return text + &mask_histogram(labels, notes);
     }
     let empty = labels.pictures.iter().filter(|p| p.boxes.is_empty() && p.class.is_none()).count();
     if empty > 0 {
@@ -206,8 +209,8 @@ fn histogram(labels: &Labels) -> String {
 }
 
 /// The values of class maps, and their shares of the pixels of at most 200 maps.
-fn mask_histogram(labels: &Labels) -> String {
-    let (mut counts, mut notes, mut names) = (BTreeMap::<u8, u64>::new(), Notes::default(), Vec::new());
+fn mask_histogram(labels: &Labels, notes: &mut Notes) -> String {
+    let (mut counts, mut names) = (BTreeMap::<u8, u64>::new(), Vec::new());
     let masks: Vec<&PathBuf> = labels.pictures.iter().filter_map(|picture| picture.mask.as_ref()).collect();
     for path in masks.iter().step_by(masks.len().div_ceil(200).max(1)) {
         match values(labels, path) {
@@ -223,7 +226,5 @@ fn mask_histogram(labels: &Labels) -> String {
         let name = names.get(usize::from(*value)).cloned().unwrap_or_default();
         vec![value.to_string(), format!("{:.2} %", 100.0 * *count as f64 / all), name]
     };
-    let mut text = table(&["value", "pixels", "name"], &counts.iter().map(row).collect::<Vec<_>>());
-    notes.lines().iter().for_each(|line| _ = writeln!(text, "note: {line}"));
-    text
+    table(&["value", "pixels", "name"], &counts.iter().map(row).collect::<Vec<_>>())
 }

@@ -20,7 +20,8 @@ use std::path::{Path, PathBuf};
   ocelli diff before.jsonl after.jsonl --from flights --html diff.html
   ocelli diff before.jsonl after.jsonl --from street.mp4 --html diff.html --quiet
 
-Frames are matched by source and number, objects by position. The exit code is 0 if nothing changed, else 1.")]
+Pictures are matched by name, other frames by source and number; objects by overlap. The exit code is 0 if nothing \
+changed, else 1.")]
 pub struct DiffArgs {
     /// Rows of the first run
     before: PathBuf,

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 /// Measure a pipeline's output against labels
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  ocelli eval pipelines/recording.yaml                     against the truth in the recording
+  ocelli eval pipelines/recording.yaml                     against the ground truth in the recording
   ocelli eval photos.yaml --labels data/annotations.json   COCO
   ocelli eval photos.yaml --labels data/annotations/       Pascal VOC .xml, YOLO .txt, or .png class maps
   ocelli eval tags.yaml --labels photos/                   one folder per class
@@ -25,7 +25,7 @@ use std::path::PathBuf;
   ocelli eval photos.yaml --labels data/ --json new.json --against old.json   is it better, or is it chance?
 
 The pipeline's own output is measured, with its own thresholds: what is measured is what runs. Pictures and labels \
-are matched by path and name. The numbers equal those of pycocotools, the official VOC code and scikit-learn.")]
+are matched by path and name. The numbers equal those of pycocotools, detectron2's VOC code and scikit-learn.")]
 pub struct EvalArgs {
     /// The pipeline's YAML file
     file: PathBuf,
@@ -48,7 +48,7 @@ pub struct EvalArgs {
     /// Write the numbers as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Number of worst pictures in the report
+    /// Maximum number of worst pictures in the report (at most 2000)
     #[arg(long, default_value_t = 200)]
     worst: usize,
     /// Compare with an earlier run: the file that its --json wrote

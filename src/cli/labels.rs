@@ -1,8 +1,9 @@
 //! What the verbs that measure share: labels, and how to read them.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::labels::{Format, Labels, Truth};
 use clap::Args;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use std::sync::Arc;
 #[command(next_help_heading = "Labels")]
 pub struct LabelArgs {
     /// Labels: a COCO .json, a data.yaml, a folder of labels, or a truth file (a YAML with `labels:`); without this, the
-    /// source's own truth is used
+    /// source's own ground truth is used
     #[arg(long, value_name = "PATH")]
     pub labels: Option<PathBuf>,
     #[command(flatten)]
@@ -47,18 +48,27 @@ pub struct HowArgs {
 
 impl HowArgs {
     /// Returns labels at a path, with what is said about them.
-    #[must_use]
-    pub fn truth(&self, path: PathBuf) -> Truth {
-        Truth {
+    ///
+    /// # Errors
+    /// [`Error::Config`] if `--map` says two things about one class.
+    pub fn truth(&self, path: PathBuf) -> Result<Truth> {
+        let map: BTreeMap<String, Option<String>> = self.map.iter().cloned().collect();
+        let two = self.map.iter().find(|(from, to)| map.get(from).is_some_and(|last| last != to));
+        if let Some((from, to)) = two {
+            let [one, other] = [to, &map[from]].map(|to| to.as_deref().unwrap_or_default());
+            let message = format!("--map gives `{from}` two classes, `{one}` and `{other}`; leave one out");
+            return Err(Error::Config(message));
+        }
+        Ok(Truth {
             path,
             format: self.format,
             names: self.names.clone(),
-            map: self.map.iter().cloned().collect(),
+            map,
             ignore: self.ignore,
             offset: self.offset,
             scale: self.scale_labels,
             strict: self.strict,
-        }
+        })
     }
 }
 
@@ -69,6 +79,6 @@ impl LabelArgs {
     /// As [`Labels::read`].
     pub fn read(&self) -> Result<Option<Arc<Labels>>> {
         let Some(path) = &self.labels else { return Ok(None) };
-        Labels::read(&self.how.truth(path.clone())).map(|labels| Some(Arc::new(labels)))
+        Labels::read(&self.how.truth(path.clone())?).map(|labels| Some(Arc::new(labels)))
     }
 }

@@ -21,7 +21,7 @@ use std::path::PathBuf;
   ocelli sweep door.yaml --from flights --set detect.min_score=0.3,0.5 --set nms.iou=0.4,0.6
 
 With several settings, all combinations of their values are played. Precision and recall (at IoU 0.5) are shown if \
-there are labels, or if the source knows the truth.")]
+there are labels, or if the source has ground truth.")]
 pub struct SweepArgs {
     /// The pipeline's YAML file
     file: PathBuf,

@@ -33,6 +33,8 @@ impl Change {
             "better"
         } else if high < 0.0 {
             "worse"
+        } else if low == 0.0 && high == 0.0 {
+            "no difference"
         } else {
             "may be chance"
         }
@@ -103,14 +105,14 @@ impl Earlier {
         if comparison.both == 0 {
             let first = |records: &[Record]| records.first().map_or("none".into(), |r| plain(&r.name));
             let message = format!(
-                "no picture is in both runs: the earlier one has {}, this one {}",
+                "no picture is in both runs: the earlier one has {}, this one {}; compare runs over the same pictures",
                 first(&self.pictures),
                 first(after)
             );
             return Err(Error::Data(message));
         }
         if comparison.changes.is_empty() {
-            return Err(Error::Data("the earlier run measured something else: boxes, class maps or classes".into()));
+            return Err(Error::Data("the earlier run measured another kind of answer; compare boxes with boxes, class maps with class maps, classes with classes".into()));
         }
         let old =
             |start: &str| self.provenance.iter().find(|(what, _)| what.starts_with(start)).map(|(_, value)| value);
@@ -209,7 +211,7 @@ impl Comparison {
             ]
         };
         let rows: Vec<_> = self.changes.iter().map(row).collect();
-        text += &table(&["", "before", "after", "difference", "95 % of redrawn pictures", ""], &rows);
+        text += &table(&["", "before", "after", "difference", "95 % interval", ""], &rows);
         for (word, list) in [("better", &self.better), ("worse", &self.worse)] {
             let first: Vec<String> = list
                 .iter()

@@ -32,7 +32,7 @@ impl Kind {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Class => "class",
-            Self::Place => "place",
+            Self::Place => "localization",
             Self::Both => "both",
             Self::Duplicate => "duplicate",
             Self::Background => "background",
@@ -58,8 +58,8 @@ impl Kind {
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Class => "right place (IoU 0.5 or more), wrong class",
-            Self::Place => "right class, box only nearly right (IoU 0.1 to 0.5)",
-            Self::Both => "wrong class, and box only nearly right",
+            Self::Place => "right class, box too far off (IoU 0.1 to 0.5)",
+            Self::Both => "wrong class, and box too far off",
             Self::Duplicate => "an object that was found already, with a higher score",
             Self::Background => "found where nothing is (IoU below 0.1)",
             Self::Missed => "there, and no detection comes near it",

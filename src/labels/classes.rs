@@ -204,7 +204,10 @@ impl ClassFit {
                 && list_of.find(to).is_none()
             {
                 let hint = nearest(to, model.iter().map(String::as_str));
-                let hint = hint.map_or_else(|| list(model), |near| format!("did you mean `{near}`?"));
+                let hint = hint.map_or_else(
+                    || format!("its classes are {}", list(model)),
+                    |near| format!("did you mean `{near}`?"),
+                );
                 return Err(Error::Config(format!(
                     "`map` turns `{from}` into `{to}`, which is not a class of the model; {hint}"
                 )));
@@ -294,7 +297,7 @@ impl ClassFit {
                 coco.by_number.get(&u32::from(number)).map(|name| format!("; of COCO's 80 names it is `{name}`"));
             name.unwrap_or_default()
         };
-        let how = "say which names they have: --names FILE, coco80, coco91 or model";
+        let how = "give their names with --names: a file, coco80, coco91 or model";
         let mine = format!("the model's {} names ({})", model.len(), list(model));
         if let Some(odd) = odd {
             let meaning = model.get(usize::from(*odd)).map_or_else(
@@ -302,7 +305,7 @@ impl ClassFit {
                 |name| format!("{odd} would be `{}` in {mine}", shown(name)),
             );
             return Err(Error::Data(format!(
-                "the labels are numbers from {first} to {last}, and no list of names lies near them (classes.txt, data.yaml, obj.names): {meaning}{}; {how}",
+                "the labels are numbers from {first} to {last}, and there is no list of names near them (classes.txt, data.yaml, obj.names): {meaning}{}; {how}",
                 elsewhere(*odd)
             )));
         }
@@ -437,7 +440,7 @@ pub(super) fn name_numbers(labels: &mut Labels, found: Option<Names>) -> Result<
             labels.pictures.iter().find(|p| p.boxes.iter().any(|b| b.class == ClassName::Number(*number as u16)));
         let place = place.map_or(String::new(), |p| format!(", first in {}", p.file.display()));
         return Err(Error::Data(format!(
-            "number {number} has no name among the {} of {} ({count} objects{place}); add its name there, or give another list with --names (they are: {})",
+            "number {number} has no name among the {} of {} ({count} objects{place}); add its name there, or give another list with --names (this one has {})",
             names.by_number.len(),
             names.from,
             names.shown()

@@ -160,7 +160,7 @@ pub fn parse(text: &str, path: &Path, split: Option<&Arc<str>>, labels: &mut Lab
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let pictures = pictures(&images, path, split, labels)?;
     if file.annotations.is_none() {
-        labels.notes.say(format!("{name} has no `annotations`: nothing is said to be in its pictures"));
+        labels.notes.say(format!("{name} has no `annotations`, so its pictures count as empty"));
     }
     let (mut read, mut notes) = (0, Notes::default());
     for (index, member) in file.annotations.unwrap_or_default().into_iter().enumerate() {
@@ -208,8 +208,11 @@ fn refuse(text: &str, error: &serde_json::Error) -> Error {
         None if start.starts_with(['{', '[']) => Error::Data(format!("{place}: not COCO labels: {error}")),
         None => {
             let head: String = start.chars().take(40).collect();
-            let hint =
-                if head.starts_with("version https://git-lfs") { "; it is a pointer: run `git lfs pull`" } else { "" };
+            let hint = if head.starts_with("version https://git-lfs") {
+                "; it is a Git LFS pointer: run `git lfs pull`"
+            } else {
+                ""
+            };
             Error::Data(format!("not JSON: it begins with `{}`{hint}", shown(&head)))
         }
     }
@@ -304,7 +307,7 @@ fn categories(raw: Option<&RawValue>, notes: &mut Notes) -> Result<HashMap<Id, A
         let named = category.and_then(|c| Some((c.id.id()?, c.name.text().filter(|name| !name.trim().is_empty())?)));
         match named {
             Some((id, name)) => add(id, name)?,
-            None => notes.add("a category without an id or a name", || format!("categories[{index}]")),
+            None => notes.add("a category without an id or a name, left out", || format!("categories[{index}]")),
         }
     }
     Ok(known)
@@ -321,16 +324,16 @@ fn pictures(
     for (index, raw) in images.iter().enumerate() {
         let at = || format!("images[{index}]");
         let Ok(image) = serde_json::from_str::<Image<'_>>(raw.get()) else {
-            labels.notes.add("a picture that is not a JSON object", at);
+            labels.notes.add("a picture that is not a JSON object, left out", at);
             continue;
         };
         let Some(name) = image.file_name.text().or_else(|| image.coco_url.text()).filter(|name| !name.is_empty())
         else {
-            labels.notes.add("a picture without `file_name`", at);
+            labels.notes.add("a picture without `file_name`, left out", at);
             continue;
         };
         let Some(id) = image.id.id() else {
-            labels.notes.add("a picture without an id", at);
+            labels.notes.add("a picture without an id, left out", at);
             continue;
         };
         let side = |side: &Loose<'_>| side.number().filter(|v| (1.0..1e6).contains(v)).map(|v| v as u32);
@@ -380,14 +383,14 @@ fn object(
         Some(given) => given,
         None => match a.segmentation.and_then(|raw| outline(raw.get())) {
             Some(place) => {
-                odd = Some("polygons without a box, of which the bounding box counts");
+                odd = Some("polygons without a box, read as their bounding boxes");
                 place
             }
             None => return no("an annotation without a box, left out"),
         },
     };
     if w < 0.0 || h < 0.0 {
-        odd = Some("boxes of negative size, read as drawn backwards");
+        odd = Some("boxes of negative size, read with their corners swapped");
         (x, w) = (x + w.min(0.0), w.abs());
         (y, h) = (y + h.min(0.0), h.abs());
     }
@@ -396,6 +399,9 @@ fn object(
     }
     if [x, y, w, h].iter().any(|v| v.abs() > 1e7) {
         return no("a box beyond all pictures, left out");
+    }
+    if a.area.is_some_and(|area| area < 0.0) {
+        odd = odd.or(Some("objects with a negative `area`, which pycocotools does not count either"));
     }
     let labelled = Labelled {
         class: ClassName::Name(Arc::clone(class)),

@@ -95,7 +95,11 @@ impl DataYaml {
         }
         set.count = root.find(&["nc"]).and_then(word).and_then(|count| count.parse().ok());
         if let Some(count) = set.count.filter(|count| *count != set.names.len() as u64 && !set.names.is_empty()) {
-            notes.say(format!("{}: `nc` is {count}, but there are {} names", path.display(), set.names.len()));
+            notes.say(format!(
+                "{}: `nc` is {count}, but there are {} names; `nc` is ignored",
+                path.display(),
+                set.names.len()
+            ));
         }
         if let Some(Value::List(list)) = root.find(&["kpt_shape"]).map(|node| &node.value) {
             let side = |at: usize| list.get(at).and_then(word).and_then(|word| word.parse().ok());
@@ -130,8 +134,9 @@ impl DataYaml {
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut set = Self { count: fields.get("classes").and_then(|count| count.parse().ok()), ..Self::default() };
         if let Some(list) = fields.get("names") {
-            let list = found(folder, None, list)
-                .ok_or_else(|| Error::Data(format!("{}: its list of names, {list}, does not exist", path.display())))?;
+            let list = found(folder, None, list).ok_or_else(|| {
+                Error::Data(format!("{}: its list of names, {list}, does not exist; correct `names`", path.display()))
+            })?;
             set.list = Some(list);
         }
         for (part, key) in [("train", "train"), ("val", "valid"), ("test", "test")] {

@@ -96,7 +96,7 @@ impl BoxFit {
         }
         if outside * 2 > count {
             return Err(Error::Data(format!(
-                "{outside} of {count} boxes reach outside their pictures ({example}); are they labels of other pictures, or of pictures of another size?"
+                "{outside} of {count} boxes reach outside their pictures ({example}): they belong to other pictures, or to these at another size; give the labels of these pictures"
             )));
         }
         for first in &self.first {

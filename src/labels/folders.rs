@@ -2,6 +2,7 @@
 
 use super::dataset::is_split;
 use super::keys::is_picture_ending;
+use super::names::Names;
 use super::tree::{Entry, Tree};
 use super::{Format, Labels, Picture};
 use crate::error::{Error, Result};
@@ -41,7 +42,7 @@ pub fn read(root: &Path, tree: &Tree, labels: &mut Labels) -> Result<()> {
     if labels.pictures.is_empty() {
         let names: Vec<String> = outer.iter().map(|name| format!("`{name}`")).collect();
         return Err(Error::Data(format!(
-            "{}: {} are parts of a set, not classes, and there are no folders of classes in them; expected {}/CLASS/PICTURE",
+            "{}: {} are splits, not classes, and contain no class folders; expected {}/CLASS/PICTURE",
             root.display(),
             names.join(" and "),
             outer.first().copied().unwrap_or("train")
@@ -50,5 +51,29 @@ pub fn read(root: &Path, tree: &Tree, labels: &mut Labels) -> Result<()> {
     for entry in flat {
         labels.notes.add("pictures beside the folders of classes, left out", || entry.name.clone());
     }
+    Ok(())
+}
+
+/// Gives folders that are numbers their names, if a list of names lies near them and has all of them.
+///
+/// # Errors
+/// As [`Names::near`].
+pub fn name_numbers(root: &Path, labels: &mut Labels) -> Result<()> {
+    let classes: BTreeSet<Arc<str>> = labels.pictures.iter().filter_map(|picture| picture.class.clone()).collect();
+    let numbers: Option<BTreeMap<Arc<str>, u32>> =
+        classes.into_iter().map(|class| class.parse().ok().map(|number| (class, number))).collect();
+    let Some(numbers) = numbers.filter(|numbers| labels.truth.names.is_none() && !numbers.is_empty()) else {
+        return Ok(());
+    };
+    let Some(names) = Names::near(root, numbers.values().max().copied(), &mut labels.notes)? else { return Ok(()) };
+    if numbers.values().any(|number| !names.by_number.contains_key(number)) {
+        labels.notes.say(format!("{} has no name for some of the folders, and is not used", names.from));
+        return Ok(());
+    }
+    for picture in &mut labels.pictures {
+        let name = picture.class.as_ref().and_then(|class| names.by_number.get(&numbers[class]));
+        picture.class = name.cloned();
+    }
+    labels.named_by = names.from;
     Ok(())
 }

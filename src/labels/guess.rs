@@ -93,7 +93,7 @@ pub fn guess(root: &Path, tree: &Tree) -> Result<Guess> {
             && (format, *other) == (Format::Voc, Format::Yolo)
         {
             return Err(Error::Data(format!(
-                "{}: labels in two formats, {most} {what} and {count} {words}; say which with --format",
+                "{}: labels in two formats, {most} {what} and {count} {words}; say which with --format voc or --format yolo",
                 root.display()
             )));
         }
@@ -110,7 +110,7 @@ pub fn guess(root: &Path, tree: &Tree) -> Result<Guess> {
         );
     }
     Err(Error::Data(format!(
-        "{}: no labels there{}; expected a COCO .json file, or a folder of VOC .xml, YOLO .txt, .png class maps, or one folder per class",
+        "{}: no labels in it{}; expected a COCO .json file, or a folder of VOC .xml, YOLO .txt, .png class maps, or one folder per class",
         root.display(),
         foreign(tree)
     )))
@@ -204,9 +204,9 @@ fn foreign(tree: &Tree) -> String {
         return format!(" ({} is in {tool}'s own format: export COCO, VOC or YOLO from it)", entry.name);
     }
     match tree.ending(&["png"]).next() {
-        Some(_) => " but pictures (are the .png class maps in colours? then put labelmap.txt beside them, with lines such as `person:128,0,0::`, or write class numbers as grey levels)".into(),
+        Some(_) => ", only pictures (if the .png files are coloured class maps, put labelmap.txt beside them, with lines such as `person:128,0,0::`, or write class numbers as grey levels)".into(),
         None if tree.ending(&["jpg", "jpeg", "bmp", "tif", "tiff"]).next().is_some() => {
-            " but pictures (a class map is a .png: JPEG changes its values, and BMP and TIFF are not read)".into()
+            ", only pictures (a class map is a .png: JPEG changes its values, and BMP and TIFF are not read)".into()
         }
         None => String::new(),
     }

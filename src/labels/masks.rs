@@ -3,7 +3,7 @@
 //! Palette indices and grey levels are read as Pillow and torchvision's `VOCSegmentation` read them. Colours need a
 //! table; other ways to write a map are recognised by their values, and refused with them or understood with a note.
 
-use super::classes::Counts;
+use super::classes::{Counts, same_name};
 use super::colors::Colors;
 use super::names::Names;
 use super::notes::Notes;
@@ -199,7 +199,8 @@ fn numbers(path: &Path, colors: Option<&Colors>) -> Result<(Size, Vec<u8>)> {
         // Borders of objects are drawn in a colour of their own in VOC.
         let Some(number) = last.1.or((color == BORDER).then_some(UNLABELLED)) else {
             let [r, g, b] = color;
-            let message = format!("{}: the colour {r},{g},{b} is not in {}", path.display(), table.from);
+            let message =
+                format!("{}: the colour {r},{g},{b} is not in {}; add a line for it there", path.display(), table.from);
             return Err(Error::Data(message));
         };
         numbers.push(number);
@@ -254,12 +255,17 @@ impl MaskRules {
             }
             None => by_values(&survey, &labels.truth, model, notes)?,
         };
-        let beside = masks.first().and_then(|path| path.parent()).map(|folder| folder.join("classes.txt"));
-        if let (None, None, Some(list)) = (&labels.truth.names, &labels.colors, beside.filter(|list| list.is_file())) {
-            let list = list.display();
-            notes.say(format!(
-                "values are taken as the model's class numbers; {list} is not used unless --names says so"
-            ));
+        let folder = masks.first().and_then(|path| path.parent());
+        let list = |folder: &Path| Names::near(folder, highest, &mut Notes::default()).ok().flatten();
+        let unasked = labels.truth.names.is_none() && labels.colors.is_none() && labels.truth.map.is_empty();
+        // A list in the order of the model says nothing new.
+        let other = |names: &Names| {
+            names.by_number.iter().any(|(at, name)| model.get(*at as usize).is_none_or(|own| !same_name(own, name)))
+        };
+        if let Some(list) = folder.filter(|_| unasked && near().is_none()).and_then(list).filter(other) {
+            let list = list.from;
+            notes
+                .say(format!("values are taken as the model's class numbers; {list} is used only if --names gives it"));
         }
         if labels.colors.is_some() {
             meaning[usize::from(UNLABELLED)] = Meaning::Ignored;
@@ -279,7 +285,7 @@ impl MaskRules {
                 Meaning::Ignored => UNLABELLED,
                 Meaning::Unknown => {
                     return Err(Error::Data(format!(
-                        "{}: the class map contains {value}, which is not a class of the model",
+                        "{}: the class map contains {value}, which is not a class of the model; say what it means with --map, --ignore or --offset",
                         path.display()
                     )));
                 }
@@ -343,7 +349,7 @@ fn all_known(names: &Names, meaning: &[Meaning; 256], survey: &Survey, offset: u
     }
     let more = if list.len() > 8 { ", …" } else { "" };
     Err(Error::Data(format!(
-        "the class maps contain values that are not classes of the model: {}{more}; say what they are with --map NAME=CLASS, leave them out with --map NAME=, or give the value that means \"not labelled\" with --ignore; their values are {}",
+        "the class maps contain values that are not classes of the model: {}{more}; say what they are with --map NAME=CLASS, leave them out with --map NAME=, or give the value that means \"not labelled\" with --ignore; all values in the maps: {}",
         list.iter().take(8).cloned().collect::<Vec<_>>().join(", "),
         survey.histogram()
     )))
@@ -373,7 +379,7 @@ fn by_values(survey: &Survey, truth: &Truth, model: &[String], notes: &mut Notes
     }
     if flags && count > 2 && !said && !model.is_empty() {
         return Err(Error::Data(format!(
-            "the class maps contain only 0 and 1 ({}), as for \"nothing\" and \"something\", while the model has {count} classes; if 1 is `{}`, say so with --names model",
+            "the class maps contain only 0 and 1 ({}), as in binary masks, while the model has {count} classes; if 1 is `{}`, say so with --names model",
             survey.histogram(),
             shown(&model[1])
         )));

@@ -1,11 +1,12 @@
 //! Which labels belong to which picture: by path, then by name, then by name without ending, where that is unique.
 
-use super::keys::{Key, without_prefix};
+use super::keys::{Key, split, without_prefix};
 use super::text::shown;
 use super::{Format, Labels};
 use crate::error::{Error, Result};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A picture that is played.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +64,12 @@ pub struct Matching {
     elsewhere: Vec<(String, bool)>,
     /// The names of pictures that were asked for, and have no labels.
     bare: BTreeSet<String>,
+    /// Folders of pictures and of labels: whether the labels are those of another folder.
+    foreign: RefCell<HashMap<(PathBuf, PathBuf), bool>>,
+    /// Pictures that have only the labels of another folder, and whose place.
+    strays: RefCell<Vec<(String, usize)>>,
+    /// Class maps that are played as if they were pictures.
+    maps: Vec<String>,
     /// The names of some labels and of some pictures, for messages.
     some: [Vec<String>; 2],
 }
@@ -103,21 +110,31 @@ impl Matching {
         self.some[1] = played.iter().take(3).map(|p| shown(&p.name)).collect();
         let mut claims: BTreeMap<usize, Vec<(Score, &Played)>> = BTreeMap::new();
         self.elsewhere.clear();
+        self.strays.borrow_mut().clear();
+        let maps: HashSet<PathBuf> = labels.pictures.iter().filter_map(|p| Some(whole(p.mask.as_deref()?))).collect();
         for picture in played {
             let path = picture.path.to_string_lossy();
-            match self.best(&path, &picture.name, labels)? {
-                Some((at, score)) => {
-                    if !score.agrees && score.folders == 0 {
-                        let place = format!("{} for {}", shown(&labels.pictures[at].path), shown(&picture.name));
-                        // A path of another machine says little; a folder that the picture's own name contradicts does.
-                        self.elsewhere.push((place, !Key::of(&picture.name).folders.is_empty()));
-                    }
-                    claims.entry(at).or_default().push((score, picture));
-                }
+            let is_map = maps.contains(&whole(&picture.path));
+            if is_map {
+                self.maps.push(shown(&picture.name));
+            }
+            let found = if is_map { None } else { self.best(&path, &picture.name, labels)? };
+            match found {
+                Some((at, score)) => claims.entry(at).or_default().push((score, picture)),
                 None => {
                     self.known.insert((picture.source.clone(), picture.name.clone()), None);
                 }
             }
+        }
+        if let Some((name, at)) = self.strays.borrow().first().filter(|_| !claims.is_empty()) {
+            let own = claims.get(at).and_then(|claims| claims.first());
+            let own =
+                own.map_or(String::new(), |(_, picture)| format!(", which are those of `{}`", shown(&picture.name)));
+            return Err(Error::Data(format!(
+                "`{}` has no labels but those of another folder, {}{own}; give the labels of all folders, or play only the one that is labelled",
+                shown(name),
+                labels.pictures[*at].file.display()
+            )));
         }
         for (at, mut claims) in claims {
             claims.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
@@ -127,7 +144,7 @@ impl Matching {
             {
                 let file = &labels.pictures[at];
                 return Err(Error::Data(format!(
-                    "two pictures, `{}` and `{}`, would have the same labels, `{}` in {}; give each its own labels, named like the picture or in a folder like its folder",
+                    "two pictures, `{}` and `{}`, would have the same labels, `{}` in {}; give each its own labels, with the picture's name, or in a folder with the name of its folder",
                     shown(&one.name),
                     shown(&other.name),
                     shown(&file.path),
@@ -139,7 +156,13 @@ impl Matching {
                 let found = (place == 0 || picture.path == claims[0].1.path).then_some(at);
                 self.known.insert((picture.source.clone(), picture.name.clone()), found);
             }
-            self.taken.insert(at, claims[0].1.name.clone());
+            let (score, picture) = &claims[0];
+            if !score.agrees && score.folders == 0 {
+                let place = format!("{} for {}", shown(&labels.pictures[at].path), shown(&picture.name));
+                // A path of another machine says little; a folder that the picture's own name contradicts does.
+                self.elsewhere.push((place, !Key::of(&picture.name).folders.is_empty()));
+            }
+            self.taken.insert(at, picture.name.clone());
         }
         Ok(())
     }
@@ -177,7 +200,7 @@ impl Matching {
     fn note(&mut self, found: Option<usize>, name: &str) {
         match found {
             Some(at) => _ = self.seen.insert(at),
-            None => _ = self.bare.insert(shown(name)),
+            None => _ = self.bare.insert(name.to_owned()),
         }
     }
 
@@ -201,8 +224,16 @@ impl Matching {
         let Some(mut candidates) = found else { return Ok(None) };
         // Labels of `train` are not those of a picture of `val`.
         let part = split_of(&key.folders);
+        let first = candidates.first().map(|(at, ..)| *at);
+        candidates.retain(|(at, ..)| !self.is_foreign(Path::new(path), &labels.pictures[*at], labels.format));
+        if let Some(at) = first.filter(|_| candidates.is_empty()) {
+            self.strays.borrow_mut().push((name.to_owned(), at));
+            return Ok(None);
+        }
         candidates.retain(|(at, own, _)| {
-            let theirs = split_of(&own.folders)
+            let named = labels.pictures[*at].split.as_deref().and_then(part_of).filter(|_| own.folders.is_empty());
+            let theirs = named
+                .or_else(|| split_of(&own.folders))
                 .or_else(|| split_of(&Key::of(&labels.pictures[*at].file.to_string_lossy()).folders));
             part.is_none() || theirs.is_none() || part == theirs
         });
@@ -213,7 +244,8 @@ impl Matching {
             let equal = own.folders.iter().rev().zip(key.folders.iter().rev()).take_while(same).count();
             let agrees = equal == own.folders.len() || equal == key.folders.len();
             let ending = own.ending == key.ending || own.ending.is_empty() || of_files && *first;
-            let exact = labels.pictures[*at].path == name;
+            let written = |path: &str| split(path.rsplit(['/', '\\']).next().unwrap_or(path)).0.to_owned();
+            let exact = labels.pictures[*at].path == name || written(&labels.pictures[*at].path) == written(name);
             (Score { agrees, first: *first, ending, folders: equal, exact }, *at)
         };
         let mut scored: Vec<(Score, usize)> = candidates.into_iter().map(score).collect();
@@ -223,7 +255,7 @@ impl Matching {
             [(first, one), (second, other), ..] if first == second && one != other => {
                 let [one, other] = [one, other].map(|at| &labels.pictures[*at]);
                 Err(Error::Data(format!(
-                    "`{}` would have two labels, `{}` in {} and `{}` in {}; leave one out, or give the folder of one",
+                    "`{}` matches two sets of labels, `{}` in {} and `{}` in {}; remove one, or give only the folder of the right one",
                     shown(name),
                     shown(&one.path),
                     one.file.display(),
@@ -234,6 +266,35 @@ impl Matching {
             [(score, at), ..] => Ok(Some((*at, *score))),
             [] => Ok(None),
         }
+    }
+
+    /// Whether a label file lies in a folder of labels for another folder of pictures: `labels/day` beside `labels/night`,
+    /// or `images/day` beside `images/night`.
+    fn is_foreign(&self, picture: &Path, labelled: &super::Picture, format: Format) -> bool {
+        if !matches!(format, Format::Yolo | Format::Voc | Format::Masks) {
+            return false;
+        }
+        let file = labelled.mask.as_deref().unwrap_or(&labelled.file);
+        let (Some(own), Some(theirs)) =
+            (whole(picture).parent().map(Path::to_path_buf), whole(file).parent().map(Path::to_path_buf))
+        else {
+            return false;
+        };
+        *self.foreign.borrow_mut().entry((own, theirs)).or_insert_with_key(|(own, theirs)| {
+            let (Some(name), Some(other)) = (own.file_name(), theirs.file_name()) else { return false };
+            let half = |name: &std::ffi::OsStr| HALVES.contains(&name.to_string_lossy().to_lowercase().as_str());
+            if name == other || own.parent() == theirs.parent() || half(name) || half(other) {
+                return false;
+            }
+            let beside = |folder: &Path, name| folder.parent().is_some_and(|above| above.join(name).is_dir());
+            beside(theirs, name) || beside(own, other)
+        })
+    }
+
+    /// The names of class maps that are played as if they were pictures.
+    #[must_use]
+    pub fn maps(&self) -> &[String] {
+        &self.maps
     }
 
     /// Labels that lie in other folders than their pictures, and were matched by name alone; and whether the picture's name
@@ -252,7 +313,7 @@ impl Matching {
     /// The names of pictures that were played, and have no labels.
     #[must_use]
     pub fn bare(&self) -> Vec<String> {
-        self.bare.iter().cloned().collect()
+        self.bare.iter().map(|name| shown(name)).collect()
     }
 
     /// The names of labelled pictures that were not played, without those of parts of the set of which none was.
@@ -270,7 +331,7 @@ impl Matching {
         let elsewhere = self.some[1].iter().find_map(|name| self.index.get(&Key::of(name).stem)?.first());
         let elsewhere = elsewhere.map_or(String::new(), |(at, ..)| {
             let file = labels.pictures[*at].file.display();
-            format!("\nThere are labels of these names in another part of the set ({file}), but labels of `train` are never used for pictures of `val`.")
+            format!("\nThere are labels of these names in another folder or split ({file}), but labels of `train` are never used for pictures of `val`, nor those of one folder for another.")
         });
         let list = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         Error::Data(format!(
@@ -282,10 +343,19 @@ impl Matching {
     }
 }
 
+fn whole(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
+}
+
 /// The part of a set that folders name: the innermost one, or the one around `images` and the like.
 fn split_of(folders: &[String]) -> Option<&'static str> {
     let inner = folders.iter().rev().find(|folder| !HALVES.contains(&folder.as_str()))?;
-    match inner.as_str() {
+    part_of(inner)
+}
+
+/// The part of a set that a word names.
+fn part_of(word: &str) -> Option<&'static str> {
+    match word {
         "train" | "training" | "train2017" => Some("train"),
         "val" | "valid" | "validation" | "val2017" => Some("val"),
         "test" | "testing" => Some("test"),

@@ -196,7 +196,7 @@ fn numbered(line: &str) -> Option<(u32, &str)> {
 }
 
 fn from_file(path: &Path) -> Option<BTreeMap<u32, Arc<str>>> {
-    let names = from_notes(&std::fs::read_to_string(path).ok()?);
+    let names = from_notes(&text::read(path, &mut Notes::default()).ok()?);
     (!names.is_empty()).then_some(names)
 }
 

@@ -33,12 +33,12 @@ impl Labels {
             labels.read_file(&path)?;
         }
         if labels.pictures.is_empty() {
-            return Err(Error::Data(format!("{}: it contains no labels of pictures ({})", path.display(), labels.why)));
+            return Err(Error::Data(format!("{}: no labelled pictures in it ({})", path.display(), labels.why)));
         }
         if labels.truth.names.is_some() && matches!(labels.format, Format::Coco | Format::Voc) {
             let form = labels.format.name();
             return Err(Error::Config(format!(
-                "`names` has no effect on {form} labels, which name their classes; use `map`"
+                "`names` has no effect on {form} labels, which name their classes; leave it out, or rename classes with `map`"
             )));
         }
         if labels.truth.strict {
@@ -68,7 +68,10 @@ impl Labels {
         };
         if let Some(said) = self.truth.format.filter(|said| *said != own) {
             let (said, own) = (said.name(), own.name());
-            return Err(Error::Config(format!("{}: a .{ending} file is {own}, not {said}", path.display())));
+            return Err(Error::Config(format!(
+                "{}: a .{ending} file is {own}, not {said}; leave `format` out",
+                path.display()
+            )));
         }
         match ending.as_str() {
             "yaml" | "yml" | "data" => self.read_set(path, &Tree::of(folder)?),
@@ -80,7 +83,8 @@ impl Labels {
             }
             "txt" => self.read_list(path, folder),
             _ => {
-                let read = coco::read(path, None, self);
+                let split = name.split(['_', '.', '-']).find(|word| is_split(word)).map(Into::into);
+                let read = coco::read(path, split.as_ref(), self);
                 read.map_err(|error| match error {
                     Error::Data(message) if ending != "json" => {
                         Error::Data(format!("{message}; expected a COCO .json, a data.yaml, or a folder of labels"))
@@ -126,10 +130,14 @@ impl Labels {
         for folder in &tree.unread {
             self.notes.add("folders that cannot be read", || folder.clone());
         }
+        for link in &tree.dangling {
+            self.notes.add("links to files that are not there", || link.clone());
+            self.unread.insert(Key::of_label_file(link).stem);
+        }
         let guess = match self.truth.format {
             Some(format) => {
                 let set = tree.ending(&["yaml", "yml"]).find(|e| format == Format::Yolo && DataYaml::is_one(&e.path));
-                Guess { format, why: "as you say".into(), set: set.map(|e| e.path.clone()) }
+                Guess { format, why: "as given".into(), set: set.map(|e| e.path.clone()) }
             }
             None => guess::guess(root, &tree)?,
         };
@@ -154,9 +162,19 @@ impl Labels {
                     classes::name_numbers(self, found)
                 }
             },
-            Format::Masks => masks::read(root, &tree, self),
+            Format::Masks => {
+                let own = root.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+                if own == "segmentationobject" {
+                    return Err(Error::Data(format!(
+                        "{}: these maps number objects, not classes; give SegmentationClass",
+                        root.display()
+                    )));
+                }
+                masks::read(root, &tree, self)
+            }
             Format::Folders => {
                 folders::read(root, &tree, self)?;
+                folders::name_numbers(root, self)?;
                 classes::name_numbers(self, None)
             }
         }
@@ -172,6 +190,14 @@ impl Labels {
         }
         if files.is_empty() {
             return Err(Error::Data(format!("{}: no COCO .json file in it", root.display())));
+        }
+        for entry in tree.ending(&["json"]).filter(|e| !files.iter().any(|own| own.path == e.path)) {
+            // Other tools' files are objects, too; what is not even one was meant to be something.
+            let head = entry.head(64);
+            let first = head.iter().find(|byte| !byte.is_ascii_whitespace() && !b"\xEF\xBB\xBF".contains(byte));
+            if first != Some(&b'{') {
+                self.notes.add("JSON files that are empty, damaged or not COCO's, left out", || entry.name.clone());
+            }
         }
         let several = files.len() > 1;
         for entry in files {

@@ -11,6 +11,10 @@ use std::path::Path;
 /// # Errors
 /// [`Error::Io`], or [`Error::Data`] if it is not text.
 pub fn read(path: &Path, notes: &mut Notes) -> Result<String> {
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        // A pipe or a device may never end.
+        return Err(Error::Data(format!("{}: a pipe or a device; give a file", path.display())));
+    }
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
     // Nearly always UTF-8, which need not be copied.
     let plain = !bytes.starts_with(&[0xEF, 0xBB, 0xBF])

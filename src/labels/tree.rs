@@ -46,6 +46,8 @@ pub struct Tree {
     pub files: Vec<Entry>,
     /// Folders that could not be read, or lie too deep.
     pub unread: Vec<String>,
+    /// Links to files that are not there.
+    pub dangling: Vec<String>,
 }
 
 /// Deeper folders are not looked into.
@@ -98,6 +100,8 @@ impl Tree {
             } else if path.is_file() {
                 let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
                 self.files.push(Entry { name, path, ending });
+            } else if kind.is_symlink() {
+                self.dangling.push(name);
             }
         }
         Ok(())

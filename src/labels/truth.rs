@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 pub struct Truth {
     /// A file or folder of labels.
     pub path: PathBuf,
-    /// Their format, if it cannot be seen.
+    /// Their format, if it is not recognised.
     pub format: Option<Format>,
     /// The names of class numbers: a file, `coco80` (YOLO's numbers, from 0), `coco91` (COCO's own ids, from 1), or
     /// `model` (the order of the model's labels).
@@ -24,7 +24,7 @@ pub struct Truth {
     pub ignore: Option<u8>,
     /// The value of the first class in class maps: 1 where 0 means "not labelled", as in ADE20K.
     pub offset: u8,
-    /// Labels of pictures of another size are scaled; they are refused if not given.
+    /// Scale boxes of pictures of another size; otherwise they are refused.
     pub scale: bool,
     /// Every note about the labels is an error.
     pub strict: bool,

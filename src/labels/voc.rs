@@ -3,6 +3,7 @@
 //! Everingham et al. 2010, §2.4 of the development kit: pixels are counted from 1, and the last one is in the box. Many
 //! tools count from 0; a set whose boxes touch 0 more often than 1 is taken to be from one of them.
 
+use super::keys::Key;
 use super::loose::is_yes;
 use super::notes::Notes;
 use super::text::{self, shown};
@@ -40,7 +41,19 @@ pub fn read(files: &[(String, PathBuf, Option<Arc<str>>)], labels: &mut Labels) 
         }
     }
     // A file that cannot be read weighs as much as its objects would.
+    let unread = (files.len() + first - labels.pictures.len()) as u64;
+    if unread * 2 > files.len() as u64 {
+        notes.most_are_sound("Pascal VOC", 0)?;
+    }
     notes.most_are_sound("Pascal VOC", read)?;
+    let own: HashSet<String> = labels.pictures[first..].iter().map(|picture| Key::of(&picture.path).stem).collect();
+    for picture in &labels.pictures[first..] {
+        let other = picture.also.as_deref().map(|also| Key::of(also).stem);
+        if other.is_some_and(|other| other != Key::of(&picture.path).stem && own.contains(&other)) {
+            let kind = "files whose `<filename>` is the picture of another file; their own names count";
+            notes.add(kind, || shown(&picture.path));
+        }
+    }
     if read > 0 && edge.largest <= 1.0 {
         return Err(Error::Data(format!(
             "none of the {read} boxes has a coordinate above 1: they are fractions of the picture (0 to 1), but VOC uses pixels; multiply them by its width and height"
@@ -48,7 +61,7 @@ pub fn read(files: &[(String, PathBuf, Option<Arc<str>>)], labels: &mut Labels) 
     }
     if edge.swapped * 2 > read && read > 2 {
         return Err(Error::Data(format!(
-            "`xmax` is less than `xmin`, or `ymax` than `ymin`, in {} of {read} boxes; are `xmax` and `ymax` really width and height?",
+            "`xmax` is less than `xmin`, or `ymax` than `ymin`, in {} of {read} boxes; if `xmax` and `ymax` are really width and height, write the second corner instead",
             edge.swapped
         )));
     }

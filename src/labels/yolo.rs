@@ -76,11 +76,11 @@ pub fn read(files: &[File], key_points: Option<(usize, usize)>, labels: &mut Lab
             let place = match line {
                 Line::Box(place) => place,
                 Line::Points(numbers) if poses.is_pose(&numbers) => {
-                    notes.add("lines with key points, of which only the box counts", || picture.path.clone());
+                    notes.add("lines with keypoints, read as boxes", || picture.path.clone());
                     [numbers[0], numbers[1], numbers[2], numbers[3]]
                 }
                 Line::Points(numbers) if numbers.len() % 2 == 1 => {
-                    let kind = "an odd number of coordinates, neither a polygon nor key points, left out";
+                    let kind = "an odd number of coordinates, neither a polygon nor keypoints, left out";
                     notes.left_out(kind, || picture.path.clone());
                     continue;
                 }
@@ -90,7 +90,7 @@ pub fn read(files: &[File], key_points: Option<(usize, usize)>, labels: &mut Lab
                         notes.left_out("a polygon without area, left out", || picture.path.clone());
                         continue;
                     };
-                    notes.add("polygons, of which the bounding box counts", || picture.path.clone());
+                    notes.add("polygons, read as their bounding boxes", || picture.path.clone());
                     [f64::midpoint(x1, x2), f64::midpoint(y1, y2), x2 - x1, y2 - y1]
                 }
             };
@@ -118,7 +118,13 @@ fn lines(text: &str, name: &str, notes: &mut Notes) -> Vec<(u16, Line)> {
             continue;
         }
         match parse(line) {
-            Ok(found) => read.push(found),
+            Ok(found) => {
+                if matches!(found.1, Line::Box(_)) && line.split_whitespace().count() > 5 {
+                    let kind = "lines with a sixth number (a score, a track or an angle?), which is not used";
+                    notes.add(kind, || format!("{name}:{}", index + 1));
+                }
+                read.push(found);
+            }
             Err(why) => notes.left_out(why, || format!("{name}:{}: `{}`", index + 1, shown(line))),
         }
     }
@@ -131,9 +137,9 @@ fn parse(line: &str) -> Result<(u16, Line), &'static str> {
     for word in line.split_whitespace() {
         let number: f64 = word.parse().map_err(|_| {
             if word.contains(',') {
-                "commas in a line; expected a class number and x y width height with spaces between them, left out"
+                "commas in a line, left out; expected a class number and x y width height with spaces between them"
             } else {
-                "a word where a number should be; expected a class number and x y width height, each 0 to 1, left out"
+                "a word where a number should be, left out; expected a class number and x y width height, each 0 to 1"
             }
         })?;
         if !number.is_finite() {
@@ -146,11 +152,11 @@ fn parse(line: &str) -> Result<(u16, Line), &'static str> {
         return Err("a class number that is not 0, 1, 2 …, left out");
     }
     if numbers.len() < 4 {
-        return Err("too few numbers; expected a class number and x y width height, left out");
+        return Err("too few numbers, left out; expected a class number and x y width height");
     }
     let place = [numbers[0], numbers[1], numbers[2], numbers[3]];
     if place.iter().any(|v| !(-0.01..=1.01).contains(v)) {
-        return Err("a number below 0 or above 1; expected x y width height as parts of the picture, left out");
+        return Err("a number below 0 or above 1, left out; expected x y width height as fractions of the picture");
     }
     // A sixth number is a score.
     let line = match numbers.len() {

@@ -8,7 +8,8 @@ use crate::types::{Image, PixelFormat, Size};
 use image::codecs::bmp::BmpDecoder;
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, RgbImage};
-use std::io::Cursor;
+use std::io::{Cursor, Read as _};
+use std::path::Path;
 
 /// Decodes a picture to 8-bit RGB into `image`'s buffer, turned as its EXIF data asks. A damaged JPEG is filled up, and
 /// the answer says what was wrong.
@@ -40,6 +41,22 @@ pub fn decode_upright(bytes: &[u8], image: &mut Image) -> Result<(Option<Damage>
     let sideways =
         [Orientation::Rotate90, Orientation::Rotate270, Orientation::Rotate90FlipH, Orientation::Rotate270FlipH];
     Ok((damage, orientation.is_some_and(|orientation| sideways.contains(&orientation))))
+}
+
+/// Returns the size of a picture's file as stored, from its first bytes, and whether EXIF data may turn it; `None` if it is
+/// not one of a kind that is read.
+#[must_use]
+pub fn stored_size(path: &Path) -> Option<(Size, bool)> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path).ok()?.take(1 << 18).read_to_end(&mut bytes).ok()?;
+    let big = |at: usize| bytes.get(at..at + 4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]));
+    let little = |at: usize| bytes.get(at..at + 4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]]).unsigned_abs());
+    match bytes.as_slice() {
+        [0xFF, 0xD8, ..] => Some((jpeg::size(&bytes)?, true)),
+        [0x89, b'P', b'N', b'G', ..] => Some((Size::new(big(16)?, big(20)?), false)),
+        [b'B', b'M', ..] => Some((Size::new(little(18)?, little(22)?), false)),
+        _ => None,
+    }
 }
 
 /// Turns a picture.

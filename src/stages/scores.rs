@@ -60,7 +60,7 @@ impl MinScore {
             return Err(Error::Config(format!("`min_score`: the model has no class `{unknown}`{hint}")));
         }
         if self.other_said && labels.iter().any(|label| label == "other") {
-            let message = "`min_score`: the model has a class called `other`, which here means all classes that are not named; name every class";
+            let message = "`min_score`: the model has a class called `other`, which here means all classes that are not named; leave `other` out and name the other classes (class `other` then takes 0.5)";
             return Err(Error::Config(message.into()));
         }
         if self.by_class.is_empty() {

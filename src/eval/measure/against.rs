@@ -189,7 +189,7 @@ impl Against {
         boxes.judge(&mut notes).map_err(|e| e.at(&place))?;
         let all: usize = labels.pictures.iter().map(|picture| picture.boxes.len()).sum();
         if objects == 0 && all > 0 && !boxes_of_others(&labels) {
-            notes.say("no labelled object lies in any picture that was played".into());
+            notes.say("no picture that was played has a labelled object".into());
         }
         let (against, other): (Vec<_>, Vec<_>) = matching.elsewhere().iter().partition(|(_, contradicts)| *contradicts);
         for (place, _) in against {
@@ -201,7 +201,11 @@ impl Against {
         } else {
             "pictures without labels, which do not count"
         };
-        for name in &bare {
+        for name in matching.maps() {
+            notes.add("class maps among the pictures that were played, which do not count", || name.clone());
+        }
+        let odd = |name: &&String| !matching.maps().contains(name) && !labels.is_unread(name);
+        for name in bare.iter().filter(odd) {
             notes.add(without, || name.clone());
         }
         let unseen = matching.unseen(&labels);

@@ -61,6 +61,8 @@ pub struct Tally {
     records: Vec<Record>,
     /// The size of each frame.
     sizes: Vec<Size>,
+    /// Whether EXIF data laid it on its side or stood it up.
+    turned: Vec<bool>,
     /// Which source had a name first.
     names: HashMap<String, Arc<str>>,
     shots: Vec<Shot>,
@@ -181,7 +183,7 @@ impl Tally {
         if !model.is_empty() && !theirs.is_empty() && names.iter().all(Option::is_none) {
             let list = |names: &[String]| names.iter().take(12).map(|name| shown(name)).collect::<Vec<_>>().join(", ");
             return Err(Error::Data(format!(
-                "no class of the truth is known to the model\n  truth: {}\n  model: {}",
+                "no class of the ground truth is known to the model\n  truth: {}\n  model: {}",
                 list(theirs),
                 list(model)
             )));
@@ -215,6 +217,7 @@ impl Tally {
     fn begin(&mut self, packet: &Packet) {
         self.frames += 1;
         self.sizes.push(packet.frame.image.size);
+        self.turned.push(packet.frame.sideways);
         let (name, source) = (title(packet), &packet.frame.source);
         let known = self.names.entry(name.clone()).or_insert_with(|| Arc::clone(source));
         let name = if known == source { name } else { format!("{source}: {name}") };
@@ -368,7 +371,7 @@ impl Tally {
             return Err(match &self.against {
                 Some(against) => against.nothing(),
                 None => Error::Config(
-                    "no frame knows the truth; give --labels, or play a `scene` or a recording of one".into(),
+                    "no frame has ground truth; give --labels, or play a `scene` or a recording of one".into(),
                 ),
             });
         }
@@ -401,11 +404,13 @@ impl Tally {
         if detection.is_none() && self.confusion.is_none() && self.top.count == 0 {
             let what = format.map_or(String::new(), |format| format!(" ({})", format.name()));
             return Err(Error::Config(format!(
-                "the pipeline finds nothing that the labels describe{what}: boxes, class maps or classes; if this is not their format, give it with --format"
+                "the pipeline gives no answers of the kind that the labels describe{what}; use labels of its kind (boxes, class maps or classes), or, if the format was guessed wrongly, give it with --format"
             )));
         }
         if let Some(nobody) = self.classes.iter().find(|class| !self.numbers.contains_key(*class)) {
-            return Err(Error::Config(format!("no `{nobody}` is labelled or was found; check the names in `classes`")));
+            return Err(Error::Config(format!(
+                "no `{nobody}` is labelled or was found; check the names given as classes (--classes)"
+            )));
         }
         let mut provenance = vec![("ocelli".to_owned(), env!("CARGO_PKG_VERSION").to_owned())];
         if let Some(labels) = self.against.as_ref().map(Against::labels) {
@@ -431,9 +436,11 @@ impl Tally {
             let list: Vec<String> = self.strangers.iter().take(6).map(|(name, n)| format!("`{name}` ({n})")).collect();
             let list = list.join(", ");
             if !self.met {
-                return Err(Error::Data(format!("no class of the truth is known to the model: {list}")));
+                return Err(Error::Data(format!("no class of the ground truth is known to the model: {list}")));
             }
-            notes.say(format!("the truth has classes that the model does not know, which count as missed: {list}"));
+            notes.say(format!(
+                "the ground truth has classes that the model does not know, which count as missed: {list}"
+            ));
         }
         if let Some((confusion, names)) = &self.confusion {
             notes.extend(shifted(confusion, Path::new(&path))?);
@@ -441,12 +448,20 @@ impl Tally {
             self.flips.judge().map_err(|e| e.at(&path))?;
         }
         if let Some(d) = &detection {
-            plausible::boxes(&d.real, &d.found, &self.sizes, &d.names, &mut notes).map_err(|e| e.at(&path))?;
+            plausible::boxes(&d.real, &d.found, (&self.sizes, &self.turned), &d.names, &mut notes)
+                .map_err(|e| if path.is_empty() { e } else { e.at(&path) })?;
             let counted = d.real.iter().filter(|real| !real.crowd && !real.ignore).count();
-            if counted == 0 {
-                let ignored = d.real.len();
+            let ignored = d.real.len() - counted;
+            if d.real.is_empty() {
+                notes.say("no picture that was played has a labelled object".into());
+            } else if counted > 0 && ignored > counted {
+                let all = d.real.len();
                 notes.say(format!(
-                    "there is no AP because no object counts: {ignored} are labelled, all of them crowds or difficult"
+                    "more than half of the labelled objects ({ignored} of {all}) are crowds or difficult, and do not count"
+                ));
+            } else if counted == 0 {
+                notes.say(format!(
+                    "there is no AP: no labelled object counts ({ignored} crowds or difficult ones are ignored)"
                 ));
             }
         }

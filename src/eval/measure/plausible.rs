@@ -16,9 +16,21 @@ type Box4 = [f64; 4];
 type Reading = (&'static str, fn(Box4, [f64; 2]) -> Box4);
 
 /// Boxes are left, top, width, height.
-const READINGS: [Reading; 11] = [
-    ("boxes of pictures half the size", |b, _| b.map(|v| v * 2.0)),
-    ("boxes of pictures twice the size", |b, _| b.map(|v| v / 2.0)),
+const READINGS: [Reading; 19] = [
+    ("boxes of pictures half the size", scaled::<50>),
+    ("boxes of pictures twice the size", scaled::<200>),
+    ("boxes of pictures at two thirds of the size", scaled::<67>),
+    ("boxes of pictures at three quarters of the size", scaled::<75>),
+    ("boxes of pictures at 80 % of the size", scaled::<80>),
+    ("boxes of pictures at 90 % of the size", scaled::<90>),
+    ("boxes of pictures at 110 % of the size", scaled::<110>),
+    ("boxes of pictures at 125 % of the size", scaled::<125>),
+    ("boxes of pictures at 150 % of the size", scaled::<150>),
+    ("fractions of a square that the picture was padded to", |[x, y, w, h], [wide, high]| {
+        let side = f64::max(wide, high);
+        let (left, top) = ((side - wide) / 2.0, (side - high) / 2.0);
+        [x / wide * side - left, y / high * side - top, w / wide * side, h / high * side]
+    }),
     ("percentages of the picture", |[x, y, w, h], [wide, high]| {
         [x * wide / 100.0, y * high / 100.0, w * wide / 100.0, h * high / 100.0]
     }),
@@ -40,6 +52,14 @@ const READINGS: [Reading; 11] = [
     }),
 ];
 
+/// The box of a label that was made on pictures at so many percent of the size.
+fn scaled<const PERCENT: u32>(b: Box4, _: [f64; 2]) -> Box4 {
+    b.map(|v| v * 100.0 / f64::from(PERCENT))
+}
+
+/// The readings that only pictures turned by their EXIF data can have: the last ones.
+const TURNED: usize = 2;
+
 /// Objects and detections by picture.
 struct Pictures<'a>(Vec<(Vec<&'a Real>, Vec<&'a Found>, [f64; 2])>);
 
@@ -56,50 +76,95 @@ impl<'a> Pictures<'a> {
         Self(all.into_iter().map(|(image, (real, found))| (real, found, size(image))).collect())
     }
 
-    /// For each object that is overlapped by half or more: its class, and the class of what overlaps it most.
-    fn agreeing(&self, reading: fn(Box4, [f64; 2]) -> Box4) -> Vec<(u64, u64)> {
+    /// For each object that is overlapped by so much: its class, and the class of what overlaps it most. The detections
+    /// may be those of a later or an earlier picture.
+    fn agreeing(&self, reading: fn(Box4, [f64; 2]) -> Box4, overlapped: f64, later: isize) -> Vec<(u64, u64)> {
         let mut pairs = Vec::new();
-        for (real, found, size) in &self.0 {
+        for (at, (real, _, size)) in self.0.iter().enumerate() {
+            let Some((_, found, _)) = at.checked_add_signed(later).and_then(|at| self.0.get(at)) else { continue };
             for r in real {
                 let place = reading(r.bbox, *size);
                 let overlaps = found.iter().map(|f| (iou(&f.bbox, &place, false), f.class == r.class, f.class));
                 let best = overlaps.max_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-                pairs.extend(best.filter(|(overlap, ..)| *overlap >= 0.5).map(|(.., class)| (r.class, class)));
+                pairs.extend(best.filter(|(overlap, ..)| *overlap >= overlapped).map(|(.., class)| (r.class, class)));
             }
         }
         pairs
     }
 }
 
-/// Looks at boxes.
+/// Another way to read the labels by which far more boxes agree: what they look like, and how many agree now and then.
+fn better(pictures: &Pictures<'_>, objects: usize, readings: &[Reading]) -> Option<(&'static str, usize, usize)> {
+    let shifts = [("labels of the picture after", 1), ("labels of the picture before", -1)];
+    let as_they_are: fn(Box4, [f64; 2]) -> Box4 = |b, _| b;
+    // Boxes that are nearly right agree by half; so both are asked.
+    for (overlap, times, more) in [(0.5, 2, 4), (0.75, 3, 6)] {
+        let own = pictures.agreeing(as_they_are, overlap, 0).len();
+        if own * times >= objects {
+            continue;
+        }
+        let read = readings.iter().map(|(what, reading)| (*what, pictures.agreeing(*reading, overlap, 0).len()));
+        let shifted = shifts.iter().map(|(what, later)| (*what, pictures.agreeing(as_they_are, overlap, *later).len()));
+        let best = read.chain(shifted).max_by_key(|(_, count)| *count);
+        if let Some((what, count)) = best
+            && count * 2 >= objects
+            && count >= own * times
+            && count >= own + more
+        {
+            return Some((what, own, count));
+        }
+    }
+    None
+}
+
+/// Looks at boxes. `turned` says which pictures their EXIF data turned.
 ///
 /// # Errors
 /// [`Error::Data`] if another way to read the labels makes most of them agree.
 pub fn boxes(
     real: &[Real],
     found: &[Found],
-    sizes: &[Size],
+    (sizes, turned): (&[Size], &[bool]),
     names: &BTreeMap<u64, String>,
     notes: &mut Notes,
 ) -> Result<()> {
     let pictures = Pictures::of(real, found, sizes);
-    let (objects, detections) =
-        pictures.0.iter().fold((0, 0), |(r, f), (real, found, _)| (r + real.len(), f + found.len()));
+    let count = |pictures: &Pictures<'_>| {
+        pictures.0.iter().fold((0, 0), |(r, f), (real, found, _)| (r + real.len(), f + found.len()))
+    };
+    let (objects, detections) = count(&pictures);
+    if objects > 0 && detections == 0 {
+        notes.say(format!(
+            "nothing was found in any of {} pictures, so AP is 0; lower `min_score`, or look at what the model finds with `annotate`",
+            pictures.0.len()
+        ));
+    }
     if objects < 4 || detections * 4 < objects {
         return Ok(());
     }
-    let pairs = pictures.agreeing(|b, _| b);
+    let refuse = |which: &str, all: usize, (what, own, count): (&str, usize, usize)| {
+        Err(Error::Data(format!(
+            "{which}the labels look like {what}: only {own} of {all} labelled boxes overlap anything that was found, but {count} would if this were corrected; correct the labels"
+        )))
+    };
+    if let Some(reading) = better(&pictures, objects, &READINGS) {
+        return refuse("", objects, reading);
+    }
+    let pairs = pictures.agreeing(|b, _| b, 0.5, 0);
+    let is_turned = |at: usize| turned.get(at).copied().unwrap_or(false);
+    let own_real: Vec<Real> = real.iter().filter(|r| is_turned(r.image as usize - 1)).cloned().collect();
+    let own_found: Vec<Found> = found.iter().filter(|f| is_turned(f.image as usize - 1)).cloned().collect();
+    let pictures = Pictures::of(&own_real, &own_found, sizes);
+    let (some, _) = count(&pictures);
+    if some >= 4
+        && some < objects
+        && let Some(reading) = better(&pictures, some, &READINGS[READINGS.len() - TURNED..])
+    {
+        return refuse("in the pictures that EXIF data turns, ", some, reading);
+    }
     if pairs.len() * 5 < objects {
-        let other =
-            READINGS.iter().map(|(what, reading)| (pictures.agreeing(*reading).len(), what)).max_by_key(|(n, _)| *n);
-        if let Some((count, what)) = other.filter(|(count, _)| count * 2 >= objects && *count >= pairs.len() * 3) {
-            return Err(Error::Data(format!(
-                "the labels look like {what}: only {} of {objects} labelled boxes overlap anything that was found, but {count} would if this were corrected; correct the labels",
-                pairs.len()
-            )));
-        }
         notes.say(format!(
-            "almost no box agrees: only {} of {objects} labelled boxes overlap anything that was found, of any class (IoU 0.5, {detections} detections); are the labels of other pictures, or in another unit?",
+            "almost no box agrees: only {} of {objects} labelled boxes overlap anything that was found, of any class (IoU 0.5, {detections} detections); check with `ocelli data check --sheet` that these are the labels of these pictures",
             pairs.len()
         ));
         return Ok(());
@@ -125,7 +190,7 @@ fn classes(pairs: &[(u64, u64)], names: &BTreeMap<u64, String>, notes: &mut Note
     }
     if own * 5 < pairs.len() && taken * 10 >= pairs.len() * 7 && pairs.len() >= 5 {
         return Err(Error::Data(format!(
-            "the boxes agree but the classes do not: what is labelled {}; do the class numbers belong to another list? Give their names with --names, or --map \"{}\"",
+            "the boxes agree but the classes do not: what is labelled {}; if these are class numbers of another list, give it with --names, else rename the classes with --map \"{}\"",
             list.join(", "),
             map.join(",")
         )));
@@ -149,7 +214,7 @@ pub fn answers(answers: &[Answer], notes: &mut Notes) {
     let swapped: Vec<String> = swapped.collect();
     if by_class.len() > 1 && swapped.len() * 2 >= by_class.len() {
         notes.say(format!(
-            "classes are mistaken for each other throughout: {}; do their numbers belong to another list?",
+            "classes are mistaken for each other throughout: {}; if the numbers belong to another list, give it with --names",
             swapped.join(", ")
         ));
     }
@@ -163,7 +228,7 @@ pub struct Flips {
     confusions: Vec<Confusion>,
 }
 
-const TURNS: [&str; 4] = ["as they are", "upside down", "mirrored", "turned upside down"];
+const TURNS: [&str; 4] = ["as they are", "upside down", "mirrored", "rotated by 180 degrees"];
 
 impl Flips {
     /// Looks at a picture, if it is one of the first.
@@ -223,7 +288,7 @@ pub fn maps(confusion: &Confusion, names: &[String], notes: &mut Notes) {
     }
     if !list.is_empty() {
         notes.say(format!(
-            "the classes do not agree: what is labelled {}; do the numbers belong to another list?",
+            "the classes do not agree: what is labelled {}; if the numbers belong to another list, give it with --names",
             list.join(", ")
         ));
     }
@@ -247,7 +312,29 @@ mod tests {
         }
         let names = [(1, "car".to_owned()), (2, "dog".to_owned()), (3, "cat".to_owned())].into();
         let mut notes = Notes::default();
-        boxes(&real, &found, &sizes, &names, &mut notes).map(|()| notes.lines())
+        boxes(&real, &found, (&sizes, &[]), &names, &mut notes).map(|()| notes.lines())
+    }
+
+    #[test]
+    fn labels_of_the_next_picture_and_of_turned_pictures_are_told() {
+        let bbox = |image: u64| [20.0 + image as f64 * 60.0, 30.0, 40.0, 60.0];
+        let found: Vec<Found> = (1..=8).map(|image| Found { image, class: 1, bbox: bbox(image), score: 0.9 }).collect();
+        let sizes = vec![Size::new(600, 300); 8];
+        let names = [(1, "car".to_owned())].into();
+        let look = |real: &[Real], found: &[Found], turned: &[bool]| {
+            boxes(real, found, (&sizes, turned), &names, &mut Notes::default()).unwrap_err().to_string()
+        };
+        let of = |bbox: Box4, image: u64| Real { image, class: 1, bbox, ..Real::default() };
+        let later: Vec<Real> = (1..=8).map(|image| of(bbox(image + 1), image)).collect();
+        assert!(look(&later, &found, &[]).contains("labels of the picture after"));
+        // Half of the pictures are turned, and labelled as they are stored.
+        let turned = [true, false, true, false, true, false, true, false];
+        let stored = |[x, y, w, h]: Box4| [y / 300.0 * 600.0, (1.0 - (x + w) / 600.0) * 300.0, h * 2.0, w / 2.0];
+        let mixed: Vec<Real> = (1..=8)
+            .map(|image| of(if turned[image as usize - 1] { stored(bbox(image)) } else { bbox(image) }, image))
+            .collect();
+        let error = look(&mixed, &found, &turned);
+        assert!(error.contains("in the pictures that EXIF data turns") && error.contains("as stored"), "{error}");
     }
 
     #[test]
@@ -257,6 +344,9 @@ mod tests {
         assert!(told(|b, _| b.map(|v| v / 2.0)).contains("half the size"));
         assert!(told(|[x, y, w, h], _| [x + w / 2.0, y + h / 2.0, w, h]).contains("by their centre"));
         assert!(told(|[x, y, w, h], [_, high]| [x, high - y - h, w, h]).contains("upside down"));
+        assert!(told(|b, _| b.map(|v| v * 0.9)).contains("at 90 % of the size"));
+        let square = |[x, y, w, h]: Box4, _: [f64; 2]| [x, (y + 50.0) * 0.75, w, h * 0.75];
+        assert!(told(square).contains("padded to"));
         assert!(looked(|[x, y, w, h], _| [x + 200.0, y, w, h], |c| c).unwrap()[0].contains("almost no box agrees"));
         let error = looked(|b, _| b, |c| 3 - c).unwrap_err().to_string();
         assert!(error.contains("`car` is found as `dog`") && error.contains("car=dog,dog=car"), "{error}");

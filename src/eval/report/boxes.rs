@@ -44,13 +44,13 @@ fn kinds(detection: &Detection, page: &mut Page) {
     };
     let mut rows: Vec<Vec<String>> = Kind::ALL.into_iter().enumerate().map(row).collect();
     rows.push(vec![
-        "all wrong ones gone".into(),
+        "no false positives".into(),
         String::new(),
         format!("{:+.3}", tide.special[0]),
         "every wrong detection below every right one".into(),
     ]);
     rows.push(vec![
-        "all found".into(),
+        "no false negatives".into(),
         String::new(),
         format!("{:+.3}", tide.special[1]),
         "no object without a detection".into(),
@@ -70,9 +70,9 @@ fn thresholds(detection: &Detection, page: &mut Page) {
     }
     page.heading("The best thresholds");
     let cut = detection.cut.as_ref().map_or(String::new(), |(line, cut)| {
-        format!(" `{line}` lets nothing through below {cut:.2}, so no better one below that can be seen.")
+        format!(" `{line}` lets nothing through below {cut:.2}, so a better threshold below that would not be seen.")
     });
-    page.note(&format!("The least score with the best F1 at IoU 0.5.{cut}"));
+    page.note(&format!("The score threshold with the best F1 at IoU 0.5.{cut}"));
     let row = |(name, curves, point): &(&String, &Curves, Point)| {
         let values = [point.score, point.precision, point.recall, point.f1()].map(|value| shown(Some(value)));
         [vec![plain(name)], values.to_vec(), vec![curves.real.to_string()]].concat()
@@ -87,7 +87,8 @@ fn thresholds(detection: &Detection, page: &mut Page) {
 /// The thresholds as YAML to paste.
 pub(super) fn yaml(detection: &Detection) -> String {
     let mut text = String::from("min_score:\n");
-    if detection.curves.len() > 1 {
+    // A class of this name leaves no word for the rest.
+    if detection.curves.len() > 1 && !detection.names.values().any(|name| name == "other") {
         // For classes that are not there, what the pipeline had.
         let _ = writeln!(text, "  other: {}", detection.cut.as_ref().map_or(0.5, |(_, cut)| (cut * 1e4).round() / 1e4));
     }
@@ -128,12 +129,12 @@ pub(super) fn curves(detection: &Detection, page: &mut Page) {
             .chain(classes.iter().map(|(class, c)| (name(class), line(c))))
             .collect()
     };
-    page.heading("F1 over the least score");
-    page.chart(("least score", "F1"), &series(Point::f1), [(0.0, 1.0); 2]);
-    page.heading("Precision over the least score");
-    page.chart(("least score", "precision"), &series(|point| point.precision), [(0.0, 1.0); 2]);
-    page.heading("Recall over the least score");
-    page.chart(("least score", "recall"), &series(|point| point.recall), [(0.0, 1.0); 2]);
+    page.heading("F1 by score threshold");
+    page.chart(("score threshold", "F1"), &series(Point::f1), [(0.0, 1.0); 2]);
+    page.heading("Precision by score threshold");
+    page.chart(("score threshold", "precision"), &series(|point| point.precision), [(0.0, 1.0); 2]);
+    page.heading("Recall by score threshold");
+    page.chart(("score threshold", "recall"), &series(|point| point.recall), [(0.0, 1.0); 2]);
     page.heading("Precision over recall at IoU 0.5 (COCO)");
     let points = |curve: &Vec<f64>| curve.iter().enumerate().map(|(at, p)| (at as f64 * 0.01, *p)).collect();
     let lines: Vec<_> = classes
@@ -167,7 +168,7 @@ fn matrix(detection: &Detection, page: &mut Page) {
     let total = order.len();
     order.truncate(CLASSES);
     order.sort_unstable();
-    page.heading("Which class is taken for which");
+    page.heading("Confusion matrix");
     let more = if total > order.len() {
         format!(" The {} classes with the most errors of {total}.", order.len())
     } else {

@@ -71,11 +71,12 @@ impl Measured {
             }
             text += &table(&CLASS_HEAD, &detection.rows());
             if let Some((line, cut)) =
-                detection.cut.as_ref().filter(|(_, cut)| *cut > 0.05 && detection.total.missed > 0)
+                detection.cut.as_ref().filter(|(_, cut)| *cut > 0.0501 && detection.total.missed > 0)
             {
                 let _ = writeln!(
                     text,
-                    "`{line}` lets nothing through below a score of {cut:.2}, and AP is that of the pipeline's output; for the model's own AP: --set {line}.min_score=0.05"
+                    "`{line}` lets nothing through below a score of {}, and AP is that of the pipeline's output; for nearly the model's own AP: --set {line}.min_score=0.05",
+                    (cut * 1e4).round() / 1e4
                 );
             }
         }

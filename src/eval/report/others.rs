@@ -19,7 +19,7 @@ pub(super) fn sections(measured: &Measured, page: &mut Page) {
 
 fn classes(classification: &Classification, page: &mut Page) {
     let top = &classification.top;
-    page.heading("Top answers");
+    page.heading("Accuracy");
     page.table(
         &["", ""],
         &[
@@ -42,7 +42,7 @@ fn classes(classification: &Classification, page: &mut Page) {
     order.sort_by_key(|at| (std::cmp::Reverse(errors(*at)), *at));
     order.truncate(CLASSES);
     order.sort_unstable();
-    page.heading("Which class is taken for which");
+    page.heading("Confusion matrix");
     let more = if names.len() > order.len() {
         format!(" The {} classes with the most errors of {}.", order.len(), names.len())
     } else {
@@ -64,7 +64,7 @@ fn classes(classification: &Classification, page: &mut Page) {
         page.table(&["is a", "taken for", "times"], &pairs);
     }
     if let Some(calibration) = classification.calibration() {
-        page.heading("Do scores mean what they say?");
+        page.heading("Calibration");
         page.note(&format!(
             "Expected calibration error {:.3} (15 bins; Guo et al. 2017): the mean difference between the score of the best answer and the share of such answers that is right.",
             calibration.error
@@ -100,7 +100,7 @@ fn maps(segmentation: &Segmentation, page: &mut Page) {
         .filter(|at| (0..classes).any(|o| counts[at * classes + o] + counts[o * classes + at] > 0))
         .take(CLASSES)
         .collect();
-    page.heading("Which class is taken for which");
+    page.heading("Confusion matrix");
     page.note("Rows: what it is; columns: what was found; thousandths of the row's pixels.");
     let head: Vec<String> = used.iter().map(|at| segmentation.name(*at)).collect();
     let row = |at: &usize| {
