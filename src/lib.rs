@@ -55,6 +55,8 @@ mod sinks;
 mod sources;
 mod stage;
 mod stages;
+#[cfg(feature = "train")]
+mod train;
 mod trial;
 mod types;
 mod yaml;
@@ -119,6 +121,10 @@ pub mod internals {
     }
     pub mod stages {
         pub use crate::stages::*;
+    }
+    #[cfg(feature = "train")]
+    pub mod train {
+        pub use crate::train::*;
     }
     pub mod trial {
         pub use crate::trial::*;

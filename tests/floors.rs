@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 /// Modules and their floors. Modules of floors 2 to 4 do not import each other; those of the others may, but never in a
 /// cycle.
-const FLOORS: [(&str, u32); 19] = [
+const FLOORS: [(&str, u32); 20] = [
     ("error", 0),
     ("types", 0),
     ("host", 1),
@@ -33,6 +33,7 @@ const FLOORS: [(&str, u32); 19] = [
     ("pipeline", 5),
     ("eval", 6),
     ("trial", 6),
+    ("train", 6),
     ("cli", 7),
 ];
 

@@ -299,6 +299,35 @@ fn each_fault_ends_in_its_sentence() {
             0,
             &["AP"],
         ),
+        (
+            "labels of the next picture",
+            &|c| {
+                let names: Vec<Value> =
+                    c["images"].as_array().unwrap().iter().map(|i| i["file_name"].clone()).collect();
+                each(c, "images", |at, i| i["file_name"] = names[(at + names.len() - 1) % names.len()].clone());
+            },
+            &[],
+            5,
+            &["labels of the picture after"],
+        ),
+        ("nine tenths", &|c| boxes(c, |_, b| b.map(|v| v * 0.9)), &[], 5, &["90 % of the size"]),
+        ("upside down", &|c| boxes(c, |_, [x, y, w, h]| [x, 180.0 - y - h, w, h]), &[], 5, &["upside down"]),
+        (
+            "negative areas",
+            &|c| each(c, "annotations", |_, a| a["area"] = (-1).into()),
+            &[],
+            0,
+            &["negative `area`", "does not count"],
+        ),
+        (
+            "mostly crowds",
+            &|c| each(c, "annotations", |at, a| a["iscrowd"] = u64::from(at % 4 != 0).into()),
+            &[],
+            0,
+            &["more than half of the labelled objects"],
+        ),
+        ("nothing found", &|_| (), &["--set", "detect.min_score=0.999"], 0, &["nothing was found in any of 6"]),
+        ("two maps of one class", &|_| (), &["--map", "car=car,car=dog"], 2, &["two classes, `car` and `dog`"]),
         ("a map to nothing", &|_| (), &["--map", "person=persn"], 2, &["did you mean `person`"]),
         ("a map of nothing", &|_| (), &["--map", "bird=person"], 0, &["`bird`"]),
     ];
@@ -345,6 +374,7 @@ fn each_fault_ends_in_its_sentence() {
         )
     };
     let same = |_: usize, line: &str| line.to_owned();
+    let sixth = |_: usize, line: &str| format!("{line} 0.9");
     let odd = |at: usize, line: &str| if at == 0 { format!("{line} trailing") } else { line.to_owned() };
     for (what, given, status, words) in [
         ("numbers of COCO's list", yolo(&other, None, &[]), 5, &["beyond", "coco80", "person"][..]),
@@ -355,6 +385,7 @@ fn each_fault_ends_in_its_sentence() {
         ("no list, strict", yolo(&same, None, &["--strict"]), 5, &["without names"]),
         ("the model's list", yolo(&same, None, &["--names", "model", "--strict"]), 0, &["AP"]),
         ("an odd line", yolo(&odd, Some(&names.join("\n")), &[]), 0, &["000000.txt:1", "left out"]),
+        ("a sixth number", yolo(&sixth, Some(&names.join("\n")), &[]), 0, &["sixth number", "AP"]),
         ("no such list", yolo(&same, None, &["--names", "nowhere.txt"]), 2, &["nowhere.txt", "coco80"]),
     ] {
         let missing: Vec<&&str> = words.iter().filter(|word| !given.text.contains(**word)).collect();
@@ -400,4 +431,51 @@ fn a_check_of_a_set_shows_what_was_read() {
     let given = ocelli(folder.path(), &["data", "check", "m/masks", "--pictures", "m/images", "--sheet", "m.png"]);
     assert!(given.status == 0 && given.text.contains("class maps") && given.text.contains("value"), "{}", given.text);
     assert!(std::fs::read(folder.path().join("m.png")).unwrap().starts_with(b"\x89PNG"));
+}
+
+/// Labels of one folder are not those of another, damaged files are named, and `data check` reads what `eval` reads.
+#[test]
+fn labels_stay_with_their_folder() {
+    let _limit = limit::within(120);
+    let set = Set::render();
+    let folder = set.folder("images/night", "images/night");
+    std::fs::create_dir_all(folder.path().join("images/day")).unwrap();
+    let names = set.names().join("\n");
+    for at in 0..6 {
+        write(folder.path(), &format!("labels/day/{at:06}.txt"), set.yolo((at + 3) % 6));
+        write(folder.path(), &format!("labels/night/{at:06}.txt"), set.yolo(at));
+    }
+    write(folder.path(), "classes.txt", names);
+    let [day, night] = ["labels/day", "labels/night"].map(|labels| run(folder.path(), labels, &[]));
+    assert!(day.status == 5 && day.text.contains("another folder or split"), "{}", day.text);
+    assert!(night.status == 0, "{}", night.text);
+    // Two files of COCO, of which one is damaged.
+    write(folder.path(), "coco/a.json", set.coco.to_string());
+    write(folder.path(), "coco/b.json", "// nothing\n");
+    let two = run(folder.path(), "coco", &[]);
+    assert!(two.status == 0 && two.text.contains("damaged") && two.text.contains("b.json"), "{}", two.text);
+    // Class maps among the pictures are no pictures.
+    let masks = ["scene", "--export", "masks", "--format", "png", "--out", "m", "--frames", "3", "--size", "320x180"];
+    assert_eq!(ocelli(folder.path(), &masks).status, 0);
+    let check = ocelli(folder.path(), &["data", "check", "m"]);
+    assert!(check.status == 0 && check.text.contains("3 found, 3 of them labelled"), "{}", check.text);
+    let check = ocelli(folder.path(), &["data", "check", "m/masks"]);
+    assert!(check.status == 0 && check.text.contains("m/images)"), "{}", check.text);
+    // Another size than the pictures have.
+    let mut other = set.coco.clone();
+    each(&mut other, "images", |_, i| (i["width"], i["height"]) = (640.into(), 360.into()));
+    write(folder.path(), "other.json", other.to_string());
+    let check = ocelli(folder.path(), &["data", "check", "other.json", "--pictures", "images/night"]);
+    assert!(check.status == 5 && check.text.contains("640x360"), "{}", check.text);
+    let check = ocelli(folder.path(), &["data", "check", "other.json", "--pictures", "nowhere"]);
+    assert!(check.status == 2 && check.text.contains("no such folder"), "{}", check.text);
+    // Folders of numbers have the names of the list beside them.
+    for (class, at) in [("0", 0), ("1", 1)] {
+        let name = format!("{at:06}");
+        let file = std::fs::read_dir(folder.path().join("images/night")).unwrap().flatten().map(|e| e.path());
+        let file = file.into_iter().find(|path| path.file_stem().unwrap().to_string_lossy() == name).unwrap();
+        write(folder.path(), &format!("tags/{class}/{at}.jpg"), std::fs::read(file).unwrap());
+    }
+    let check = ocelli(folder.path(), &["data", "check", "tags"]);
+    assert!(check.status == 0 && check.text.contains("classes.txt") && check.text.contains("person"), "{}", check.text);
 }

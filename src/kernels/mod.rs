@@ -34,6 +34,7 @@ pub mod conv;
 mod copy;
 mod depthwise;
 pub mod draft;
+pub mod gemm;
 mod isa;
 mod loops;
 pub mod map;

@@ -96,9 +96,10 @@ pub fn fit(labels: &Labels, found: &[(PathBuf, Option<usize>)]) -> (BoxFit, Opti
     let (mut fit, mut other) = (BoxFit::default(), None);
     for (path, at) in found {
         let Some(picture) = at.map(|at| &labels.pictures[at]) else { continue };
-        let Some((stored, may_turn)) = still::stored_size(path) else { continue };
+        let Some((stored, sideways)) = still::stored_size(path) else { continue };
+        // Boxes are those of the upright picture; the stated size may be either.
         let turned = Size::new(stored.height, stored.width);
-        let differs = |size: &Size| *size != stored && !(may_turn && *size == turned);
+        let differs = |size: &Size| *size != stored && !(sideways && *size == turned);
         if let Some(size) = picture.size.filter(differs) {
             if !labels.truth.scale {
                 let file = picture.file.display();
@@ -121,11 +122,7 @@ pub fn fit(labels: &Labels, found: &[(PathBuf, Option<usize>)]) -> (BoxFit, Opti
             });
         }
         for labelled in &picture.boxes {
-            let inside = |size: Size| {
-                let [.., x2, y2] = labelled.place.corners(size);
-                x2 <= f64::from(size.width) + 1.0 && y2 <= f64::from(size.height) + 1.0
-            };
-            let size = if may_turn && !inside(stored) && inside(turned) { turned } else { stored };
+            let size = if sideways { turned } else { stored };
             fit.add(labelled.place.corners(size), size, || shown(&picture.path));
         }
     }

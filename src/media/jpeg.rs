@@ -83,6 +83,15 @@ pub fn size(bytes: &[u8]) -> Option<Size> {
     decoder.dimensions().map(|(width, height)| Size::new(width as u32, height as u32))
 }
 
+/// Returns the size that a JPEG's header states, and its EXIF data.
+#[must_use]
+pub fn size_with_exif(bytes: &[u8]) -> Option<(Size, Option<Vec<u8>>)> {
+    let mut decoder = JpegDecoder::new(ZCursor::new(bytes));
+    decoder.decode_headers().ok()?;
+    let (width, height) = decoder.dimensions()?;
+    Some((Size::new(width as u32, height as u32), decoder.exif().cloned()))
+}
+
 /// Encodes a picture as baseline JPEG (4:2:0, or 4:4:4 from quality 90 on) and appends it to `out`.
 ///
 /// # Errors

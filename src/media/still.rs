@@ -31,20 +31,25 @@ pub fn decode_upright(bytes: &[u8], image: &mut Image) -> Result<(Option<Damage>
         [b'B', b'M', ..] => (None, decode_bmp(bytes, image).map(|()| None)?),
         _ => return Err(Error::Data(format!("not a JPEG, PNG or BMP{}", what_else(bytes)))),
     };
-    let orientation = exif.and_then(|exif| {
-        // Some programs put the name of the JPEG segment in front of it.
-        Orientation::from_exif_chunk(exif.strip_prefix(b"Exif\0\0").unwrap_or(&exif))
-    });
+    let orientation = exif.as_deref().and_then(orientation);
     if let Some(orientation) = orientation.filter(|o| *o != Orientation::NoTransforms) {
         turn(image, orientation)?;
     }
-    let sideways =
-        [Orientation::Rotate90, Orientation::Rotate270, Orientation::Rotate90FlipH, Orientation::Rotate270FlipH];
-    Ok((damage, orientation.is_some_and(|orientation| sideways.contains(&orientation))))
+    Ok((damage, orientation.is_some_and(is_sideways)))
 }
 
-/// Returns the size of a picture's file as stored, from its first bytes, and whether EXIF data may turn it; `None` if it is
-/// not one of a kind that is read.
+fn orientation(exif: &[u8]) -> Option<Orientation> {
+    // Some programs put the name of the JPEG segment in front of it.
+    Orientation::from_exif_chunk(exif.strip_prefix(b"Exif\0\0").unwrap_or(exif))
+}
+
+fn is_sideways(orientation: Orientation) -> bool {
+    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+    [Rotate90, Rotate270, Rotate90FlipH, Rotate270FlipH].contains(&orientation)
+}
+
+/// Returns the size of a picture's file as stored, from its first bytes, and whether its EXIF data lays it on its side; `None`
+/// if it is not one of a kind that is read.
 #[must_use]
 pub fn stored_size(path: &Path) -> Option<(Size, bool)> {
     let mut bytes = Vec::new();
@@ -52,7 +57,10 @@ pub fn stored_size(path: &Path) -> Option<(Size, bool)> {
     let big = |at: usize| bytes.get(at..at + 4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]));
     let little = |at: usize| bytes.get(at..at + 4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]]).unsigned_abs());
     match bytes.as_slice() {
-        [0xFF, 0xD8, ..] => Some((jpeg::size(&bytes)?, true)),
+        [0xFF, 0xD8, ..] => {
+            let (size, exif) = jpeg::size_with_exif(&bytes)?;
+            Some((size, exif.as_deref().and_then(orientation).is_some_and(is_sideways)))
+        }
         [0x89, b'P', b'N', b'G', ..] => Some((Size::new(big(16)?, big(20)?), false)),
         [b'B', b'M', ..] => Some((Size::new(little(18)?, little(22)?), false)),
         _ => None,

@@ -85,6 +85,15 @@ impl Case<'_> {
         self.array(&self.output, name)
     }
 
+    pub fn out_i64(&self, name: &str) -> Vec<i64> {
+        self.array(&self.output, name)
+    }
+
+    /// Whether the case has an input of this name.
+    pub fn takes(&self, name: &str) -> bool {
+        self.input.get(name).is_some()
+    }
+
     pub fn has(&self, name: &str) -> bool {
         self.output.get(name).is_some()
     }

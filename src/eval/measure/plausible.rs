@@ -224,11 +224,20 @@ pub fn answers(answers: &[Answer], notes: &mut Notes) {
 #[derive(Clone, Debug, Default)]
 pub struct Flips {
     pictures: u32,
-    /// As they are, upside down, mirrored, and both.
+    /// As they are, upside down, mirrored, and both; and those of the pictures beside.
     confusions: Vec<Confusion>,
+    /// The picture before: its size, its map, and what was found.
+    last: Option<(Size, Vec<u8>, Vec<u8>)>,
 }
 
-const TURNS: [&str; 4] = ["as they are", "upside down", "mirrored", "rotated by 180 degrees"];
+const TURNS: [&str; 6] = [
+    "as they are",
+    "upside down",
+    "mirrored",
+    "rotated by 180 degrees",
+    "those of the picture before",
+    "those of the picture after",
+];
 
 impl Flips {
     /// Looks at a picture, if it is one of the first.
@@ -246,6 +255,11 @@ impl Flips {
         for (confusion, real) in self.confusions.iter_mut().zip(turned) {
             confusion.add(&real, found, Some(ignore));
         }
+        if let Some((_, before, found_before)) = self.last.take().filter(|(known, ..)| *known == size) {
+            self.confusions[4].add(real, &found_before, Some(ignore));
+            self.confusions[5].add(&before, found, Some(ignore));
+        }
+        self.last = Some((size, real.to_vec(), found.to_vec()));
     }
 
     /// Refuses maps that agree only when they are turned.
