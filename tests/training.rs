@@ -465,3 +465,39 @@ fn gradients_are_finite_differences() {
     }
     assert!(checked > 2500, "{checked}");
 }
+
+/// A net of several kinds of layers gives the same bits on any number of threads.
+#[test]
+fn threads_change_nothing() {
+    let _limit = limit::within(120);
+    let mut chance = Chance(5);
+    let weights = vec![
+        chance.tensor("x", &[11, 3, 17, 19]),
+        chance.tensor("w1", &[8, 3, 3, 3]),
+        chance.tensor("b1", &[8]),
+        chance.tensor("w2", &[8, 1, 3, 3]),
+        chance.tensor("w3", &[5, 8, 1, 1]),
+    ];
+    let nodes = vec![
+        NodeProto::of("Conv", "a", &["x", "w1", "b1"], &["a"]).with_ints("strides", &[2, 2]),
+        float(float(NodeProto::of("Clip", "b", &["a"], &["b"]), "min", 0.0), "max", 6.0),
+        NodeProto::of("Conv", "c", &["b", "w2"], &["c"]).with_int("group", 8).with_ints("pads", &[1; 4]),
+        NodeProto::of("HardSwish", "d", &["c"], &["d"]),
+        NodeProto::of("Conv", "e", &["d", "w3"], &["y"]),
+    ];
+    let model = graph(nodes, weights);
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let mut net = Net::build(&model, &[], &["y"], &|_| true).unwrap();
+            net.forward(&[]).unwrap();
+            let result = net.value("y").unwrap().values.clone();
+            let gradients = net.backward(&[("y", &result)]).unwrap();
+            let bits = |values: &Vec<f32>| values.iter().map(|v| v.to_bits()).collect::<Vec<u32>>();
+            (bits(&result), gradients.values().map(bits).collect::<Vec<_>>())
+        })
+    };
+    let one = run(1);
+    assert_eq!(one.1.len(), 5);
+    [2, 3, 8].into_iter().for_each(|threads| assert!(run(threads) == one, "{threads} threads"));
+}

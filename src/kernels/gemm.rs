@@ -51,6 +51,26 @@ thread_local! {
     static PACKS: RefCell<Packs> = RefCell::default();
 }
 
+/// What a product is added to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Start<'a> {
+    /// Nothing.
+    Zero,
+    /// What is there.
+    Kept,
+    /// A number for each row.
+    Rows(&'a [f32]),
+}
+
+impl Start<'_> {
+    fn of(self, row: usize) -> f32 {
+        match self {
+            Self::Rows(rows) => rows[row],
+            Self::Zero | Self::Kept => 0.0,
+        }
+    }
+}
+
 /// Multiplies matrices with the kernels of a processor.
 pub struct Gemm {
     tiles: Vec<TileFn>,
@@ -69,36 +89,50 @@ impl Gemm {
         Self { tiles: table(isa).swap_remove(VECTORS), lanes: isa.lanes(), pixels: most_pixels(isa, VECTORS) }
     }
 
-    /// `c = a · b`, or `c += a · b` if `add`, with `a` `[m, k]`, `b` `[k, n]` and `c` `[m, n]`, whose rows are `row` apart.
+    /// `c = a · b`, or `c += a · b` if `start` is [`Start::Kept`], with `a` `[m, k]`, `b` `[k, n]` and `c` `[m, n]`, whose rows are `row` apart.
     ///
     /// # Panics
     /// If a matrix does not reach as far as its size says.
-    pub fn multiply(&self, [m, n, k]: [usize; 3], a: Matrix<'_>, b: Matrix<'_>, c: &mut [f32], row: usize, add: bool) {
+    pub fn multiply(
+        &self,
+        [m, n, k]: [usize; 3],
+        a: Matrix<'_>,
+        b: Matrix<'_>,
+        c: &mut [f32],
+        row: usize,
+        start: Start<'_>,
+    ) {
         let reach = |matrix: Matrix<'_>, rows: usize, columns: usize| {
             rows == 0 || columns == 0 || (rows - 1) * matrix.row + (columns - 1) * matrix.column < matrix.values.len()
         };
         assert!(reach(a, m, k) && reach(b, k, n), "a factor is shorter than its size");
         assert!(m == 0 || n == 0 || (row >= n && (m - 1) * row + n <= c.len()), "the product is shorter than its size");
-        if k == 0 && !add {
-            (0..m).for_each(|at| c[at * row..at * row + n].fill(0.0));
+        let add = !matches!(start, Start::Zero);
+        if k == 0 && start != Start::Kept {
+            (0..m).for_each(|at| c[at * row..at * row + n].fill(start.of(at)));
         }
         PACKS.with_borrow_mut(|packs| {
             for from in (0..n).step_by(COLUMNS) {
                 let columns = COLUMNS.min(n - from);
-                for start in (0..k).step_by(DEPTH) {
-                    let depth = DEPTH.min(k - start);
-                    self.pack(b, start..start + depth, from..from + columns, &mut packs.b);
+                for begin in (0..k).step_by(DEPTH) {
+                    let depth = DEPTH.min(k - begin);
+                    self.pack(b, begin..begin + depth, from..from + columns, &mut packs.b);
                     for top in (0..m).step_by(ROWS) {
                         let rows = ROWS.min(m - top);
-                        let first = top * a.row + start * a.column;
+                        let first = top * a.row + begin * a.column;
                         let (values, pixel): (&[f32], usize) = if a.column == 1 {
                             (&a.values[first..], a.row)
                         } else {
-                            gather(&a, top..top + rows, start..start + depth, &mut packs.a);
+                            gather(&a, top..top + rows, begin..begin + depth, &mut packs.a);
                             (&packs.a, depth)
                         };
                         let to = &mut c[top * row + from..];
-                        self.block([rows, columns, depth], values, pixel, &packs.b, to, row, add || start > 0);
+                        if let (0, Start::Rows(_)) = (begin, start) {
+                            // Just before they are read again.
+                            let lines = to.chunks_mut(row).take(rows).enumerate();
+                            lines.for_each(|(at, line)| line[..columns].fill(start.of(top + at)));
+                        }
+                        self.block([rows, columns, depth], values, pixel, &packs.b, to, row, add || begin > 0);
                     }
                 }
             }
@@ -239,14 +273,15 @@ mod tests {
                     .enumerate()
             {
                 let (a, b) = (numbers(m * k, 1 + at as u32), numbers(k * n, 77 + at as u32));
+                let rows = numbers(m, 9);
                 for kind in 0..4 {
                     let left = if kind & 1 == 0 { Matrix::rows(&a, k) } else { Matrix::turned(&a, m) };
                     let right = if kind & 2 == 0 { Matrix::rows(&b, n) } else { Matrix::turned(&b, k) };
-                    for add in [false, true] {
+                    for start in [Start::Zero, Start::Kept, Start::Rows(&rows)] {
                         let row = n + 3;
                         let before = numbers(m * row, 5);
                         let mut c = before.clone();
-                        gemm.multiply([m, n, k], left, right, &mut c, row, add);
+                        gemm.multiply([m, n, k], left, right, &mut c, row, start);
                         for (place, found) in c.iter().enumerate() {
                             let (i, j) = (place / row, place % row);
                             if j >= n {
@@ -257,8 +292,8 @@ mod tests {
                                 let (a, b) = (i * left.row + p * left.column, p * right.row + j * right.column);
                                 f64::from(left.values[a]) * f64::from(right.values[b])
                             };
-                            let sum: f64 =
-                                (0..k).map(product).sum::<f64>() + if add { f64::from(before[place]) } else { 0.0 };
+                            let sum: f64 = (0..k).map(product).sum::<f64>()
+                                + f64::from(if start == Start::Kept { before[place] } else { start.of(i) });
                             // Each of `k` additions rounds a sum of at most `k`.
                             assert!((f64::from(*found) - sum).abs() < 1e-6 * (k + 1) as f64, "{isa:?} {m} {n} {k}");
                         }
@@ -276,7 +311,7 @@ mod tests {
             .into_iter()
             .map(|isa| {
                 let mut c = vec![0.0; m * n];
-                Gemm::new(isa).multiply([m, n, k], Matrix::rows(&a, k), Matrix::rows(&b, n), &mut c, n, false);
+                Gemm::new(isa).multiply([m, n, k], Matrix::rows(&a, k), Matrix::rows(&b, n), &mut c, n, Start::Zero);
                 c.into_iter().map(f32::to_bits).collect()
             })
             .collect();

@@ -36,6 +36,7 @@ mod depthwise;
 pub mod draft;
 pub mod gemm;
 mod isa;
+pub mod lines;
 mod loops;
 pub mod map;
 mod math;

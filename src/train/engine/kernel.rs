@@ -35,8 +35,10 @@ pub struct Pass<'a> {
     pub inputs: &'a [&'a Tensor],
     /// The result, in the same sense.
     pub output: &'a Tensor,
-    /// The gradient of the result.
-    pub gradient: &'a [f32],
+    /// The gradient of the result; nobody reads it afterwards.
+    pub gradient: &'a mut [f32],
+    /// Which gradients of the inputs hold nothing yet, if the operator asked for them as they are.
+    pub fresh: &'a [bool],
     /// What the operator noted on the way forward.
     pub saved: &'a Saved,
 }
@@ -56,7 +58,22 @@ pub trait Kernel: Send + Sync {
     fn forward(&self, inputs: &[&Tensor], output: &mut Tensor, saved: &mut Saved);
 
     /// Adds to the gradient of each input that has one. Those that nobody asked for are `None`.
-    fn backward(&self, pass: &Pass<'_>, gradients: &mut [Option<Vec<f32>>]);
+    fn backward(&self, pass: Pass<'_>, gradients: &mut [Option<Vec<f32>>]);
+
+    /// Whether the way back writes over fresh gradients. For others they are zeros.
+    fn overwrites(&self) -> bool {
+        false
+    }
+
+    /// Takes over the bounds of a clip behind the operator, if it can.
+    fn bound(&mut self, _lo: f32, _hi: f32) -> bool {
+        false
+    }
+
+    /// The bounds, if the operator does nothing but clip.
+    fn bounds(&self) -> Option<[f32; 2]> {
+        None
+    }
 
     /// Changed by the way forward in training, such as the running mean of a batch normalisation: the new values by the
     /// number of the input.

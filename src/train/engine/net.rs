@@ -4,7 +4,7 @@ use super::kernel::{Keeps, Kernel, Pass, Saved};
 use super::ops::{Values, read};
 use super::tensor::{Pool, Tensor};
 use crate::error::{Error, Result};
-use crate::onnx::Model;
+use crate::onnx::{Index, Model};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 struct Step {
@@ -69,6 +69,11 @@ impl Net {
                 made.or_else(|| constants.shape(name))
             };
             let (kernel, taken) = read(node, &constants, &known).map_err(|what| fail(&what))?;
+            if let Some([lo, hi]) = kernel.bounds()
+                && net.fuse(&index, taken[0], node.output(0).unwrap_or_default(), [lo, hi], outputs)
+            {
+                continue;
+            }
             let mut places = Vec::new();
             for name in taken {
                 let place = match net.places.get(name) {
@@ -110,6 +115,22 @@ impl Net {
             net.values[at].asked = true;
         }
         Ok(net)
+    }
+
+    /// Lets the step that made a value clip it, if this is all that becomes of the value.
+    fn fuse(&mut self, index: &Index, value: &str, clipped: &str, [lo, hi]: [f32; 2], outputs: &[&str]) -> bool {
+        let Some(at) = self.places.get(value).copied() else { return false };
+        if index.users(value).len() != 1 || index.is_output(value) || outputs.contains(&value) {
+            return false;
+        }
+        let Some(step) = self.steps.iter_mut().find(|step| step.output == at) else { return false };
+        if !step.kernel.bound(lo, hi) {
+            return false;
+        }
+        self.values[at].stays |= self.values[at].trains && step.kernel.keeps().output;
+        clipped.clone_into(&mut self.values[at].name);
+        self.places.insert(clipped.to_owned(), at);
+        true
     }
 
     fn add(&mut self, name: &str, tensor: Tensor, trains: bool) -> usize {
@@ -207,9 +228,10 @@ impl Net {
             held[at] = Some(values.to_vec());
         }
         for step in self.steps.iter_mut().rev() {
-            let Some(gradient) = held[step.output].take() else { continue };
+            let Some(mut gradient) = held[step.output].take() else { continue };
             if self.values[step.output].trains {
                 let mut wanted: Vec<Option<Vec<f32>>> = Vec::with_capacity(step.inputs.len());
+                let mut fresh = vec![false; step.inputs.len()];
                 for (number, at) in step.inputs.iter().enumerate() {
                     let value = &self.values[*at];
                     // One value in two places: each place gets its own sum.
@@ -217,13 +239,17 @@ impl Net {
                     wanted.push(value.trains.then(|| {
                         let len = value.tensor.shape.iter().product();
                         let known = if twice { None } else { held[*at].take() };
-                        known.unwrap_or_else(|| self.pool.zeros(len))
+                        known.unwrap_or_else(|| {
+                            fresh[number] = step.kernel.overwrites();
+                            if fresh[number] { self.pool.take(len) } else { self.pool.zeros(len) }
+                        })
                     }));
                 }
                 let inputs: Vec<&Tensor> = step.inputs.iter().map(|at| &self.values[*at].tensor).collect();
                 let output = &self.values[step.output].tensor;
-                let pass = Pass { inputs: &inputs, output, gradient: &gradient, saved: &step.saved };
-                step.kernel.backward(&pass, &mut wanted);
+                let saved = &step.saved;
+                let pass = Pass { inputs: &inputs, output, gradient: &mut gradient, fresh: &fresh, saved };
+                step.kernel.backward(pass, &mut wanted);
                 for (at, values) in step.inputs.iter().zip(wanted) {
                     let Some(values) = values else { continue };
                     match &mut held[*at] {

@@ -220,6 +220,10 @@ impl Kernel for Activation {
         }
     }
 
+    fn bounds(&self) -> Option<[f32; 2]> {
+        if let Function::Clip(lo, hi) = self.0 { Some([lo, hi]) } else { None }
+    }
+
     fn forward(&self, inputs: &[&Tensor], output: &mut Tensor, _: &mut Saved) {
         let function = self.0;
         output.values.par_chunks_mut(CHUNK).zip(inputs[0].values.par_chunks(CHUNK)).for_each(
@@ -231,13 +235,13 @@ impl Kernel for Activation {
         );
     }
 
-    fn backward(&self, pass: &Pass<'_>, gradients: &mut [Option<Vec<f32>>]) {
+    fn backward(&self, pass: Pass<'_>, gradients: &mut [Option<Vec<f32>>]) {
         let Some(to) = &mut gradients[0] else { return };
         let function = self.0;
         // One of the two is enough for every function; the other may be gone.
         let known = if function.by_result() { &pass.output.values } else { &pass.inputs[0].values };
         if function == Function::Identity {
-            to.iter_mut().zip(pass.gradient).for_each(|(to, g)| *to += g);
+            to.iter_mut().zip(pass.gradient.iter()).for_each(|(to, g)| *to += g);
             return;
         }
         let all = to.par_chunks_mut(CHUNK).zip(pass.gradient.par_chunks(CHUNK)).zip(known.par_chunks(CHUNK));

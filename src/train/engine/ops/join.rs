@@ -96,7 +96,7 @@ impl Kernel for Join {
         }
     }
 
-    fn backward(&self, pass: &Pass<'_>, gradients: &mut [Option<Vec<f32>>]) {
+    fn backward(&self, pass: Pass<'_>, gradients: &mut [Option<Vec<f32>>]) {
         let Ok(sides) = sides(&pass.inputs[0].shape, &pass.inputs[1].shape) else { return };
         let ([a, b], g) = ([&pass.inputs[0].values, &pass.inputs[1].values], pass.gradient);
         let (left, right) = gradients.split_at_mut(1);

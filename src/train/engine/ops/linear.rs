@@ -2,7 +2,7 @@
 
 use super::graph::{Read, inputs};
 use super::product::gemm as product;
-use crate::kernels::gemm::Matrix;
+use crate::kernels::gemm::{Matrix, Start};
 use crate::onnx::NodeProto;
 use crate::train::engine::kernel::{Keeps, Kernel, Pass, Saved};
 use crate::train::engine::tensor::Tensor;
@@ -68,21 +68,28 @@ impl Kernel for Linear {
             output.values.chunks_exact_mut(n.max(1)).for_each(|row| row.copy_from_slice(&bias.values));
         }
         let (x, w) = (Matrix::rows(&inputs[0].values, k), self.weights(&inputs[1].values, n, k));
-        product().multiply([m, n, k], x, w, &mut output.values, n, bias.is_some());
+        product().multiply(
+            [m, n, k],
+            x,
+            w,
+            &mut output.values,
+            n,
+            if bias.is_some() { Start::Kept } else { Start::Zero },
+        );
     }
 
-    fn backward(&self, pass: &Pass<'_>, gradients: &mut [Option<Vec<f32>>]) {
+    fn backward(&self, pass: Pass<'_>, gradients: &mut [Option<Vec<f32>>]) {
         let Ok([m, n, k]) = self.sizes(&pass.inputs[0].shape, &pass.inputs[1].shape) else { return };
         let (x, w, g) = (&pass.inputs[0].values, &pass.inputs[1].values, pass.gradient);
         if let Some(to) = &mut gradients[0] {
             let turned = if self.turned { Matrix::rows(w, k) } else { Matrix::turned(w, n) };
-            product().multiply([m, k, n], Matrix::rows(g, n), turned, to, k, true);
+            product().multiply([m, k, n], Matrix::rows(g, n), turned, to, k, Start::Kept);
         }
         if let Some(to) = &mut gradients[1] {
             if self.turned {
-                product().multiply([n, k, m], Matrix::turned(g, n), Matrix::rows(x, k), to, k, true);
+                product().multiply([n, k, m], Matrix::turned(g, n), Matrix::rows(x, k), to, k, Start::Kept);
             } else {
-                product().multiply([k, n, m], Matrix::turned(x, k), Matrix::rows(g, n), to, n, true);
+                product().multiply([k, n, m], Matrix::turned(x, k), Matrix::rows(g, n), to, n, Start::Kept);
             }
         }
         if let Some(Some(to)) = gradients.get_mut(2) {

@@ -77,7 +77,7 @@ impl Kernel for Batch {
         });
     }
 
-    fn backward(&self, pass: &Pass<'_>, gradients: &mut [Option<Vec<f32>>]) {
+    fn backward(&self, pass: Pass<'_>, gradients: &mut [Option<Vec<f32>>]) {
         let [n, c, area] = pass.inputs[0].planes();
         let (mean, deviation) = if self.momentum.is_some() {
             (pass.saved.values[..c].to_vec(), pass.saved.values[c..2 * c].to_vec())
@@ -181,7 +181,7 @@ impl Kernel for Group {
         }
     }
 
-    fn backward(&self, pass: &Pass<'_>, gradients: &mut [Option<Vec<f32>>]) {
+    fn backward(&self, pass: Pass<'_>, gradients: &mut [Option<Vec<f32>>]) {
         let x = pass.inputs[0];
         let [_, c, area] = x.planes();
         let (statistics, each, area) = (self.statistics(x), c / self.groups, area.max(1));

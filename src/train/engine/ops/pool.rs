@@ -91,7 +91,7 @@ impl Kernel for Pool {
         }
     }
 
-    fn backward(&self, pass: &Pass<'_>, gradients: &mut [Option<Vec<f32>>]) {
+    fn backward(&self, pass: Pass<'_>, gradients: &mut [Option<Vec<f32>>]) {
         let Some(to) = &mut gradients[0] else { return };
         let ([_, _, high, wide], [_, _, rows, width]) = (pass.inputs[0].sides(), pass.output.sides());
         let planes = to.chunks_exact_mut(high * wide).zip(pass.gradient.chunks_exact(rows * width)).enumerate();

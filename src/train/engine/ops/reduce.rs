@@ -73,7 +73,7 @@ impl Kernel for Mean {
         }
     }
 
-    fn backward(&self, pass: &Pass<'_>, gradients: &mut [Option<Vec<f32>>]) {
+    fn backward(&self, pass: Pass<'_>, gradients: &mut [Option<Vec<f32>>]) {
         let Some(to) = &mut gradients[0] else { return };
         let [_, over, behind] = self.parts(&pass.inputs[0].shape);
         for (to, g) in to.chunks_exact_mut(over * behind).zip(pass.gradient.chunks_exact(behind)) {

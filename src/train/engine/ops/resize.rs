@@ -113,7 +113,7 @@ impl Kernel for Resize {
         });
     }
 
-    fn backward(&self, pass: &Pass<'_>, gradients: &mut [Option<Vec<f32>>]) {
+    fn backward(&self, pass: Pass<'_>, gradients: &mut [Option<Vec<f32>>]) {
         let Some(to) = &mut gradients[0] else { return };
         let ([_, _, high, wide], width) = (pass.inputs[0].sides(), self.columns.len());
         let planes = to.par_chunks_mut(high * wide).zip(pass.gradient.par_chunks(self.rows.len() * width));

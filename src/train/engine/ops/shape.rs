@@ -58,9 +58,9 @@ impl Kernel for Concat {
         }
     }
 
-    fn backward(&self, pass: &Pass<'_>, gradients: &mut [Option<Vec<f32>>]) {
+    fn backward(&self, pass: Pass<'_>, gradients: &mut [Option<Vec<f32>>]) {
         let (blocks, lens) = self.blocks(pass.inputs);
-        let mut g = pass.gradient;
+        let mut g = &*pass.gradient;
         for block in 0..blocks {
             for (to, len) in gradients.iter_mut().zip(&lens) {
                 let (now, rest) = g.split_at(*len);
@@ -140,9 +140,9 @@ impl Kernel for Reshape {
         output.values.copy_from_slice(&inputs[0].values);
     }
 
-    fn backward(&self, pass: &Pass<'_>, gradients: &mut [Option<Vec<f32>>]) {
+    fn backward(&self, pass: Pass<'_>, gradients: &mut [Option<Vec<f32>>]) {
         if let Some(to) = &mut gradients[0] {
-            to.iter_mut().zip(pass.gradient).for_each(|(to, g)| *to += g);
+            to.iter_mut().zip(pass.gradient.iter()).for_each(|(to, g)| *to += g);
         }
     }
 }
@@ -272,7 +272,7 @@ impl Kernel for Move {
         self.walk(|at, place| to[at] = place.map_or(self.fill, |place| from[place]));
     }
 
-    fn backward(&self, pass: &Pass<'_>, gradients: &mut [Option<Vec<f32>>]) {
+    fn backward(&self, pass: Pass<'_>, gradients: &mut [Option<Vec<f32>>]) {
         let Some(to) = &mut gradients[0] else { return };
         self.walk(|at, place| {
             if let Some(place) = place {

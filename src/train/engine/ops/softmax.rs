@@ -55,7 +55,7 @@ impl Kernel for Softmax {
         });
     }
 
-    fn backward(&self, pass: &Pass<'_>, gradients: &mut [Option<Vec<f32>>]) {
+    fn backward(&self, pass: Pass<'_>, gradients: &mut [Option<Vec<f32>>]) {
         let Some(to) = &mut gradients[0] else { return };
         let (y, g) = (&pass.output.values, pass.gradient);
         self.lines(&pass.output.shape, |first, step, len| {

@@ -1,5 +1,6 @@
 //! Sums over pictures and places.
 
+use super::product::lines;
 use rayon::prelude::*;
 
 /// Adds up a gradient over pictures and places.
@@ -12,12 +13,7 @@ pub fn bias_gradient(g: &[f32], area: usize, bias: &mut [f32]) {
     });
 }
 
-/// A sum in eight lanes.
+/// A sum of values.
 pub fn sum(values: &[f32]) -> f32 {
-    let (lanes, rest) = values.as_chunks::<8>();
-    let mut sums = [0.0_f32; 8];
-    for lane in lanes {
-        sums.iter_mut().zip(lane).for_each(|(sum, value)| *sum += value);
-    }
-    sums.iter().chain(rest).sum()
+    lines().total(values)
 }

@@ -4,7 +4,7 @@ use super::graph::{Read, inputs};
 use super::product::gemm;
 use super::sum::bias_gradient;
 use super::window::Window;
-use crate::kernels::gemm::Matrix;
+use crate::kernels::gemm::{Matrix, Start};
 use crate::onnx::NodeProto;
 use crate::train::engine::kernel::{Keeps, Kernel, Pass, Saved};
 use crate::train::engine::tensor::Tensor;
@@ -88,13 +88,20 @@ impl Kernel for Transposed {
                 let weights = Matrix::turned(&w[group * s.from * taps..][..s.from * taps], taps);
                 let to = &mut to[group * s.to * area..][..s.to * area];
                 room.resize(taps * channel, 0.0);
-                gemm().multiply([taps, channel, s.from], weights, Matrix::rows(map, channel), room, channel, false);
+                gemm().multiply(
+                    [taps, channel, s.from],
+                    weights,
+                    Matrix::rows(map, channel),
+                    room,
+                    channel,
+                    Start::Zero,
+                );
                 s.window.add_columns(room, s.spread(), 0..s.map[0], s.map[1], to);
             }
         });
     }
 
-    fn backward(&self, pass: &Pass<'_>, gradients: &mut [Option<Vec<f32>>]) {
+    fn backward(&self, pass: Pass<'_>, gradients: &mut [Option<Vec<f32>>]) {
         let Ok(s) = self.sizes(&pass.inputs[0].shape, &pass.inputs[1].shape) else { return };
         let (x, w) = (&pass.inputs[0].values, &pass.inputs[1].values);
         let (area, channel, taps) = (s.result[0] * s.result[1], s.map[0] * s.map[1], s.taps());
@@ -112,12 +119,19 @@ impl Kernel for Transposed {
                 let weights = &w[group * s.from * taps..][..s.from * taps];
                 if let Some(to) = &mut to_input[0] {
                     let (rows, columns) = (Matrix::rows(weights, taps), Matrix::rows(&room, channel));
-                    gemm().multiply([s.from, channel, taps], rows, columns, &mut to[range.clone()], channel, true);
+                    gemm().multiply(
+                        [s.from, channel, taps],
+                        rows,
+                        columns,
+                        &mut to[range.clone()],
+                        channel,
+                        Start::Kept,
+                    );
                 }
                 if let Some(to) = &mut to_weights[0] {
                     let (rows, columns) = (Matrix::rows(&x[range], channel), Matrix::turned(&room, channel));
                     let to = &mut to[group * s.from * taps..][..s.from * taps];
-                    gemm().multiply([s.from, taps, channel], rows, columns, to, taps, true);
+                    gemm().multiply([s.from, taps, channel], rows, columns, to, taps, Start::Kept);
                 }
             }
         }

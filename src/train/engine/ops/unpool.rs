@@ -40,7 +40,7 @@ impl Kernel for Unpool {
         }
     }
 
-    fn backward(&self, pass: &Pass<'_>, gradients: &mut [Option<Vec<f32>>]) {
+    fn backward(&self, pass: Pass<'_>, gradients: &mut [Option<Vec<f32>>]) {
         let Some(to) = &mut gradients[0] else { return };
         for (to, place) in to.iter_mut().zip(&pass.inputs[1].values) {
             *to += pass.gradient.get(*place as usize).copied().unwrap_or(0.0);
