@@ -2,7 +2,7 @@
 //!
 //! The blocks are those of Goto and van de Geijn 2008, Anatomy of High-Performance Matrix Multiplication, §4: columns of
 //! `b` are packed into panels that stay in the first cache, and rows of `a` pass by. Each sum is added up in the order of
-//! `k`, in blocks of [`DEPTH`], whatever runs beside it.
+//! `k`, in blocks of `DEPTH`, whatever runs beside it.
 
 use super::Isa;
 use super::tile::{Tile, TileFn, most_pixels, table};
