@@ -37,6 +37,8 @@ bind "$rustup_home" /opt/rustup
 bind /dev /dev
 bind /proc /proc
 cp /etc/resolv.conf "$root/etc/resolv.conf"
+# Every installed system and every container has one; a root that was only unpacked has none.
+[ -s "$root/etc/hosts" ] || echo "127.0.0.1 localhost" > "$root/etc/hosts"
 # The registry's address and certificates of this machine, if it has its own.
 passed=()
 while IFS= read -r name; do passed+=("$name=${!name}"); done < <(compgen -e | grep -iE '^(CARGO_|https?_proxy|no_proxy)' | grep -vE '^CARGO_(HOME|TARGET_DIR|BUILD_)' || true)
