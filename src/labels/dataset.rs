@@ -22,7 +22,7 @@ pub struct DataYaml {
     pub splits: Vec<(Arc<str>, PathBuf)>,
     /// Parts whose path does not exist, with it.
     pub absent: Vec<(String, String)>,
-    /// How many numbers each key point has, if the labels hold key points.
+    /// How many keypoints follow a box, and how many numbers each has, if the labels hold keypoints.
     pub key_points: Option<(usize, usize)>,
 }
 

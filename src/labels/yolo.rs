@@ -1,7 +1,7 @@
 //! YOLO's text files, one for each picture, read as Ultralytics reads them.
 //!
-//! A line is a class number and a box (`x y width height`, of the centre, as parts of the picture), or a polygon
-//! (`x y x y …`, at least three points), whose bounding box counts, or a box with key points behind it. A sixth number
+//! A line is a class number and a box (`x y width height`, of the centre, as fractions of the picture), or a polygon
+//! (`x y x y …`, at least three points), whose bounding box counts, or a box with keypoints behind it. A sixth number
 //! is a score or a track.
 
 use super::keys::Key;
@@ -28,7 +28,7 @@ pub fn is_one(text: &str) -> bool {
 #[derive(Clone, Debug, PartialEq)]
 enum Line {
     Box([f64; 4]),
-    /// Points, or a box and key points: which is seen only when all lines are known.
+    /// Points, or a box and keypoints: which is seen only when all lines are known.
     Points(Vec<f64>),
 }
 
@@ -42,7 +42,7 @@ impl Line {
     }
 }
 
-/// Reads files into `labels`; classes stay numbers. `key_points` says how many key points follow a box, and of how many
+/// Reads files into `labels`; classes stay numbers. `key_points` says how many keypoints follow a box, and of how many
 /// numbers each.
 ///
 /// # Errors
@@ -168,7 +168,7 @@ fn parse(line: &str) -> Result<(u16, Line), &'static str> {
     Ok((class as u16, line))
 }
 
-/// Which lines of many numbers hold key points rather than a polygon.
+/// Which lines of many numbers hold keypoints rather than a polygon.
 #[derive(Debug, Default)]
 struct Poses {
     /// By how many numbers there are.

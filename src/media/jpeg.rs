@@ -78,9 +78,7 @@ fn decode_as(bytes: &[u8], strict: bool, image: &mut Image) -> Result<Option<Vec
 /// Returns the size that a JPEG's header states.
 #[must_use]
 pub fn size(bytes: &[u8]) -> Option<Size> {
-    let mut decoder = JpegDecoder::new(ZCursor::new(bytes));
-    decoder.decode_headers().ok()?;
-    decoder.dimensions().map(|(width, height)| Size::new(width as u32, height as u32))
+    size_with_exif(bytes).map(|(size, _)| size)
 }
 
 /// Returns the size that a JPEG's header states, and its EXIF data.

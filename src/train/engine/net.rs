@@ -139,13 +139,6 @@ impl Net {
         self.values.len() - 1
     }
 
-    /// The trainable weights, in the order in which the graph uses them.
-    pub fn weights(&self) -> impl Iterator<Item = (&str, &Tensor)> {
-        let made: HashSet<usize> = self.steps.iter().map(|step| step.output).collect();
-        let own = self.values.iter().enumerate().filter(move |(at, value)| value.trains && !made.contains(at));
-        own.map(|(_, value)| (value.name.as_str(), &value.tensor))
-    }
-
     /// A weight or another value by its name; after [`Net::forward`], the outputs are there.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&Tensor> {
@@ -155,24 +148,6 @@ impl Net {
     /// A weight, to be changed.
     pub fn weight_mut(&mut self, name: &str) -> Option<&mut Tensor> {
         self.places.get(name).map(|at| &mut self.values[*at].tensor)
-    }
-
-    /// The number of steps.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.steps.len()
-    }
-
-    /// Whether nothing is computed.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.steps.is_empty()
-    }
-
-    /// The number of values that are held now, with weights and what waits to be used again.
-    #[must_use]
-    pub fn held(&self) -> usize {
-        self.values.iter().map(|value| value.tensor.values.len()).sum()
     }
 
     /// Computes all values. An input that is not given keeps its values.
