@@ -8,11 +8,12 @@ use crate::stage::Env;
 use clap::Args;
 use std::path::{Path, PathBuf};
 
-/// Check pipelines without opening a device, and show their graph
+/// Check pipelines without opening a device, and show their graph; check recipes of trainings
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ocelli check pipelines/*.yaml
   ocelli check door.yaml --svg > door.svg
+  ocelli check photos.yaml          a recipe of `ocelli train`
   ocelli check door.yaml --dot | dot -Tpng > door.png
 
 Each row of the table is a line of the pipeline: what it is, what it reads, its queue, and what its packets \
@@ -59,6 +60,10 @@ impl CheckArgs {
     }
 
     fn check(&self, file: &Path, global: &Global) -> Result<String> {
+        #[cfg(feature = "train")]
+        if super::train::is_recipe(file) {
+            return super::train::check(file, global, self.fast);
+        }
         let checked = Pipeline::read(file)?.check(&Env::for_file(file, &global.models))?;
         if !self.fast {
             checked.look_outside().map_err(|e| e.at(file.display()))?;

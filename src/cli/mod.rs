@@ -24,6 +24,8 @@ mod schema;
 mod signals;
 mod sweep;
 mod test;
+#[cfg(feature = "train")]
+mod train;
 
 use crate::error::Error;
 use crate::host::quiet_caught_panics;
@@ -46,6 +48,7 @@ use std::process::ExitCode;
   ocelli check pipelines/*.yaml              look for faults without running anything
   ocelli data check photos/                  are these labels read as they are meant?
   ocelli scene --export coco --out data      labelled pictures for training
+  ocelli train photos.yaml                   a model for your own classes
   ocelli devices                             list cameras and what they offer
   ocelli doctor                              is this machine ready?
   ocelli models list                         list the models that pipelines can use
@@ -76,6 +79,8 @@ enum Verb {
     Data(data::DataVerb),
     Schema(schema::SchemaArgs),
     Scene(scene::SceneArgs),
+    #[cfg(feature = "train")]
+    Train(train::TrainArgs),
     Models(models::ModelsArgs),
     Devices(devices::DevicesArgs),
     Doctor(doctor::DoctorArgs),
@@ -106,6 +111,8 @@ pub fn main() -> ExitCode {
         Verb::Data(verb) => verb.run(),
         Verb::Schema(args) => args.run(),
         Verb::Scene(args) => args.run(),
+        #[cfg(feature = "train")]
+        Verb::Train(args) => args.run(&cli.global),
         Verb::Models(args) => args.run(&cli.global),
         Verb::Devices(args) => args.run(),
         Verb::Doctor(args) => args.run(),

@@ -5,12 +5,13 @@ use crate::error::{Error, Result};
 use crate::{models, pipeline, trial};
 use clap::{Args, ValueEnum};
 
-/// Print the JSON Schema of pipelines, model cards or test files, or a manual
+/// Print the JSON Schema of pipelines, model cards, test files or recipes, or a manual
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ocelli schema > ocelli.schema.json
   ocelli schema card > card.schema.json
   ocelli schema test > test.schema.json
+  ocelli schema recipe > recipe.schema.json
   ocelli schema --reference > docs/yaml.md
   ocelli schema card --reference > docs/model-card.md
 
@@ -35,6 +36,9 @@ enum Kind {
     Card,
     /// A test file for `ocelli test`
     Test,
+    /// A recipe for `ocelli train`
+    #[cfg(feature = "train")]
+    Recipe,
 }
 
 impl SchemaArgs {
@@ -50,12 +54,18 @@ impl SchemaArgs {
                 Kind::Test => Err(Error::Config(
                     "test files have no generated manual; see docs/testing.md, or leave out `--reference`".into(),
                 )),
+                #[cfg(feature = "train")]
+                Kind::Recipe => Err(Error::Config(
+                    "recipes have no generated manual; see docs/training.md, or leave out `--reference`".into(),
+                )),
             };
         }
         let schema = match self.kind {
             Kind::Pipeline => pipeline::schema(),
             Kind::Card => models::schema(),
             Kind::Test => trial::schema(),
+            #[cfg(feature = "train")]
+            Kind::Recipe => crate::train::recipe::schema(),
         };
         let text = serde_json::to_string_pretty(&schema);
         let text = text.map_err(|e| Error::Internal(format!("schema: {e}")))?;

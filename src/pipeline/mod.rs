@@ -34,5 +34,5 @@ pub use playback::{Origin, Playback, Sinks};
 pub use recorder::{RecordSettings, Recorder};
 pub use run::{Outcome, Run};
 pub use schema::schema;
-pub use setting::{Setting, shown};
+pub use setting::{Setting, set, shown};
 pub use settings::Settings;

@@ -79,7 +79,8 @@ impl Setting {
     }
 }
 
-fn set(node: &mut Node, path: &[String], value: &Node) {
+/// Sets a value below a node; what is missing on the way to it is made.
+pub fn set(node: &mut Node, path: &[String], value: &Node) {
     let Some((name, rest)) = path.split_first() else {
         node.value = value.value.clone();
         return;

@@ -18,6 +18,15 @@ impl Measured {
     /// If a picture is too large for a JPEG.
     pub fn html(&self, title: &str, against: Option<&Comparison>) -> Result<String> {
         let mut page = Page::new(&plain(title));
+        self.sections(&mut page, against)?;
+        Ok(page.finish())
+    }
+
+    /// Adds the same to a page.
+    ///
+    /// # Errors
+    /// As [`Measured::html`].
+    pub fn sections(&self, page: &mut Page, against: Option<&Comparison>) -> Result<()> {
         page.raw(STYLE);
         page.text(&self.head());
         if let Some(comparison) = against {
@@ -35,20 +44,20 @@ impl Measured {
             page.table(&["", "", "meaning"], &rows);
             page.heading("Class by class");
             page.table(&CLASS_HEAD, &detection.rows().into_iter().take(ROWS).collect::<Vec<_>>());
-            boxes::errors(detection, &mut page);
+            boxes::errors(detection, page);
         }
-        others::sections(self, &mut page);
-        self.gallery(&mut page);
+        others::sections(self, page);
+        self.gallery(page);
         if let Some(detection) = &self.detection {
-            boxes::curves(detection, &mut page);
+            boxes::curves(detection, page);
         }
-        self.all_pictures(&mut page);
+        self.all_pictures(page);
         page.heading("Where this comes from");
         let rows: Vec<Vec<String>> =
             self.provenance.iter().map(|(what, value)| vec![what.clone(), plain_long(value)]).collect();
         page.table(&["", ""], &rows);
         page.raw(SCRIPT);
-        Ok(page.finish())
+        Ok(())
     }
 
     /// The pictures with the most errors, with what is there and what was found drawn on them.

@@ -1,0 +1,178 @@
+//! Trains a model as a recipe says, part by part, epoch by epoch, so that it can be interrupted at any moment and go on.
+
+mod event;
+mod learner;
+mod phase;
+mod state;
+
+pub use event::{Ending, Event, Phase, Step};
+pub use state::{Best, Progress, Row, State};
+
+use super::data::Set;
+use super::export::with_weights;
+use super::heads::{Head, attach};
+use super::plan::prepare;
+use super::recipe::{Freeze, Written};
+use super::weights;
+use crate::error::{Error, Result};
+use crate::host::Stop;
+use crate::infer::Card;
+use crate::onnx::Model;
+use phase::Part;
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+
+/// A training that is ready to run.
+pub struct Training {
+    /// The recipe.
+    pub written: Written,
+    /// The model it starts from.
+    pub card: Card,
+    /// The pictures.
+    pub set: Set,
+    /// The end of the model.
+    pub head: Box<dyn Head>,
+    /// The graph, with the classes of the set.
+    pub model: Model,
+    /// The folder of the run.
+    pub run: PathBuf,
+    parts: Vec<Part>,
+    /// What the training follows from.
+    origin: String,
+}
+
+impl Training {
+    /// Reads the pictures and the model.
+    ///
+    /// # Errors
+    /// What is wrong with the recipe, the pictures or the model.
+    pub fn new(written: Written, card: Card, run: PathBuf) -> Result<Self> {
+        let set = Set::read(&written, &card.labels)?;
+        Self::of(written, card, set, run)
+    }
+
+    /// Like [`Training::new`], with these pictures.
+    ///
+    /// # Errors
+    /// As [`Training::new`].
+    pub fn of(written: Written, card: Card, set: Set, run: PathBuf) -> Result<Self> {
+        let mut model = card.graph()?;
+        prepare(&mut model)?;
+        let head = attach(&written, &card, &mut model, &set.classes, &set.counts())?;
+        let s = &written.recipe.schedule;
+        let part = |what, freeze: Freeze, epochs, rate| Part { what, freeze, epochs, rate };
+        let parts = match &written.recipe.freeze {
+            Some(freeze) => vec![part(words(freeze), freeze.clone(), s.epochs, s.rate)],
+            None => {
+                let heads = part("the heads", Freeze::Backbone, s.epochs, s.rate);
+                let all = part("all layers", Freeze::None, s.unfrozen, s.rate / 10.0);
+                [heads, all].into_iter().filter(|part| part.epochs > 0).collect()
+            }
+        };
+        let mut hash = Sha256::new();
+        hash.update(&written.text);
+        hash.update(&card.fields.model.sha256);
+        set.train.iter().chain(&set.val).for_each(|sample| hash.update(sample.hash));
+        let origin = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { written, card, set, head, model, run, parts, origin })
+    }
+
+    /// The same training, of eight pictures that are judged by, too.
+    ///
+    /// # Errors
+    /// As [`Training::new`].
+    pub fn by_heart(self) -> Result<Self> {
+        let Self { written, card, mut set, run, .. } = self;
+        set.only(8);
+        Self::of(written, card, set, run)
+    }
+
+    /// The file that a training goes on from.
+    #[must_use]
+    pub fn last(run: &Path) -> PathBuf {
+        run.join("last.safetensors")
+    }
+
+    fn best(&self) -> PathBuf {
+        self.run.join("best.safetensors")
+    }
+
+    /// Where it begins, or goes on.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if it was begun with another recipe, other pictures or another model.
+    pub fn begin(&self) -> Result<State> {
+        let path = Self::last(&self.run);
+        if !path.exists() {
+            let progress = Progress { origin: self.origin.clone(), ..Progress::default() };
+            return Ok(State { progress, ..State::default() });
+        }
+        let state = State::load(&path)?;
+        if state.progress.origin != self.origin {
+            return Err(Error::Config(format!(
+                "{}: it was begun with another recipe, other pictures or another model; undo the change, or start anew without --resume",
+                self.run.display()
+            )));
+        }
+        Ok(state)
+    }
+
+    /// Trains until all is done or `stop` asks to stop; then the state is saved.
+    ///
+    /// # Errors
+    /// What went wrong; the last saved state is still there.
+    pub fn run(&self, mut state: State, stop: &Stop, tell: &mut dyn FnMut(Event<'_>)) -> Result<Ending> {
+        while !state.progress.finished {
+            let number = state.progress.phase;
+            let Some(part) = self.parts.get(number as usize) else { break };
+            if !self.train(part, &mut state, stop, tell)? {
+                return Ok(Ending::Stopped);
+            }
+            // The next part goes on from the best.
+            state.weights = weights::load(&self.best())?;
+            state.averages.clear();
+            state.memories.clear();
+            state.progress.phase += 1;
+            state.progress.epoch = 0;
+            state.progress.finished = state.progress.phase as usize == self.parts.len();
+            state.save(&Self::last(&self.run))?;
+        }
+        let best = state.progress.best.ok_or_else(|| Error::Internal("a training without an epoch".into()))?;
+        Ok(Ending::Finished(best))
+    }
+
+    /// The model with the best weights so far.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if there are none yet.
+    pub fn result(&self) -> Result<Model> {
+        with_weights(&self.model, &weights::load(&self.best())?)
+    }
+
+    /// What each part trains, how many numbers, and of how many.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if nothing is left to train.
+    pub fn plan(&self) -> Result<Vec<(&'static str, usize, usize)>> {
+        let one = |part: &Part| {
+            let division = part.division(self, &self.model)?;
+            Ok((part.what, division.numbers(&self.model), phase::total(&self.model)))
+        };
+        self.parts.iter().map(one).collect()
+    }
+
+    /// How many parts there are.
+    #[must_use]
+    pub fn parts(&self) -> usize {
+        self.parts.len()
+    }
+}
+
+const fn words(freeze: &Freeze) -> &'static str {
+    match freeze {
+        Freeze::Backbone => "all but the backbone",
+        Freeze::AllButHead => "the last layer",
+        Freeze::None => "all layers",
+        Freeze::Patterns(_) => "all that no pattern of `freeze` matches",
+    }
+}
