@@ -104,6 +104,8 @@ fn the_manual_is_what_the_code_says() {
     let manuals = [
         ("docs/yaml.md", "--reference", ocelli::internals::pipeline::reference()),
         ("docs/model-card.md", "card --reference", ocelli::internals::pipeline::card_reference()),
+        #[cfg(feature = "train")]
+        ("docs/recipe.md", "recipe --reference", ocelli::internals::train::manual::reference()),
     ];
     for (path, option, found) in manuals {
         if std::env::var_os("OCELLI_BLESS").is_some() {

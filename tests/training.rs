@@ -501,3 +501,28 @@ fn threads_change_nothing() {
     assert_eq!(one.1.len(), 5);
     [2, 3, 8].into_iter().for_each(|threads| assert!(run(threads) == one, "{threads} threads"));
 }
+
+/// Graphs are often exported for one picture: shapes in them begin with 1. A batch of several gives each the same answer.
+#[test]
+fn a_batch_gives_what_its_pictures_give_alone() {
+    let _limit = limit::within(60);
+    for shape in [[1, 6, -1], [1, -1, 6], [1, 6, 4], [-1, 6, 4], [0, 6, -1], [0, 6, 4]] {
+        let nodes = vec![
+            NodeProto::of("Conv", "conv", &["data", "w"], &["h"]),
+            NodeProto::of("Reshape", "rows", &["h", "shape"], &["y"]),
+        ];
+        let weights: Vec<f32> = (0..18).map(|at| at as f32 / 7.0 - 1.0).collect();
+        let weights = TensorProto::of_f32("w", &[6, 3, 1, 1], &weights);
+        let model = graph(nodes, vec![weights, TensorProto::of_i64("shape", &[3], &shape)]);
+        let data: Vec<f32> = (0..5 * 12).map(|at| (at * 13 % 29) as f32).collect();
+        let run = |data: &[f32], batch: usize| {
+            let mut net = Net::build(&model, &[("data", &[batch, 3, 2, 2])], &["y"], &|_| true).unwrap();
+            net.forward(&[("data", data)]).unwrap();
+            let y = net.value("y").unwrap();
+            assert_eq!(y.shape[0], batch, "{shape:?}: {:?}", y.shape);
+            y.values.clone()
+        };
+        let alone: Vec<f32> = data.chunks(12).flat_map(|picture| run(picture, 1)).collect();
+        assert_eq!(run(&data, 5), alone, "{shape:?}");
+    }
+}

@@ -507,7 +507,26 @@ fn class_activation_maps() {
                 cam::score(&features, (w, h), (width, height), forward, &mut map).unwrap();
                 case.close("cam", &finished(&map, [h, w], [height, width]));
             }
-            _ => case.leave("needs gradients, which come with training"),
+            #[cfg(feature = "train")]
+            method => {
+                use ocelli::internals::train::{engine::Net, explain};
+                let method = match method {
+                    "gradcam" => explain::Method::Gradcam,
+                    "gradcam++" => explain::Method::GradcamPlusPlus,
+                    "xgradcam" => explain::Method::Xgradcam,
+                    "layercam" => explain::Method::Layercam,
+                    other => panic!("{other}"),
+                };
+                let (name, _) = head::last_map(&model).unwrap();
+                let mut net = Net::build(&model, &[(&name, &shape("features"))], &["logits"], &|v| v == name).unwrap();
+                net.forward(&[(&name, &features)]).unwrap();
+                let wanted: Vec<f32> = (0..classes).map(|at| f32::from(u8::from(at == class))).collect();
+                let gradients = net.backward(&[("logits", &wanted)]).unwrap().remove(&name).unwrap();
+                map = explain::weigh(method, &features, &gradients, k);
+                case.close("cam", &finished(&map, [h, w], [height, width]));
+            }
+            #[cfg(not(feature = "train"))]
+            _ => case.leave("needs gradients: the feature `train`"),
         }
     });
 }

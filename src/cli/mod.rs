@@ -9,6 +9,8 @@ mod devices;
 mod diff;
 mod doctor;
 mod eval;
+#[cfg(feature = "train")]
+mod explain;
 mod global;
 mod init;
 mod labels;
@@ -81,6 +83,8 @@ enum Verb {
     Scene(scene::SceneArgs),
     #[cfg(feature = "train")]
     Train(train::TrainArgs),
+    #[cfg(feature = "train")]
+    Explain(explain::ExplainArgs),
     Models(models::ModelsArgs),
     Devices(devices::DevicesArgs),
     Doctor(doctor::DoctorArgs),
@@ -113,6 +117,8 @@ pub fn main() -> ExitCode {
         Verb::Scene(args) => args.run(),
         #[cfg(feature = "train")]
         Verb::Train(args) => args.run(&cli.global),
+        #[cfg(feature = "train")]
+        Verb::Explain(args) => args.run(&cli.global),
         Verb::Models(args) => args.run(&cli.global),
         Verb::Devices(args) => args.run(),
         Verb::Doctor(args) => args.run(),

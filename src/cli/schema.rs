@@ -14,6 +14,7 @@ use clap::{Args, ValueEnum};
   ocelli schema recipe > recipe.schema.json
   ocelli schema --reference > docs/yaml.md
   ocelli schema card --reference > docs/model-card.md
+  ocelli schema recipe --reference > docs/recipe.md
 
 An editor with a YAML language server completes and checks files that begin with
   # yaml-language-server: $schema=ocelli.schema.json")]
@@ -21,7 +22,7 @@ pub struct SchemaArgs {
     /// The kind of file
     #[arg(value_enum, default_value_t)]
     kind: Kind,
-    /// Print the manual in Markdown instead (pipelines and cards)
+    /// Print the manual in Markdown instead (not for tests)
     #[arg(long)]
     reference: bool,
 }
@@ -55,9 +56,7 @@ impl SchemaArgs {
                     "test files have no generated manual; see docs/testing.md, or leave out `--reference`".into(),
                 )),
                 #[cfg(feature = "train")]
-                Kind::Recipe => Err(Error::Config(
-                    "recipes have no generated manual; see docs/training.md, or leave out `--reference`".into(),
-                )),
+                Kind::Recipe => say(&crate::train::manual::reference()),
             };
         }
         let schema = match self.kind {

@@ -97,7 +97,8 @@ fn nested(out: &mut String, name: &str, field: &Value) {
     }
 }
 
-fn fields(schema: &Value, out: &mut String) {
+/// Adds a table of the fields of a schema.
+pub fn fields(schema: &Value, out: &mut String) {
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
     let required: Vec<&str> =
         schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();

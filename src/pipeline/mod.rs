@@ -25,7 +25,7 @@ pub use checked::Checked;
 pub use config::{Every, Line, Pipeline, QueueSetting, WhenFull};
 pub use detector::Detector;
 pub use graph::{Graph, Node};
-pub use manual::{card_reference, reference};
+pub use manual::{card_reference, fields, reference};
 pub use options::{DEFAULT_MAX_FAULTS, Options, Pace};
 pub use packets::Packets;
 pub use parts::{AnyPart, Parts};

@@ -44,7 +44,11 @@ pub fn measure(set: &Set, models: &Path, lines: &[(&'static str, String)], keep:
     tally.finish()
 }
 
-fn config(word: &str, settings: &str) -> Result<Box<dyn StageConfig>> {
+/// A stage and its settings.
+///
+/// # Errors
+/// [`Error::Internal`] if there is no such stage, or it has no such settings.
+pub fn config(word: &str, settings: &str) -> Result<Box<dyn StageConfig>> {
     let broken = |what: String| Error::Internal(format!("{word}: {what}"));
     let part = STAGES.iter().find(|part| part.name == word).ok_or_else(|| broken("no such stage".into()))?;
     let node = yaml::parse(settings).map_err(|fault| broken(fault.message))?;

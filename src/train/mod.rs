@@ -5,11 +5,13 @@
 
 pub mod data;
 pub mod engine;
+pub mod explain;
 pub mod export;
 pub mod features;
 pub mod heads;
 pub mod judge;
 pub mod loss;
+pub mod manual;
 pub mod optimizer;
 pub mod plan;
 pub mod publish;

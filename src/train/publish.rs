@@ -2,7 +2,7 @@
 
 use super::export::Quality;
 use super::judge::{self, folder_of};
-use super::trainer::{Best, Row, Training};
+use super::trainer::{Best, LEAST, Row, Training};
 use crate::error::{Error, Result};
 use crate::eval::measure::Measured;
 use crate::eval::page::Page;
@@ -84,7 +84,7 @@ impl Training {
         let data = format!("{} held-out pictures of {data}", self.set.val.len());
         let quality = Quality { metric: self.head.metric_name(), value: best.metric, data };
         self.package().write(&draft, &model, Some(&quality))?;
-        let measured = judge::measure(&self.set, &drafts, &self.lines(&name), WORST)?;
+        let measured = judge::measure(&self.set, &drafts, &self.lines(&name, Some(LEAST)), WORST)?;
         let folder = self.written.beside(&self.written.recipe.export.to);
         let home = folder.parent().unwrap_or(Path::new("."));
         make_parent(&folder)?;
@@ -100,7 +100,7 @@ impl Training {
         let base = if home.ends_with("models") { home.parent().unwrap_or(home) } else { home };
         let pipeline = base.join(format!("{name}-pipeline.yaml"));
         if !pipeline.exists() {
-            let text = judge::pipeline(&name, &folder_of(&self.set), &self.lines(&name));
+            let text = judge::pipeline(&name, &folder_of(&self.set), &self.lines(&name, None));
             replace(&pipeline, text.as_bytes())?;
         }
         Ok(Published { folder, pipeline, measured })

@@ -43,7 +43,7 @@ pub struct Data {
     pub train: Truth,
     /// Labels of the pictures that training is judged by. If not given: the set's own part `val`, else a share of the others.
     #[serde(default)]
-    #[schemars(with = "Option<TruthForm>")]
+    #[schemars(with = "TruthForm")]
     pub val: Option<Truth>,
     /// The folder of the pictures, if it is not near the labels.
     #[serde(default)]
@@ -153,7 +153,7 @@ pub struct Augment {
     /// How much brightness, contrast and saturation change (0–1).
     #[schemars(range(min = 0.0, max = 1.0))]
     pub color: f64,
-    /// How many variants of each picture are kept as features of the frozen layers; `none` makes new ones in each epoch.
+    /// How many variants of each picture are kept, as features of the frozen layers: a number, 4 if not given, or `none`.
     pub cache: Cache,
 }
 
@@ -202,7 +202,7 @@ impl JsonSchema for Cache {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "anyOf": [{ "type": "integer", "minimum": 1, "maximum": 1000 }, { "const": "none" }] })
+        json_schema!({ "anyOf": [{ "type": "integer", "minimum": 1, "maximum": 1000 }, { "const": "none", "description": "None: each epoch makes its own." }] })
     }
 }
 

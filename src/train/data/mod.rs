@@ -12,7 +12,7 @@ use super::random::Random;
 use super::recipe::Written;
 use crate::error::{Error, Result};
 use crate::labels::{
-    ClassFit, ClassName, Counts, Labels, MaskRules, Notes, Picture, Played, Truth, pictures, same_name, shown,
+    ClassFit, ClassName, Counts, Labelled, Labels, MaskRules, Notes, Picture, Played, Truth, pictures, same_name, shown,
 };
 use crate::media::still;
 use crate::types::Size;
@@ -83,7 +83,7 @@ impl Set {
             let mut samples = Vec::with_capacity(pictures.len());
             for (path, picture) in pictures {
                 let class = picture.class.as_ref().map(|class| ClassName::Name(Arc::clone(class)));
-                let known = class.as_ref().and_then(&number);
+                let known = class.as_ref().and_then(number);
                 if let (Some(ClassName::Name(name)), None) = (&class, known) {
                     *strangers.entry(shown(name)).or_default() += 1;
                     continue;
@@ -93,8 +93,9 @@ impl Set {
                     Error::Data(format!("{}: it is no JPEG, PNG or BMP, or its header is damaged", path.display()))
                 })?;
                 let size = if sideways { Size::new(stored.height, stored.width) } else { stored };
-                let (name, hash) = (picture.path.clone(), Sha256::digest(&bytes).into());
-                samples.push(Sample { path, size, name, picture, class: known, rules: rules.clone(), hash });
+                let objects = objects(&picture, size, labels.truth.scale, &number);
+                let (name, hash, rules) = (picture.path.clone(), Sha256::digest(&bytes).into(), rules.clone());
+                samples.push(Sample { path, size, name, picture, class: known, objects, rules, hash });
             }
             Ok(samples)
         };
@@ -180,6 +181,23 @@ fn found(labels: &Labels, folder: Option<&Path>, notes: &mut Vec<String>) -> Res
     }
     all.sort_by(|a, b| a.1.path.cmp(&b.1.path));
     Ok(all)
+}
+
+/// The objects of a picture that are learnt: not crowds, nor other classes.
+fn objects(
+    picture: &Picture,
+    size: Size,
+    scale: bool,
+    number: &dyn Fn(&ClassName) -> Option<usize>,
+) -> Vec<([f64; 4], usize)> {
+    let said = picture.size.filter(|said| scale && *said != size).unwrap_or(size);
+    let factor = [f64::from(size.width) / f64::from(said.width), f64::from(size.height) / f64::from(said.height)];
+    let object = |labelled: &Labelled| {
+        let [x1, y1, x2, y2] = labelled.place.corners(said);
+        let corners = [x1 * factor[0], y1 * factor[1], x2 * factor[0], y2 * factor[1]];
+        Some((corners, number(&labelled.class)?)).filter(|_| !labelled.crowd)
+    };
+    picture.boxes.iter().filter_map(object).collect()
 }
 
 /// Divides pictures into those to learn from and those to judge by: as the set says, else a share of each class.

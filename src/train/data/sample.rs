@@ -20,6 +20,8 @@ pub struct Sample {
     pub picture: Picture,
     /// Its class as a whole, as a number.
     pub class: Option<usize>,
+    /// The objects in it: their corners in its pixels, and their classes.
+    pub objects: Vec<([f64; 4], usize)>,
     /// What the values of its class map mean.
     pub rules: Option<Arc<MaskRules>>,
     /// The SHA-256 of its file.

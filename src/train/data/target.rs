@@ -9,6 +9,8 @@ use crate::error::{Error, Result};
 pub struct Target {
     /// Its class.
     pub class: Option<usize>,
+    /// The objects that are seen: their corners in pixels of the model's input, and their classes.
+    pub objects: Vec<([f32; 4], usize)>,
     /// The class of each pixel of the model's input; empty if the set has no class maps.
     pub map: Vec<u8>,
 }
@@ -19,7 +21,7 @@ impl Target {
     /// # Errors
     /// [`Error::Data`] if the class map of the picture cannot be read, or is of another size.
     pub fn of(sample: &Sample, view: &View) -> Result<Self> {
-        let mut target = Self { class: sample.class, ..Self::default() };
+        let mut target = Self { class: sample.class, objects: view.objects(&sample.objects), map: Vec::new() };
         if let (Some(path), Some(rules)) = (&sample.picture.mask, &sample.rules) {
             let (size, map) = rules.read(path)?;
             if size != sample.size {

@@ -8,6 +8,10 @@ use crate::train::random::Random;
 use crate::train::recipe::Augment;
 use crate::types::{Image, Size};
 
+/// The least side of an object in input pixels, and the least share of it that must be seen.
+const SMALLEST: f64 = 2.0;
+const VISIBLE: f64 = 0.25;
+
 /// How a picture becomes a model's input.
 #[derive(Clone, Debug, PartialEq)]
 pub struct View {
@@ -61,6 +65,21 @@ impl View {
             mirror(&mut resized);
         }
         Ok(resized)
+    }
+
+    /// Objects as the model should see them: those of which enough is in the picture, cut off at its edges.
+    #[must_use]
+    pub fn objects(&self, objects: &[([f64; 4], usize)]) -> Vec<([f32; 4], usize)> {
+        let [left, top, wide, high] = self.plan.target.map(f64::from);
+        let left = if self.flip { f64::from(self.plan.input.width) - left - wide } else { left };
+        let seen = |(corners, class): &([f64; 4], usize)| {
+            let [x1, y1, x2, y2] = self.place(*corners);
+            let cut = [x1.max(left), y1.max(top), x2.min(left + wide), y2.min(top + high)];
+            let (w, h) = (cut[2] - cut[0], cut[3] - cut[1]);
+            let enough = w >= SMALLEST && h >= SMALLEST && w * h >= VISIBLE * (x2 - x1) * (y2 - y1);
+            enough.then(|| (cut.map(|side| side as f32), *class))
+        };
+        objects.iter().filter_map(seen).collect()
     }
 
     /// The class map of the picture as the model should see it, with the class of the nearest pixel; what is not part of the
@@ -156,8 +175,8 @@ mod tests {
             let seen = view.apply(&image, &input).expect("the picture");
             let [x1, y1, x2, y2] = view.place(real);
             let map: Vec<u8> = image.data.iter().step_by(3).map(|level| level / 255).collect();
-            let wrong =
-                view.map(&map).iter().zip(seen.data.iter().step_by(3)).filter(|(a, b)| **a != u8::from(**b > 127));
+            let seen_map = view.map(&map);
+            let wrong = seen_map.iter().zip(seen.data.iter().step_by(3)).filter(|(a, b)| **a != u8::from(**b > 127));
             assert!(wrong.count() < 40, "{seed}: only edges may differ");
             for y in 0..20 {
                 for x in 0..40 {

@@ -38,7 +38,7 @@ pub struct Net {
 
 impl Net {
     /// Builds the part of a graph that leads from `inputs`, given with their shapes, to the values `outputs`. `trains` says
-    /// which weights are trainable.
+    /// which weights are trainable, and of which inputs the gradients are wanted.
     ///
     /// # Errors
     /// [`Error::Model`] if the graph has an operator without gradient, or shapes do not fit.
@@ -51,7 +51,7 @@ impl Net {
         let (graph, index) = (model.graph(), model.index());
         let mut net = Self { steps: Vec::new(), values: Vec::new(), places: HashMap::new(), pool: Pool::default() };
         for (name, shape) in inputs {
-            net.add(name, Tensor::zeros(shape), false);
+            net.add(name, Tensor::zeros(shape), trains(name));
         }
         let needed = needed(model, outputs, &|name| inputs.iter().any(|(input, _)| *input == name))?;
         let constants = Values::new(model);

@@ -1,6 +1,6 @@
 //! Classifiers: softmax cross-entropy, or one sigmoid for each class.
 
-use super::linear::{Layer, Start};
+use super::linear::{Layer, Start, follow};
 use super::{Head, Loss, Target};
 use crate::error::{Error, Result};
 use crate::eval::measure::Measured;
@@ -60,7 +60,8 @@ pub fn attach(
     } else {
         classes.iter().map(|name| card.labels.iter().position(|known| known == name)).collect()
     };
-    layer.reclass(model, &own, &Start { seed: written.recipe.schedule.seed, bias: 0.0 })?;
+    let old = layer.reclass(model, &own, &Start { seed: written.recipe.schedule.seed, bias: 0.0 })?;
+    follow(model, &layer.logits, old, own.len());
     let mean = counts.iter().sum::<u64>() as f64 / counts.len().max(1) as f64;
     let weights =
         if settings.balance { counts.iter().map(|count| (mean / *count as f64) as f32).collect() } else { Vec::new() };
@@ -109,7 +110,7 @@ impl Head for Classes {
         Loss { parts: vec![("class", loss)], gradients: vec![gradient] }
     }
 
-    fn lines(&self, model: &str) -> Vec<(&'static str, String)> {
+    fn lines(&self, model: &str, _least: Option<f64>) -> Vec<(&'static str, String)> {
         vec![("classify", format!("{{ model: {model} }}"))]
     }
 

@@ -71,17 +71,17 @@ impl Layer {
     }
 
     /// Gives the layer other classes. `rows` has, for each class, the number of its old row; a new one begins with small random
-    /// weights. Shapes behind the layer that contain the number of classes follow it.
+    /// weights. Returns how many rows there were.
     ///
     /// # Errors
     /// [`Error::Model`] if the weights have another form than they should.
-    pub fn reclass(&self, model: &mut Model, rows: &[Option<usize>], start: &Start) -> Result<()> {
+    pub fn reclass(&self, model: &mut Model, rows: &[Option<usize>], start: &Start) -> Result<usize> {
         let index = model.index();
         let weight = index.weight(model.graph(), &self.weight).cloned().unwrap_or_default();
         let (shape, values) = (weight.shape(), weight.floats()?);
         let (old, rest) = if self.turned { (shape[1], shape[0]) } else { (shape[0], shape[1..].iter().product()) };
         if rows.len() == old && rows.iter().enumerate().all(|(at, row)| *row == Some(at)) {
-            return Ok(());
+            return Ok(old);
         }
         if rows.iter().flatten().any(|row| *row >= old) {
             let labels = rows.iter().flatten().max().map_or(0, |row| row + 1);
@@ -119,8 +119,7 @@ impl Layer {
             }
             put(model, TensorProto::of_f32(bias, &shape, &new));
         }
-        follow(model, &self.logits, old, count);
-        Ok(())
+        Ok(old)
     }
 }
 
@@ -152,8 +151,11 @@ fn through(model: &Model, output: &str) -> Option<String> {
     }
 }
 
-/// Changes the number of classes in what lies behind a value: shapes that nodes read, and what the file says of its outputs.
-fn follow(model: &mut Model, from: &str, old: usize, new: usize) {
+/// Changes a number of channels in what lies behind a value: shapes that nodes read, and what the file says of its outputs.
+pub fn follow(model: &mut Model, from: &str, old: usize, new: usize) {
+    if old == new {
+        return;
+    }
     let index = model.index();
     let Ok(order) = index.order(model.graph()) else { return };
     let mut behind: BTreeSet<String> = std::iter::once(from.to_owned()).collect();
@@ -172,7 +174,8 @@ fn follow(model: &mut Model, from: &str, old: usize, new: usize) {
         let shape = node.input(at_input).and_then(|name| index.weight(model.graph(), name));
         let shape = shape.and_then(|tensor| tensor.ints().ok());
         let Some(mut shape) = shape.filter(|shape| shape.contains(&(old as i64))) else { continue };
-        shape.iter_mut().filter(|side| **side == old as i64).for_each(|side| *side = new as i64);
+        // Height and width may be the same number by chance.
+        shape.iter_mut().filter(|side| **side == old as i64).take(1).for_each(|side| *side = new as i64);
         // Another node may read the same shape.
         let name = model.fresh("shape");
         let graph = model.graph_mut();
@@ -181,7 +184,7 @@ fn follow(model: &mut Model, from: &str, old: usize, new: usize) {
     }
     for output in model.graph_mut().output.iter_mut().filter(|output| behind.contains(output.label())) {
         let Some((kind, Some(mut shape))) = element_type(output) else { continue };
-        shape.iter_mut().filter(|side| **side == Some(old)).for_each(|side| *side = Some(new));
+        shape.iter_mut().filter(|side| **side == Some(old)).take(1).for_each(|side| *side = Some(new));
         *output = ValueInfoProto::of(output.label(), kind, Some(&shape));
     }
     // What nobody reads any more goes.

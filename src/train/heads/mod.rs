@@ -2,8 +2,10 @@
 //! each family.
 
 mod classifier;
+mod levels;
 mod linear;
 mod segmentation;
+mod yolo;
 
 use super::data::Target;
 use super::engine::Tensor;
@@ -40,8 +42,9 @@ pub trait Head: Send + Sync {
     /// The loss of a batch. There may be fewer targets than answers; the others do not count.
     fn loss(&self, outputs: &[&Tensor], targets: &[Target]) -> Loss;
 
-    /// The lines of a pipeline behind `resize` that turn the model's answers into what is measured.
-    fn lines(&self, model: &str) -> Vec<(&'static str, String)>;
+    /// The lines of a pipeline behind `resize` that turn the model's answers into what is measured. `least` is the least score
+    /// of an answer; if not given, one that people would choose.
+    fn lines(&self, model: &str, least: Option<f64>) -> Vec<(&'static str, String)>;
 
     /// The name of what counts.
     fn metric_name(&self) -> &'static str;
@@ -64,8 +67,9 @@ pub fn attach(
     match family(card)? {
         Family::Classifier(spec) => classifier::attach(&spec, written, card, model, classes, counts),
         Family::Segmentation(spec) => segmentation::attach(&spec, written, card, model, classes),
+        Family::Yolo(spec) => yolo::attach(&spec, written, card, model, classes),
         other => Err(Error::Model(format!(
-            "model `{}`: models of the family `{}` cannot be trained yet; classifiers and segmentation can",
+            "model `{}`: models of the family `{}` cannot be trained yet; classifiers, segmentation and YOLOX can",
             card.name,
             other.stage()
         ))),

@@ -1,6 +1,6 @@
 //! Class maps: cross-entropy of each pixel, at the size of the graph's scores.
 
-use super::linear::{Layer, Start};
+use super::linear::{Layer, Start, follow};
 use super::{Head, Loss};
 use crate::error::{Error, Result};
 use crate::eval::measure::Measured;
@@ -62,7 +62,8 @@ pub fn attach(
     if !single {
         let own = |name: &String| card.labels.iter().position(|known| known == name).filter(|_| !settings.fresh);
         let rows: Vec<Option<usize>> = classes.iter().map(own).collect();
-        layer.reclass(model, &rows, &Start { seed: written.recipe.schedule.seed, bias: 0.0 })?;
+        let old = layer.reclass(model, &rows, &Start { seed: written.recipe.schedule.seed, bias: 0.0 })?;
+        follow(model, &layer.logits, old, rows.len());
     }
     let layout = spec.layout.unwrap_or(card.fields.input.layout);
     Ok(Box::new(Maps {
@@ -182,7 +183,7 @@ impl Head for Maps {
         Loss { parts: vec![("pixels", loss)], gradients: vec![gradient] }
     }
 
-    fn lines(&self, model: &str) -> Vec<(&'static str, String)> {
+    fn lines(&self, model: &str, _least: Option<f64>) -> Vec<(&'static str, String)> {
         vec![("segment", format!("{{ model: {model} }}"))]
     }
 

@@ -7,6 +7,7 @@ mod classes;
 mod dice;
 mod focal;
 mod regression;
+pub mod simota;
 mod ssd;
 
 pub use boxes::{BoxLoss, box_iou};

@@ -6,6 +6,7 @@ mod phase;
 mod state;
 
 pub use event::{Ending, Event, Phase, Step};
+pub use phase::LEAST;
 pub use state::{Best, Progress, Row, State};
 
 use super::data::Set;

@@ -20,6 +20,9 @@ use std::time::{Duration, Instant};
 /// The purpose of random numbers here.
 const ORDER: u64 = 2;
 
+/// Answers with a lower score do not count: AP needs almost all.
+pub const LEAST: f64 = 0.01;
+
 /// How long a step may be away from the last saved state.
 const SAVE_EVERY: Duration = Duration::from_mins(5);
 
@@ -210,7 +213,7 @@ impl Training {
     fn measure(&self, model: &Model) -> Result<f64> {
         let folder = self.run.join("candidate");
         self.package().write(&folder.join("model"), model, None)?;
-        let measured = judge::measure(&self.set, &folder, &self.lines("model"), 0)?;
+        let measured = judge::measure(&self.set, &folder, &self.lines("model", Some(LEAST)), 0)?;
         self.head
             .metric(&measured)
             .ok_or_else(|| Error::Data("nothing could be measured on the pictures to judge by".into()))
@@ -231,9 +234,9 @@ impl Training {
 
     /// The lines of a pipeline behind its source.
     #[must_use]
-    pub fn lines(&self, model: &str) -> Vec<(&'static str, String)> {
+    pub fn lines(&self, model: &str, least: Option<f64>) -> Vec<(&'static str, String)> {
         let resize = ("resize", format!("{{ for: {model} }}"));
-        std::iter::once(resize).chain(self.head.lines(model)).collect()
+        std::iter::once(resize).chain(self.head.lines(model, least)).collect()
     }
 }
 

@@ -110,13 +110,15 @@ pub(super) fn reshape<'a>(node: &'a NodeProto, values: &Values<'_>, shapes: Shap
             };
             let mut to: Vec<usize> = wanted.iter().enumerate().map(keep).collect();
             let all: usize = from.iter().product();
-            if let Some(open) = wanted.iter().position(|side| *side == -1) {
+            let open = wanted.iter().position(|side| *side == -1);
+            // A graph that was exported for one picture, with a batch of several.
+            let several = to.first() == Some(&1) && from.first().is_some_and(|batch| *batch > 1);
+            if several && open.is_some() {
+                to[0] = from[0];
+            }
+            if let Some(open) = open.or(several.then_some(0)) {
                 let rest: usize = to.iter().enumerate().filter(|(at, _)| *at != open).map(|(_, side)| side).product();
                 to[open] = all.checked_div(rest).unwrap_or(0);
-            } else if to.first() == Some(&1) && from.first().is_some_and(|batch| *batch > 1) {
-                // A graph that was exported for one picture, with a batch of several.
-                let rest: usize = to[1..].iter().product();
-                to[0] = all.checked_div(rest).unwrap_or(0);
             }
             to
         }
