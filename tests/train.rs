@@ -100,13 +100,9 @@ fn five_commands_from_a_folder_of_pictures_to_a_running_pipeline() {
     assert!(home.join("runs/places-2/replaced/model.onnx").is_file());
 }
 
-#[test]
-fn a_training_that_is_killed_goes_on_to_the_same_weights() {
-    let _limit = limit::within(600);
-    let folder = photos(6);
-    let home = folder.path();
-    // All that has a state: momentum, means over time, accumulated gradients, two parts.
-    recipe(home, "schedule: { epochs: 6, unfrozen: 12, batch: 2, accumulate: 2, ema: 0.9, rate: 0.002 }\n");
+/// Kills a training `most` times, from before the first step to the middle of a checkpoint, and compares it with one that
+/// nobody disturbed.
+fn kill(home: &Path, most: u64, least: u64) {
     says(home, &["train", "places.yaml", "--run", "whole"], 0);
     let (mut kills, last) = (0, home.join("broken/last.safetensors"));
     for at in 0_u64.. {
@@ -115,8 +111,7 @@ fn a_training_that_is_killed_goes_on_to_the_same_weights() {
             args.push("--resume");
         }
         let mut child = command(home, &args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        // From before the first step to the middle of a checkpoint; at last it may finish.
-        let patience = if kills < 20 { 50 + at * 7919 % 400 } else { 600_000 };
+        let patience = if kills < most { 50 + at * 7919 % 400 } else { 600_000 };
         let mut waited = 0;
         let status = loop {
             match child.try_wait().unwrap() {
@@ -128,25 +123,71 @@ fn a_training_that_is_killed_goes_on_to_the_same_weights() {
                 }
             }
         };
-        match status {
-            Some(status) => {
-                assert!(status.success());
-                break;
-            }
-            None => {
-                child.kill().unwrap();
-                child.wait().unwrap();
-                kills += 1;
-            }
+        if let Some(status) = status {
+            assert!(status.success());
+            break;
         }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        kills += 1;
     }
     println!("killed {kills} times");
-    assert!(kills >= 5, "it was over after {kills} kills");
+    assert!(kills >= least, "it was over after {kills} kills");
     let whole = State::load(&home.join("whole/last.safetensors")).unwrap();
     let broken = State::load(&last).unwrap();
     assert_eq!(whole.weights, broken.weights);
     let best = |run: &str| std::fs::read(home.join(run).join("best.safetensors")).unwrap();
     assert_eq!(best("whole"), best("broken"));
+}
+
+#[test]
+fn a_training_that_is_killed_goes_on_to_the_same_weights() {
+    let _limit = limit::within(600);
+    let folder = photos(6);
+    // All that has a state: momentum, means over time, accumulated gradients, two parts.
+    recipe(folder.path(), "schedule: { epochs: 6, unfrozen: 12, batch: 2, accumulate: 2, ema: 0.9, rate: 0.002 }\n");
+    kill(folder.path(), 20, 5);
+}
+
+/// A net of one's own, with the running statistics of its normalisations; killed, too.
+#[test]
+fn a_net_is_trained_from_scratch() {
+    let _limit = limit::within(600);
+    let folder = photos(20);
+    let home = folder.path();
+    let text = "data: { train: photos }\nmodel: { new: classifier, size: [128, 64] }\nexport: { to: models/places }\n\
+                schedule: { epochs: 12, batch: 8, rate: 0.003, ema: 0.8 }\n";
+    std::fs::write(home.join("places.yaml"), text).unwrap();
+    kill(home, 6, 2);
+    let said = says(home, &["eval", "places-pipeline.yaml", "--labels", "photos"], 0);
+    assert!(top1(&said) >= 0.9, "{said}");
+    // tract, with its normalisations folded, says what the engine says.
+    let card = Card::read(&home.join("models/places")).unwrap();
+    let (real, ours) = both(&card);
+    let far = real.iter().zip(&ours).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(real.len() == 2 && far < 1e-4, "{real:?} {ours:?}");
+    let told = |model: &str| says(home, &["train", "places.yaml", "--set", model], 2);
+    assert!(told("model={ new: unett, size: [64, 64] }").contains("did you mean `unet`?"));
+    assert!(told("model={ new: unet, size: [60, 64] }").contains("multiples of 8"));
+    assert!(told("freeze=backbone").contains("nothing to freeze"));
+}
+
+/// The answers of an exported file to a picture: in tract, and by the engine.
+fn both(card: &Card) -> (Vec<f32>, Vec<f32>) {
+    let model = card.graph().unwrap();
+    let mut image = Image::new(card.fields.input.size, PixelFormat::Rgb8);
+    image.data.iter_mut().enumerate().for_each(|(at, level)| *level = (at * 31 % 251) as u8);
+    let mut session = Session::load(card).unwrap();
+    session.run(&Arc::from(""), &image).unwrap();
+    let mut real = Vec::new();
+    session.output(0).unwrap().read(1.0, 0, &mut real).unwrap();
+    let mut values = vec![0.0; image.data.len()];
+    card.fields.input.normalizer().fill_f32(&image, &mut values);
+    let (input, output) =
+        (model.inputs().next().unwrap().label().to_owned(), model.graph().output[0].label().to_owned());
+    let mut net = Net::build(&model, &[(&input, &card.fields.input.shape())], &[&output], &|_| false).unwrap();
+    net.forward(&[(&input, &values)]).unwrap();
+    (real, net.value(&output).unwrap().values.clone())
 }
 
 #[test]
@@ -207,20 +248,8 @@ fn the_exported_file_is_the_trained_one() {
         .map(ocelli::internals::onnx::TensorProto::label)
         .collect();
     assert_eq!(changed.len(), 2, "only the weights and the bias of the last layer: {changed:?}");
-    let mut image = Image::new(card.fields.input.size, PixelFormat::Rgb8);
-    image.data.iter_mut().enumerate().for_each(|(at, level)| *level = (at * 31 % 251) as u8);
-    let mut session = Session::load(&card).unwrap();
-    session.run(&Arc::from(""), &image).unwrap();
-    let mut real = Vec::new();
-    session.output(0).unwrap().read(1.0, 0, &mut real).unwrap();
-    let mut values = vec![0.0; image.data.len()];
-    card.fields.input.normalizer().fill_f32(&image, &mut values);
-    let (input, output) =
-        (after.inputs().next().unwrap().label().to_owned(), after.graph().output[0].label().to_owned());
-    let mut net = Net::build(&after, &[(&input, &card.fields.input.shape())], &[&output], &|_| false).unwrap();
-    net.forward(&[(&input, &values)]).unwrap();
-    let ours = &net.value(&output).unwrap().values;
-    let far = real.iter().zip(ours).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let (real, ours) = both(&card);
+    let far = real.iter().zip(&ours).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(real.len() == 2 && far < 1e-4, "{real:?} {ours:?}");
 }
 

@@ -6,7 +6,7 @@ use super::{progress, signals};
 use crate::error::{Error, Result};
 use crate::eval::table::shown;
 use crate::host::{Reopen, Stop, replace};
-use crate::infer::{Card, ModelStore};
+use crate::infer::ModelStore;
 use crate::train::publish::csv;
 use crate::train::recipe::{Written, proposal};
 use crate::train::trainer::{Ending, Event, Phase, Row, Training};
@@ -68,13 +68,13 @@ impl TrainArgs {
             )));
         }
         let mut written = Written::read(&self.file, &self.set)?;
-        let card = card(&written, global)?;
+        let models = models(&written, global);
         if self.dry_run {
             written.for_dry_run();
         }
         // What is wrong with the set is told before a folder is made.
         let kept = tempfile::tempdir().map_err(|e| Error::io("temporary folder", e))?;
-        let mut training = Training::new(written, card, kept.path().to_path_buf())?;
+        let mut training = Training::new(written, &models, kept.path().to_path_buf())?;
         training.name()?;
         training.set.notes.iter().for_each(|note| tracing::warn!("{note}"));
         if self.dry_run {
@@ -188,7 +188,9 @@ pub fn check(file: &Path, global: &Global, fast: bool) -> Result<String> {
     if fast {
         return Ok(format!("{}: valid\n", file.display()));
     }
-    let training = Training::new(written.clone(), card(&written, global)?, PathBuf::new())?;
+    let (models, drafts) =
+        (models(&written, global), tempfile::tempdir().map_err(|e| Error::io("temporary folder", e))?);
+    let training = Training::new(written, &models, drafts.path().to_path_buf())?;
     training.name()?;
     let mut text = format!("{}: valid\n{}", file.display(), about(&training));
     training.set.notes.iter().for_each(|note| text.push_str(&format!("note: {note}\n")));
@@ -198,12 +200,8 @@ pub fn check(file: &Path, global: &Global, fast: bool) -> Result<String> {
     Ok(console::harmless(&text))
 }
 
-fn card(written: &Written, global: &Global) -> Result<Card> {
-    let card = ModelStore::new(&global.models, &written.beside(Path::new("."))).card(&written.recipe.model);
-    card.map_err(|error| match error {
-        Error::Model(message) => written.error(&["model"], message),
-        other => other,
-    })
+fn models(written: &Written, global: &Global) -> ModelStore {
+    ModelStore::new(&global.models, &written.beside(Path::new(".")))
 }
 
 fn about(training: &Training) -> String {

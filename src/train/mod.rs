@@ -12,6 +12,7 @@ pub mod heads;
 pub mod judge;
 pub mod loss;
 pub mod manual;
+pub mod nets;
 pub mod optimizer;
 pub mod plan;
 pub mod publish;

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::labels::Truth;
 use crate::pipeline::set;
+use crate::types::Size;
 use crate::yaml::{self, Document, Fault, Span};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
@@ -15,8 +16,9 @@ use std::path::{Path, PathBuf};
 pub struct Recipe {
     /// The labelled pictures.
     pub data: Data,
-    /// The model to start from: a folder with a `card.yaml` that `--models` finds, as in pipelines.
-    pub model: String,
+    /// The model to start from: a folder with a `card.yaml` that `--models` finds, as in pipelines; or a net to be trained from
+    /// scratch: `{ new: unet, size: [256, 256] }`.
+    pub model: Origin,
     /// What keeps its weights. If not given, the heads are trained first, then everything at a tenth of the rate; the
     /// second part counts only if it is better.
     #[serde(default)]
@@ -32,6 +34,55 @@ pub struct Recipe {
     pub schedule: Schedule,
     /// Where the trained model goes.
     pub export: Export,
+}
+
+/// Where training starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// From this model.
+    Model(String),
+    /// From scratch.
+    New(New),
+}
+
+/// A net to be trained from scratch.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct New {
+    /// The net: `classifier`, `mobilenet_v2`, `detector` (YOLOX) or `unet`.
+    pub new: String,
+    /// Width and height of its input.
+    pub size: Size,
+}
+
+impl<'de> Deserialize<'de> for Origin {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Origin;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("the name of a model, or `{ new: NET, size: [WIDTH, HEIGHT] }`")
+            }
+            fn visit_str<E>(self, name: &str) -> Result<Origin, E> {
+                Ok(Origin::Model(name.to_owned()))
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<Origin, A::Error> {
+                New::deserialize(serde::de::value::MapAccessDeserializer::new(map)).map(Origin::New)
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl JsonSchema for Origin {
+    fn schema_name() -> Cow<'static, str> {
+        "Origin".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let new = New::json_schema(generator);
+        json_schema!({ "anyOf": [{ "type": "string" }, new] })
+    }
 }
 
 /// The labelled pictures.

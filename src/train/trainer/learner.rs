@@ -15,6 +15,10 @@ use std::collections::BTreeMap;
 /// The layers that learn.
 pub struct Learner<'a> {
     net: Net,
+    /// The same layers with frozen statistics, if those of `net` come from the batch.
+    judge: Option<Net>,
+    /// The running statistics that `net` changes.
+    statistics: Vec<String>,
     head: &'a dyn Head,
     division: &'a Division,
     settings: &'a Schedule,
@@ -25,7 +29,7 @@ pub struct Learner<'a> {
 }
 
 impl<'a> Learner<'a> {
-    /// Builds the layers behind the frozen ones, for batches of one size.
+    /// Builds the layers behind the frozen ones, for batches of one size. Those of a `fresh` net are normalised by the batch.
     ///
     /// # Errors
     /// [`Error::Model`] if the engine has no gradient of one of their operators.
@@ -36,6 +40,7 @@ impl<'a> Learner<'a> {
         head: &'a dyn Head,
         settings: &'a Schedule,
         batch: usize,
+        fresh: bool,
     ) -> Result<Self> {
         let shapes: Vec<(&str, Vec<usize>)> = frozen
             .cuts
@@ -44,44 +49,39 @@ impl<'a> Learner<'a> {
             .collect();
         let inputs: Vec<(&str, &[usize])> = shapes.iter().map(|(name, shape)| (*name, shape.as_slice())).collect();
         let outputs: Vec<&str> = head.outputs().iter().map(String::as_str).collect();
-        let net = Net::build(model, &inputs, &outputs, &|name| division.trained.contains_key(name))?;
+        let trains = |name: &str| division.trained.contains_key(name);
+        let (statistics, changed) = if fresh { batch_statistics(model, &trains) } else { (Vec::new(), None) };
+        let net = Net::build(changed.as_ref().unwrap_or(model), &inputs, &outputs, &trains)?;
+        let judge = changed.is_some().then(|| Net::build(model, &inputs, &outputs, &|_| false)).transpose()?;
         let inputs = frozen.cuts.iter().map(|(name, _)| name.clone()).collect();
-        Ok(Self { net, head, division, settings, inputs, gradients: BTreeMap::new(), batches: 0 })
+        Ok(Self { net, judge, statistics, head, division, settings, inputs, gradients: BTreeMap::new(), batches: 0 })
     }
 
     /// The weights as they are.
     #[must_use]
     pub fn weights(&self) -> Weights {
         let value = |name: &String| self.net.value(name).map(|tensor| (name.clone(), tensor.values.clone()));
-        self.division.trained.keys().filter_map(value).collect()
+        self.division.trained.keys().chain(&self.statistics).filter_map(value).collect()
     }
 
     /// Sets weights that are here.
     pub fn set(&mut self, weights: &Weights) {
-        for name in self.division.trained.keys() {
-            if let (Some(values), Some(own)) = (weights.get(name), self.net.weight_mut(name)) {
-                own.values.copy_from_slice(values);
+        for name in self.division.trained.keys().chain(&self.statistics) {
+            for net in std::iter::once(&mut self.net).chain(&mut self.judge) {
+                if let (Some(values), Some(own)) = (weights.get(name), net.weight_mut(name)) {
+                    own.values.copy_from_slice(values);
+                }
             }
         }
     }
 
-    /// The loss of a batch. It may be smaller than those that the layers were built for.
+    /// The loss of a batch with the weights that were set last, as the exported file would have it. It may be smaller than those
+    /// that the layers were built for.
     ///
     /// # Errors
     /// [`Error::Internal`] if it is larger.
-    pub fn loss(&mut self, batch: &Batch) -> Result<Loss> {
-        let mut given: Vec<(&str, Vec<f32>)> = Vec::new();
-        for (name, values) in self.inputs.iter().zip(&batch.inputs) {
-            let mut values = values.clone();
-            let len = self.net.value(name).map_or(0, |tensor| tensor.values.len());
-            values.resize(len.max(values.len()), 0.0);
-            given.push((name, values));
-        }
-        let given: Vec<(&str, &[f32])> = given.iter().map(|(name, values)| (*name, values.as_slice())).collect();
-        self.net.forward(&given)?;
-        let outputs: Option<Vec<&Tensor>> = self.head.outputs().iter().map(|name| self.net.value(name)).collect();
-        let outputs = outputs.ok_or_else(|| Error::Internal("a head without its output".into()))?;
-        Ok(self.head.loss(&outputs, &batch.targets))
+    pub fn judge(&mut self, batch: &Batch) -> Result<Loss> {
+        loss(self.judge.as_mut().unwrap_or(&mut self.net), self.head, &self.inputs, batch)
     }
 
     /// The loss of a batch; its gradients are added to those since the last step.
@@ -89,7 +89,7 @@ impl<'a> Learner<'a> {
     /// # Errors
     /// [`Error::Data`] if the loss is not a number.
     pub fn learn(&mut self, batch: &Batch) -> Result<Loss> {
-        let loss = self.loss(batch)?;
+        let loss = loss(&mut self.net, self.head, &self.inputs, batch)?;
         if let Some((part, value)) = loss.parts.iter().find(|(_, value)| !value.is_finite()) {
             return Err(Error::Data(format!(
                 "the loss `{part}` is {value}: the training diverged; set `schedule.rate` to a third, or a smaller `clip`"
@@ -147,4 +147,33 @@ impl<'a> Learner<'a> {
         }
         self.batches = 0;
     }
+}
+
+/// The loss of a batch.
+fn loss(net: &mut Net, head: &dyn Head, inputs: &[String], batch: &Batch) -> Result<Loss> {
+    let mut given: Vec<(&str, Vec<f32>)> = Vec::new();
+    for (name, values) in inputs.iter().zip(&batch.inputs) {
+        let mut values = values.clone();
+        let len = net.value(name).map_or(0, |tensor| tensor.values.len());
+        values.resize(len.max(values.len()), 0.0);
+        given.push((name, values));
+    }
+    let given: Vec<(&str, &[f32])> = given.iter().map(|(name, values)| (*name, values.as_slice())).collect();
+    net.forward(&given)?;
+    let outputs: Option<Vec<&Tensor>> = head.outputs().iter().map(|name| net.value(name)).collect();
+    let outputs = outputs.ok_or_else(|| Error::Internal("a head without its output".into()))?;
+    Ok(head.loss(&outputs, &batch.targets))
+}
+
+/// The graph with statistics of the batch in each normalisation that is trained, and the names of the running ones.
+fn batch_statistics(model: &Model, trains: &dyn Fn(&str) -> bool) -> (Vec<String>, Option<Model>) {
+    let (mut changed, mut names) = (model.clone(), Vec::new());
+    for node in &mut changed.graph_mut().node {
+        if node.op() == "BatchNormalization" && node.input(1).is_some_and(trains) {
+            names.extend([3, 4].into_iter().filter_map(|at| node.input(at)).map(str::to_owned));
+            *node = std::mem::take(node).with_int("training_mode", 1);
+        }
+    }
+    let any = !names.is_empty();
+    (names, any.then_some(changed))
 }

@@ -12,12 +12,13 @@ pub use state::{Best, Progress, Row, State};
 use super::data::Set;
 use super::export::with_weights;
 use super::heads::{Head, attach};
+use super::nets::{self, Wanted};
 use super::plan::prepare;
-use super::recipe::{Freeze, Written};
+use super::recipe::{Freeze, Origin, Written};
 use super::weights;
 use crate::error::{Error, Result};
 use crate::host::Stop;
-use crate::infer::Card;
+use crate::infer::{Card, ModelStore};
 use crate::onnx::Model;
 use phase::Part;
 use sha2::{Digest, Sha256};
@@ -43,12 +44,31 @@ pub struct Training {
 }
 
 impl Training {
-    /// Reads the pictures and the model.
+    /// Reads the pictures and the model. A net that is made from scratch is written below `run`.
     ///
     /// # Errors
     /// What is wrong with the recipe, the pictures or the model.
-    pub fn new(written: Written, card: Card, run: PathBuf) -> Result<Self> {
-        let set = Set::read(&written, &card.labels)?;
+    pub fn new(written: Written, models: &ModelStore, run: PathBuf) -> Result<Self> {
+        let (set, card) = match &written.recipe.model {
+            Origin::Model(name) => {
+                let card = models.card(name).map_err(|error| match error {
+                    Error::Model(message) => written.error(&["model"], message),
+                    other => other,
+                })?;
+                (Set::read(&written, &card.labels)?, card)
+            }
+            Origin::New(new) => {
+                let plan = nets::find(&new.new, new.size).map_err(|what| written.error(&["model"], what))?;
+                let set = Set::read(&written, &[])?;
+                if set.classes.is_empty() {
+                    let message = "the labels have no names; give those of the classes, such as `[background, cell]`";
+                    return Err(written.error(&["data", "classes"], message));
+                }
+                let wanted = Wanted { size: new.size, classes: set.classes.len(), seed: written.recipe.schedule.seed };
+                let card = nets::write(plan, &run.join(&new.new), &wanted, &set.classes)?;
+                (set, card)
+            }
+        };
         Self::of(written, card, set, run)
     }
 
@@ -62,7 +82,14 @@ impl Training {
         let head = attach(&written, &card, &mut model, &set.classes, &set.counts())?;
         let s = &written.recipe.schedule;
         let part = |what, freeze: Freeze, epochs, rate| Part { what, freeze, epochs, rate };
+        let fresh = matches!(written.recipe.model, Origin::New(_));
+        if fresh && written.recipe.freeze.as_ref().is_some_and(|freeze| *freeze != Freeze::None) {
+            return Err(
+                written.error(&["freeze"], "a net that is trained from scratch has nothing to freeze; leave it out")
+            );
+        }
         let parts = match &written.recipe.freeze {
+            None if fresh => vec![part(words(&Freeze::None), Freeze::None, s.epochs, s.rate)],
             Some(freeze) => vec![part(words(freeze), freeze.clone(), s.epochs, s.rate)],
             None => {
                 let heads = part("the heads", Freeze::Backbone, s.epochs, s.rate);

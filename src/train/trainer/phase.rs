@@ -12,7 +12,7 @@ use crate::train::features::{Features, Frozen};
 use crate::train::judge;
 use crate::train::plan::Division;
 use crate::train::random::Random;
-use crate::train::recipe::{Curve, Freeze};
+use crate::train::recipe::{Curve, Freeze, Origin};
 use crate::train::schedule::{Rate, Schedule};
 use crate::train::weights;
 use std::time::{Duration, Instant};
@@ -75,7 +75,8 @@ impl Training {
         let train = Features::new(&frozen, &self.set.train, Some(&recipe.augment), s.seed, Some(&kept))?;
         let val = Features::new(&frozen, &self.set.val, None, s.seed, Some(&kept))?;
         let size = (s.batch as usize).min(train.count());
-        let mut learner = Learner::build(&model, &frozen, &division, &*self.head, s, size)?;
+        let fresh = matches!(recipe.model, Origin::New(_));
+        let mut learner = Learner::build(&model, &frozen, &division, &*self.head, s, size, fresh)?;
         let batches = train.count().div_ceil(size) as u64;
         let steps = batches.div_ceil(s.accumulate);
         let rate = rate(part, s.warmup, s.curve, steps);
@@ -86,10 +87,12 @@ impl Training {
         let probe = train.batch(&order(s.seed, state.progress.phase, 0, train.count(), size)[..size], 0)?;
         let loading = started.elapsed();
         let timed = Instant::now();
+        let before = learner.weights();
         for _ in 0..3 {
             learner.learn(&probe)?;
         }
         learner.forget();
+        learner.set(&before);
         let left = part.epochs - state.progress.epoch;
         let once = loading.mul_f64(batches as f64);
         let again = if part.freeze == Freeze::None { left.saturating_sub(1) as f64 } else { 3.0_f64.min(left as f64) };
@@ -142,7 +145,8 @@ impl Training {
             }
 
             let live = learner.weights();
-            let current = if s.ema > 0.0 { state.averages.clone() } else { live.clone() };
+            let mut current = live.clone();
+            current.extend(state.averages.clone());
             learner.set(&current);
             let mut row = Row {
                 phase: state.progress.phase,
@@ -228,7 +232,10 @@ impl Training {
             base: &self.card,
             classes: &self.set.classes,
             license: license.unwrap_or_else(|| self.card.fields.model.license.clone()),
-            source: format!("ocelli train {file}, from the model {}", self.card.name),
+            source: match &self.written.recipe.model {
+                Origin::Model(name) => format!("ocelli train {file}, from the model {name}"),
+                Origin::New(new) => format!("ocelli train {file}, from scratch ({})", new.new),
+            },
         }
     }
 
@@ -269,7 +276,7 @@ fn val_loss(learner: &mut Learner<'_>, val: &Features<'_>, size: usize) -> Resul
     let mut sums = Vec::new();
     let places: Vec<usize> = (0..val.count()).collect();
     for places in places.chunks(size) {
-        let loss = learner.loss(&val.batch(places, 0)?)?;
+        let loss = learner.judge(&val.batch(places, 0)?)?;
         add(&mut sums, &loss.parts, places.len() as f64 / val.count() as f64);
     }
     Ok(sums)
