@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::eval::table::shown;
 use crate::host::{Reopen, Stop, replace};
 use crate::infer::ModelStore;
+use crate::train::events;
 use crate::train::publish::csv;
 use crate::train::recipe::{Written, proposal};
 use crate::train::trainer::{Ending, Event, Phase, Row, Training};
@@ -14,7 +15,7 @@ use crate::yaml::Document;
 use clap::Args;
 use indicatif::ProgressBar;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Train a model on your own labelled pictures
 #[derive(Debug, Args)]
@@ -97,7 +98,9 @@ impl TrainArgs {
         let ending = training.run(state, &stop, &mut |event| {
             if let Event::Epoch { row, .. } = &event {
                 history.push((*row).clone());
-                written = replace(&results, csv(&history, metric).as_bytes());
+                let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64());
+                written = replace(&results, csv(&history, metric).as_bytes())
+                    .and_then(|()| events::add(&training.run, row, metric, history.len(), time));
             }
             teller.tell(&event);
         });

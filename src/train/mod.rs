@@ -5,6 +5,7 @@
 
 pub mod data;
 pub mod engine;
+pub mod events;
 pub mod explain;
 pub mod export;
 pub mod features;

@@ -1,12 +1,13 @@
 //! Classifiers: softmax cross-entropy, or one sigmoid for each class.
 
+use super::head::{Head, Loss};
 use super::linear::{Layer, Start, follow};
-use super::{Head, Loss, Target};
 use crate::error::{Error, Result};
 use crate::eval::measure::Measured;
 use crate::infer::Card;
 use crate::models::classifier::{Classifier, Scores};
 use crate::onnx::Model;
+use crate::train::data::Target;
 use crate::train::engine::Tensor;
 use crate::train::loss::{CrossEntropy, binary};
 use crate::train::recipe::Written;

@@ -1,7 +1,7 @@
 //! Class maps: cross-entropy of each pixel, at the size of the graph's scores.
 
+use super::head::{Head, Loss};
 use super::linear::{Layer, Start, follow};
-use super::{Head, Loss};
 use crate::error::{Error, Result};
 use crate::eval::measure::Measured;
 use crate::infer::Card;

@@ -1,8 +1,8 @@
 //! YOLOX: rows of `dx, dy, log w, log h, objectness, classes` without anchors.
 
+use super::head::{Head, Loss};
 use super::levels::{End, ends, towers};
 use super::linear::{Start, follow};
-use super::{Head, Loss};
 use crate::error::{Error, Result};
 use crate::eval::measure::Measured;
 use crate::infer::Card;

@@ -1,7 +1,7 @@
 //! A small classifier: convolutions, the mean of each channel, one linear layer. Its activation maps tell where things are.
 
 use super::builder::{Builder, Conv};
-use super::{Made, Wanted};
+use super::wanted::{Made, Wanted};
 
 /// Makes the graph.
 #[must_use]

@@ -1,7 +1,7 @@
 //! A small detector: plain convolutions, a pyramid of three strides, and YOLOX's rows (Ge et al. 2021, §2.1).
 
 use super::builder::{Builder, Conv};
-use super::{Made, Wanted};
+use super::wanted::{Made, Wanted};
 
 /// Channels of the pyramid and of the towers.
 const PYRAMID: usize = 48;

@@ -1,7 +1,7 @@
 //! MobileNetV2 (Sandler et al. 2018, Table 2), a classifier.
 
 use super::builder::{Builder, Conv, Value};
-use super::{Made, Wanted};
+use super::wanted::{Made, Wanted};
 
 /// Expansion, channels, repetitions, stride.
 const STAGES: [[usize; 4]; 7] =

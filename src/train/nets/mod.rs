@@ -5,42 +5,17 @@ mod classifier;
 mod detector;
 mod mobilenet;
 mod unet;
+mod wanted;
+
+pub use wanted::{Made, Wanted};
 
 use crate::error::{Error, Result};
 use crate::host::replace;
 use crate::infer::Card;
-use crate::onnx::Model;
 use crate::types::Size;
 use crate::yaml::{nearest, one_of};
 use sha2::{Digest, Sha256};
 use std::path::Path;
-
-/// What a net is to be.
-#[derive(Clone, Copy, Debug)]
-pub struct Wanted {
-    /// The size of its input.
-    pub size: Size,
-    /// How many classes it knows.
-    pub classes: usize,
-    /// Its first weights follow from it.
-    pub seed: u64,
-}
-
-impl Plan {
-    /// Makes the graph.
-    #[must_use]
-    pub fn make(&self, wanted: &Wanted) -> Made {
-        (self.build)(wanted)
-    }
-}
-
-/// A graph, and the words for its card.
-pub struct Made {
-    /// The graph.
-    pub model: Model,
-    /// How tensors become answers.
-    pub family: &'static str,
-}
 
 /// A net.
 pub struct Plan {
@@ -51,6 +26,14 @@ pub struct Plan {
     /// The sides of its input are multiples of this.
     pub multiple: u32,
     build: fn(&Wanted) -> Made,
+}
+
+impl Plan {
+    /// Makes the graph.
+    #[must_use]
+    pub fn make(&self, wanted: &Wanted) -> Made {
+        (self.build)(wanted)
+    }
 }
 
 /// All nets.

@@ -2,7 +2,7 @@
 //! input's size.
 
 use super::builder::{Builder, Conv, Value};
-use super::{Made, Wanted};
+use super::wanted::{Made, Wanted};
 
 /// Channels from the whole size to an eighth of it.
 const CHANNELS: [usize; 4] = [16, 32, 64, 128];

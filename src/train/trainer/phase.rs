@@ -1,16 +1,16 @@
 //! One part of a training: the epochs in which the same layers are frozen.
 
-use super::Training;
 use super::event::{Event, Phase, Step};
 use super::learner::Learner;
+use super::part::{Part, total};
 use super::state::{Best, Row, State};
+use super::training::Training;
 use crate::error::{Error, Result};
 use crate::host::Stop;
-use crate::onnx::{DataType, Model, TensorProto};
+use crate::onnx::Model;
 use crate::train::export::{Package, with_weights};
 use crate::train::features::{Features, Frozen};
 use crate::train::judge;
-use crate::train::plan::Division;
 use crate::train::random::Random;
 use crate::train::recipe::{Curve, Freeze, Origin};
 use crate::train::schedule::{Rate, Schedule};
@@ -26,37 +26,6 @@ pub const LEAST: f64 = 0.01;
 /// How long a step may be away from the last saved state.
 const SAVE_EVERY: Duration = Duration::from_mins(5);
 
-/// A part of a training.
-#[derive(Clone, Debug)]
-pub struct Part {
-    /// What is trained, in words.
-    pub what: &'static str,
-    /// What is not.
-    pub freeze: Freeze,
-    /// How often all pictures are seen.
-    pub epochs: u64,
-    /// The learning rate.
-    pub rate: f64,
-}
-
-impl Part {
-    /// Divides the graph of a training.
-    pub(super) fn division(&self, training: &Training, model: &Model) -> Result<Division> {
-        Division::new(model, training.head.outputs(), &|name| self.keeps(training, name))
-    }
-
-    fn keeps(&self, training: &Training, weight: &str) -> bool {
-        match &self.freeze {
-            Freeze::None => false,
-            Freeze::Backbone => training.head.is_backbone(weight),
-            Freeze::AllButHead => !training.head.last().contains(weight),
-            Freeze::Patterns(patterns) => {
-                patterns.iter().any(|pattern| glob::Pattern::new(pattern).is_ok_and(|pattern| pattern.matches(weight)))
-            }
-        }
-    }
-}
-
 impl Training {
     /// Trains one part from where the state is. Returns whether it is over; else it was asked to stop.
     pub(super) fn train(
@@ -69,7 +38,7 @@ impl Training {
         let recipe = &self.written.recipe;
         let s = &recipe.schedule;
         let model = with_weights(&self.model, &state.weights)?;
-        let division = part.division(self, &model)?;
+        let division = part.division(&*self.head, &model)?;
         let frozen = Frozen::load(&self.card, &self.model, &division.cuts)?;
         let kept = self.run.join("features");
         let train = Features::new(&frozen, &self.set.train, Some(&recipe.augment), s.seed, Some(&kept))?;
@@ -245,12 +214,6 @@ impl Training {
         let resize = ("resize", format!("{{ for: {model} }}"));
         std::iter::once(resize).chain(self.head.lines(model, least)).collect()
     }
-}
-
-/// How many numbers the weights of a graph have.
-pub(super) fn total(model: &Model) -> usize {
-    let floats = model.graph().initializer.iter().filter(|t| t.kind() == DataType::F32);
-    floats.filter_map(TensorProto::volume).sum()
 }
 
 /// The pictures of an epoch in random order; the last batch is filled up with the first ones.
