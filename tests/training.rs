@@ -526,3 +526,33 @@ fn a_batch_gives_what_its_pictures_give_alone() {
         assert_eq!(run(&data, 5), alone, "{shape:?}");
     }
 }
+
+/// Exporters write shapes that follow from the picture or the batch as computations.
+#[test]
+fn computed_shapes_are_worked_out() {
+    let _limit = limit::within(60);
+    let nodes = vec![
+        NodeProto::of("Conv", "conv", &["data", "w"], &["h"]),
+        NodeProto::of("Shape", "shape", &["h"], &["sides"]),
+        NodeProto::of("Slice", "slice", &["sides", "zero", "two", "zero"], &["first"]),
+        NodeProto::of("Gather", "gather", &["sides", "two"], &["rows"]),
+        NodeProto::of("Mul", "mul", &["rows", "two"], &["more"]),
+        NodeProto::of("Div", "div", &["more", "two"], &["less"]),
+        NodeProto::of("Concat", "concat", &["first", "open"], &["wanted"]).with_int("axis", 0),
+        NodeProto::of("Reshape", "reshape", &["h", "wanted"], &["flat"]),
+        NodeProto::of("Concat", "concat2", &["first", "less", "open"], &["again"]).with_int("axis", 0),
+        NodeProto::of("Reshape", "reshape2", &["flat", "again"], &["y"]),
+    ];
+    let weights = vec![
+        TensorProto::of_f32("w", &[4, 3, 1, 1], &[0.5; 12]),
+        TensorProto::of_i64("zero", &[1], &[0]),
+        TensorProto::of_i64("two", &[1], &[2]),
+        TensorProto::of_i64("open", &[1], &[-1]),
+    ];
+    let model = graph(nodes, weights);
+    for batch in [1, 3] {
+        let mut net = Net::build(&model, &[("data", &[batch, 3, 5, 2])], &["y"], &|_| true).unwrap();
+        net.forward(&[("data", &vec![1.0; batch * 30])]).unwrap();
+        assert_eq!(net.value("y").unwrap().shape, [batch, 4, 5, 2]);
+    }
+}

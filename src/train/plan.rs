@@ -84,10 +84,16 @@ impl Division {
             }
             count += 1;
             live.extend(node.output.iter().map(String::as_str));
-            for name in node.input.iter().filter(|name| !name.is_empty()) {
-                let known = live.contains(name.as_str()) || index.weight(graph, name).is_some() || cuts.contains(name);
-                if !known {
-                    cuts.push(name.clone());
+            let mut open: Vec<&str> = node.input.iter().filter(|name| !name.is_empty()).map(String::as_str).collect();
+            open.reverse();
+            while let Some(name) = open.pop() {
+                let known =
+                    live.contains(name) || index.weight(graph, name).is_some() || cuts.iter().any(|cut| cut == name);
+                match index.maker(name).filter(|_| !known && is_shape(model, &index, name)) {
+                    // The engine works it out, if it knows what it is the shape of.
+                    Some(at) => open.extend(graph.node[at].input.iter().map(String::as_str)),
+                    None if !known => cuts.push(name.to_owned()),
+                    None => {}
                 }
             }
         }
@@ -112,6 +118,15 @@ fn needed(model: &Model, index: &Index, values: &[String]) -> BTreeSet<usize> {
         }
     }
     nodes
+}
+
+/// Whether a value is computed from shapes alone.
+fn is_shape(model: &Model, index: &Index, name: &str) -> bool {
+    let Some(node) = index.maker(name).map(|at| &model.graph().node[at]) else { return false };
+    let passes =
+        ["Gather", "Slice", "Concat", "Unsqueeze", "Squeeze", "Cast", "Add", "Sub", "Mul", "Div"].contains(&node.op());
+    let mut parts = node.input.iter().filter(|name| index.weight(model.graph(), name).is_none()).peekable();
+    node.op() == "Shape" || passes && parts.peek().is_some() && parts.all(|name| is_shape(model, index, name))
 }
 
 /// The weights of a node that training changes.

@@ -1,7 +1,7 @@
 //! A graph for one batch size, with its values and gradients.
 
 use super::kernel::{Keeps, Kernel, Pass, Saved};
-use super::ops::{Values, read};
+use super::ops::{Values, fold, read};
 use super::tensor::{Pool, Tensor};
 use crate::error::{Error, Result};
 use crate::onnx::{Index, Model};
@@ -54,7 +54,7 @@ impl Net {
             net.add(name, Tensor::zeros(shape), trains(name));
         }
         let needed = needed(model, outputs, &|name| inputs.iter().any(|(input, _)| *input == name))?;
-        let constants = Values::new(model);
+        let mut constants = Values::new(model);
         for at in index.order(graph)?.into_iter().filter(|at| needed.contains(at)) {
             let node = &graph.node[at];
             if node.op() == "Constant" {
@@ -68,6 +68,10 @@ impl Net {
                 let made = net.places.get(name).map(|at| net.values[*at].tensor.shape.clone());
                 made.or_else(|| constants.shape(name))
             };
+            if let Some(ints) = fold(node, &constants, &known) {
+                constants.learn(node.output(0).unwrap_or_default(), ints);
+                continue;
+            }
             let (kernel, taken) = read(node, &constants, &known).map_err(|what| fail(&what))?;
             if let Some([lo, hi]) = kernel.bounds()
                 && net.fuse(&index, taken[0], node.output(0).unwrap_or_default(), [lo, hi], outputs)

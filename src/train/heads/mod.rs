@@ -10,6 +10,7 @@ mod yolo;
 
 pub use head::{Head, Loss};
 
+use super::data::Set;
 use super::recipe::Written;
 use crate::error::{Error, Result};
 use crate::infer::Card;
@@ -20,21 +21,25 @@ use crate::onnx::Model;
 ///
 /// # Errors
 /// [`Error::Model`] if the graph is not one of the kinds that can be trained.
-pub fn attach(
-    written: &Written,
-    card: &Card,
-    model: &mut Model,
-    classes: &[String],
-    counts: &[u64],
-) -> Result<Box<dyn Head>> {
+pub fn attach(written: &Written, card: &Card, model: &mut Model, set: &Set) -> Result<Box<dyn Head>> {
+    let lacks = |what: &str| Error::Data(format!("model `{}` needs {what}, and the set has none", card.name));
     match family(card)? {
-        Family::Classifier(spec) => classifier::attach(&spec, written, card, model, classes, counts),
-        Family::Segmentation(spec) => segmentation::attach(&spec, written, card, model, classes),
-        Family::Yolo(spec) => yolo::attach(&spec, written, card, model, classes),
-        other => Err(Error::Model(format!(
+        Family::Classifier(spec) if set.train.iter().any(|sample| sample.class.is_some()) => {
+            classifier::attach(&spec, written, card, model, &set.classes, &set.counts())
+        }
+        Family::Segmentation(spec) if set.train.iter().any(|sample| sample.rules.is_some()) => {
+            segmentation::attach(&spec, written, card, model, &set.classes)
+        }
+        Family::Yolo(spec) if set.train.iter().any(|sample| !sample.objects.is_empty()) => {
+            yolo::attach(&spec, written, card, model, &set.classes)
+        }
+        Family::Classifier(_) => Err(lacks("a class for each picture, such as a folder for each class")),
+        Family::Segmentation(_) => Err(lacks("class maps")),
+        Family::Yolo(_) => Err(lacks("boxes")),
+        _ => Err(Error::Model(format!(
             "model `{}`: models of the family `{}` cannot be trained yet; classifiers, segmentation and YOLOX can",
             card.name,
-            other.stage()
+            card.family_name()
         ))),
     }
 }

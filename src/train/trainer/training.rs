@@ -70,7 +70,7 @@ impl Training {
     pub fn of(written: Written, card: Card, set: Set, run: PathBuf) -> Result<Self> {
         let mut model = card.graph()?;
         prepare(&mut model)?;
-        let head = attach(&written, &card, &mut model, &set.classes, &set.counts())?;
+        let head = attach(&written, &card, &mut model, &set)?;
         let s = &written.recipe.schedule;
         let part = |what, freeze: Freeze, epochs, rate| Part { what, freeze, epochs, rate };
         let fresh = matches!(written.recipe.model, Origin::New(_));

@@ -3,6 +3,7 @@
 use crate::onnx::{Index, Model, NodeProto, TensorProto};
 use crate::train::engine::kernel::Kernel;
 use crate::train::engine::tensor::Tensor;
+use std::collections::HashMap;
 
 /// A kernel, and the names of the inputs that it takes.
 pub type Read<'a> = Result<(Box<dyn Kernel>, Vec<&'a str>), String>;
@@ -11,13 +12,20 @@ pub type Read<'a> = Result<(Box<dyn Kernel>, Vec<&'a str>), String>;
 pub struct Values<'a> {
     model: &'a Model,
     index: Index,
+    /// Whole numbers that were worked out.
+    known: HashMap<String, Vec<i64>>,
 }
 
 impl<'a> Values<'a> {
     /// Those of a graph.
     #[must_use]
     pub fn new(model: &'a Model) -> Self {
-        Self { model, index: model.index() }
+        Self { model, index: model.index(), known: HashMap::new() }
+    }
+
+    /// Remembers whole numbers that were worked out.
+    pub fn learn(&mut self, name: &str, values: Vec<i64>) {
+        self.known.insert(name.to_owned(), values);
     }
 
     fn proto(&self, name: &str) -> Option<&TensorProto> {
@@ -51,7 +59,8 @@ impl<'a> Values<'a> {
 
     /// The whole numbers of a constant; `None` if the input is omitted or computed.
     pub(super) fn ints(&self, name: Option<&str>) -> Option<Vec<i64>> {
-        self.proto(name?)?.ints().ok()
+        let name = name?;
+        self.known.get(name).cloned().or_else(|| self.proto(name)?.ints().ok())
     }
 
     /// The floats of a constant.

@@ -4,6 +4,7 @@
 mod activation;
 mod conv;
 mod depthwise;
+mod fold;
 mod graph;
 mod join;
 mod linear;
@@ -21,6 +22,7 @@ mod unpool;
 mod window;
 
 use crate::onnx::NodeProto;
+pub use fold::fold;
 pub use graph::{Read, Values};
 
 /// The kernel of a node. `shape` gives the shapes of values that are known.
