@@ -300,6 +300,37 @@ fn what_is_wrong_is_told_with_its_place() {
     assert!(!home.join("models/places").exists());
 }
 
+/// What is judged by must not be learnt from, and a class needs pictures.
+#[test]
+fn pictures_in_two_splits_are_told() {
+    let _limit = limit::within(120);
+    let folder = photos(4);
+    let home = folder.path();
+    for class in ["street", "table"] {
+        let from = home.join("photos").join(class);
+        let mut pictures: Vec<PathBuf> = std::fs::read_dir(&from).unwrap().flatten().map(|e| e.path()).collect();
+        pictures.sort();
+        for (at, picture) in pictures.iter().enumerate() {
+            // The first picture is in both.
+            for split in [["train", "val"], ["val", ""], ["train", ""], ["train", ""]][at] {
+                let to = home.join("set").join(split).join(class);
+                if !split.is_empty() {
+                    std::fs::create_dir_all(&to).unwrap();
+                    std::fs::copy(picture, to.join(picture.file_name().unwrap())).unwrap();
+                }
+            }
+        }
+    }
+    let said = says(home, &["data", "check", "set"], 0);
+    assert!(
+        said.contains("pictures that are in two splits: 2") && said.contains("too rare to be learnt well"),
+        "{said}"
+    );
+    recipe(home, "freeze: backbone\nschedule: { epochs: 1 }\n");
+    let said = says(home, &["train", "places.yaml", "--set", "data.train=set"], 0);
+    assert!(said.contains("2 of 4 pictures to judge by are also learnt from"), "{said}");
+}
+
 #[test]
 fn eight_pictures_are_learnt_by_heart() {
     let _limit = limit::within(300);

@@ -11,6 +11,7 @@ use crate::media::{jpeg, png};
 use crate::trial::write_file;
 use crate::types::{BBox, Size};
 use clap::{Args, Subcommand};
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -85,6 +86,7 @@ impl DataCheckArgs {
                 matching.matched(),
                 folder.display()
             );
+            twins(&labels, &found, &mut notes);
             let bare = matching.bare();
             bare.iter().for_each(|name| notes.add("pictures without labels", || name.clone()));
             let there: BTreeSet<usize> = found.iter().filter_map(|(_, at)| *at).collect();
@@ -158,6 +160,34 @@ fn numbers(labels: &Labels) -> BTreeMap<String, u16> {
 }
 
 /// How often each class is there, most first.
+/// Below this number, a class is hardly learnt.
+const RARE: u64 = 10;
+
+/// Looks for pictures that are there twice: what is learnt from must not be judged by.
+fn twins(labels: &Labels, found: &[(PathBuf, Option<usize>)], notes: &mut Notes) {
+    let mut by_length: BTreeMap<u64, Vec<&(PathBuf, Option<usize>)>> = BTreeMap::new();
+    for picture in found {
+        let length = std::fs::metadata(&picture.0).map_or(0, |data| data.len());
+        by_length.entry(length).or_default().push(picture);
+    }
+    for same in by_length.into_values().filter(|same| same.len() > 1) {
+        let mut by_hash: BTreeMap<Vec<u8>, &(PathBuf, Option<usize>)> = BTreeMap::new();
+        for picture in same {
+            let Ok(bytes) = std::fs::read(&picture.0) else { continue };
+            let Some(first) = by_hash.insert(Sha256::digest(&bytes).to_vec(), picture) else { continue };
+            let [one, other] = [first, picture].map(|(_, at)| at.map(|at| &labels.pictures[at]));
+            let split = |picture: Option<&crate::labels::Picture>| picture.and_then(|p| p.split.clone());
+            let class = |picture: Option<&crate::labels::Picture>| picture.and_then(|p| p.class.clone());
+            let kind = match (split(one) == split(other), class(one) == class(other)) {
+                (false, _) => "pictures that are in two splits",
+                (true, false) => "pictures that are in two classes",
+                (true, true) => continue,
+            };
+            notes.add(kind, || format!("{} and {}", first.0.display(), picture.0.display()));
+        }
+    }
+}
+
 fn histogram(labels: &Labels, notes: &mut Notes) -> String {
     let mut counts: BTreeMap<String, (u64, u64, u64)> = BTreeMap::new();
     for picture in &labels.pictures {
@@ -188,6 +218,14 @@ fn histogram(labels: &Labels, notes: &mut Notes) -> String {
     let empty = labels.pictures.iter().filter(|p| p.boxes.is_empty() && p.class.is_none()).count();
     if empty > 0 {
         let _ = writeln!(text, "labelled pictures with nothing in them: {empty}");
+    }
+    let rare: Vec<String> = counts
+        .iter()
+        .filter(|(_, (count, ..))| *count < RARE)
+        .map(|(class, (count, ..))| format!("{} ({count})", shown(class)))
+        .collect();
+    if !rare.is_empty() {
+        let _ = writeln!(text, "too rare to be learnt well, fewer than {RARE}: {}", rare.join(", "));
     }
     let most = counts.values().map(|(count, ..)| *count).max().unwrap_or(1);
     let mut rows: Vec<(String, (u64, u64, u64))> = counts.into_iter().collect();
