@@ -18,6 +18,25 @@ pub(super) fn batch(node: &NodeProto) -> Read<'_> {
     Ok((Box::new(Batch { epsilon: node.float("epsilon", 1e-5), momentum }), inputs(node, 5)))
 }
 
+/// Two sums over pairs of values, each in eight parts, so that additions need not wait for each other.
+fn sums(a: &[f32], b: &[f32], of: impl Fn(f64, f64) -> [f64; 2]) -> [f64; 2] {
+    let (mut first, mut second) = ([0.0; 8], [0.0; 8]);
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    for (a, b) in a.iter().zip(b) {
+        for lane in 0..8 {
+            let [x, y] = of(f64::from(a[lane]), f64::from(b[lane]));
+            first[lane] += x;
+            second[lane] += y;
+        }
+    }
+    for (a, b) in a_rest.iter().zip(b_rest) {
+        let [x, y] = of(f64::from(*a), f64::from(*b));
+        first[0] += x;
+        second[0] += y;
+    }
+    [first.iter().sum(), second.iter().sum()]
+}
+
 impl Batch {
     /// Mean, and one over the deviation, of each channel.
     fn statistics(&self, inputs: &[&Tensor]) -> (Vec<f32>, Vec<f32>) {
@@ -29,9 +48,9 @@ impl Batch {
         let channels = (0..c).into_par_iter().map(|channel| {
             let planes = || inputs[0].values.chunks_exact(area.max(1)).skip(channel).step_by(c);
             let count = (n * area).max(1) as f64;
-            let mean = planes().flatten().map(|x| f64::from(*x)).sum::<f64>() / count;
-            let square = |x: &f32| (f64::from(*x) - mean) * (f64::from(*x) - mean);
-            let variance = planes().flatten().map(square).sum::<f64>() / count;
+            let mean = planes().map(|plane| sums(plane, plane, |x, _| [x, 0.0])[0]).sum::<f64>() / count;
+            let square = |x: f64, _: f64| [(x - mean) * (x - mean), 0.0];
+            let variance = planes().map(|plane| sums(plane, plane, square)[0]).sum::<f64>() / count;
             (mean as f32, variance as f32)
         });
         channels.unzip()
@@ -91,11 +110,10 @@ impl Kernel for Batch {
             .into_par_iter()
             .map(|channel| {
                 let planes = x.chunks_exact(area).zip(g.chunks_exact(area)).skip(channel).step_by(c);
+                let (mean, deviation) = (f64::from(mean[channel]), f64::from(deviation[channel]));
                 planes.fold([0.0, 0.0], |[all, dot], (x, g)| {
-                    let pairs = x.iter().zip(g);
-                    let products = pairs.map(|(x, g)| f64::from(*g) * f64::from(x - mean[channel]));
-                    let product = products.sum::<f64>() * f64::from(deviation[channel]);
-                    [all + g.iter().map(|g| f64::from(*g)).sum::<f64>(), dot + product]
+                    let [a, b] = sums(x, g, |x, g| [g, g * (x - mean)]);
+                    [all + a, dot + b * deviation]
                 })
             })
             .collect();
