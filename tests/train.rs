@@ -95,6 +95,10 @@ fn five_commands_from_a_folder_of_pictures_to_a_running_pipeline() {
     assert!(report.contains("<h2>Loss</h2>") && report.contains("</html>") && !report.contains("http://"), "no curves");
     let csv = std::fs::read_to_string(home.join("runs/places/results.csv")).unwrap();
     assert_eq!(csv.lines().count(), 34, "{csv}");
+    // A run that is over is published again.
+    std::fs::remove_dir_all(home.join("models/places")).unwrap();
+    says(home, &["train", "places.yaml", "--resume", "--set", "schedule.unfrozen=3"], 0);
+    assert!(home.join("models/places/model.onnx").is_file());
     // Nothing is written over: a second run has a folder of its own, and the model that it replaces is kept.
     says(home, &["train", "places.yaml", "--set", "schedule.epochs=1", "--set", "freeze=backbone"], 0);
     assert!(home.join("runs/places-2/replaced/model.onnx").is_file());

@@ -24,7 +24,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
   ocelli train photos.yaml                                      train, measure, and put the model where the recipe says
   ocelli train photos.yaml --set schedule.epochs=60 --set freeze=none
   ocelli train photos.yaml --dry-run                            can it learn 8 pictures by heart?
-  ocelli train photos.yaml --resume                             go on after Ctrl-C or a crash
+  ocelli train photos.yaml --resume                             go on after Ctrl-C or a crash; publish again, if it was over
 
 Labels are read as `ocelli eval` reads them: one folder for each class, COCO, Pascal VOC, YOLO, class maps. What is frozen \
 runs once for each variant of a picture; then only the rest is trained. Each run has its own folder, `runs/NAME` beside the \
@@ -87,9 +87,6 @@ impl TrainArgs {
         let stop = Stop::default();
         signals::listen(stop.clone(), Reopen::default(), || {})?;
         let state = training.begin()?;
-        if state.progress.finished {
-            return Err(Error::Config(format!("{}: this run is finished", training.run.display())));
-        }
         let mut teller = Teller::default();
         let results = training.run.join("results.csv");
         let metric = training.head.metric_name();

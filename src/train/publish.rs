@@ -78,24 +78,21 @@ impl Training {
     /// What could not be measured or written; the old model is still there then.
     pub fn publish(&self, best: &Best) -> Result<Published> {
         let (model, name) = (self.result()?, self.name()?);
-        let drafts = self.run.join("draft");
-        let draft = drafts.join(&name);
+        let folder = self.written.beside(&self.written.recipe.export.to);
+        let home = folder.parent().filter(|home| !home.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        make_parent(&folder)?;
+        // Whole or not at all: it gets its name when everything is there and was measured.
+        let drafts = tempfile::Builder::new().prefix(".train-").tempdir_in(home).map_err(|e| Error::io(home, e))?;
+        let draft = drafts.path().join(&name);
         let data = self.set.labels.truth.path.display().to_string();
         let data = format!("{} held-out pictures of {data}", self.set.val.len());
         let quality = Quality { metric: self.head.metric_name(), value: best.metric, data };
         self.package().write(&draft, &model, Some(&quality))?;
-        let measured = judge::measure(&self.set, &drafts, &self.lines(&name, Some(LEAST)), WORST)?;
-        let folder = self.written.beside(&self.written.recipe.export.to);
-        let home = folder.parent().unwrap_or(Path::new("."));
-        make_parent(&folder)?;
+        let measured = judge::measure(&self.set, drafts.path(), &self.lines(&name, Some(LEAST)), WORST)?;
         if folder.exists() {
-            let old = self.run.join("replaced");
-            if old.exists() {
-                std::fs::remove_dir_all(&old).map_err(|e| Error::io(&old, e))?;
-            }
-            std::fs::rename(&folder, &old).map_err(|e| Error::io(&folder, e))?;
+            self.put_aside(&folder)?;
         }
-        std::fs::rename(&draft, &folder).map_err(|e| Error::io(home, e))?;
+        std::fs::rename(&draft, &folder).map_err(|e| Error::io(&folder, e))?;
         // Beside the folder of models, where it finds them.
         let base = if home.ends_with("models") { home.parent().unwrap_or(home) } else { home };
         let pipeline = base.join(format!("{name}-pipeline.yaml"));
@@ -104,6 +101,17 @@ impl Training {
             replace(&pipeline, text.as_bytes())?;
         }
         Ok(Published { folder, pipeline, measured })
+    }
+
+    /// Moves the model that a new one replaces into the folder of the run; beside it, if that is on another disk.
+    fn put_aside(&self, folder: &Path) -> Result<()> {
+        let gone = |path: &Path| if path.exists() { std::fs::remove_dir_all(path) } else { Ok(()) };
+        let hidden = format!(".{}-replaced", folder.file_name().unwrap_or_default().to_string_lossy());
+        let (own, beside) = (self.run.join("replaced"), folder.with_file_name(hidden));
+        let moved = gone(&own).and_then(|()| std::fs::rename(folder, &own));
+        moved
+            .or_else(|_| gone(&beside).and_then(|()| std::fs::rename(folder, &beside)))
+            .map_err(|e| Error::io(folder, e))
     }
 }
 
