@@ -304,6 +304,25 @@ fn what_is_wrong_is_told_with_its_place() {
     assert!(!home.join("models/places").exists());
 }
 
+/// A card may name values inside the graph as its outputs; training ends there, too.
+#[test]
+fn a_card_that_names_its_outputs_keeps_them() {
+    let _limit = limit::within(120);
+    let folder = photos(4);
+    let home = folder.path();
+    let (from, to) = (Path::new(env!("CARGO_MANIFEST_DIR")).join("models/scene_tags"), home.join("models/named"));
+    std::fs::create_dir_all(&to).unwrap();
+    std::fs::copy(from.join("model.onnx"), to.join("model.onnx")).unwrap();
+    let card = std::fs::read_to_string(from.join("card.yaml")).unwrap();
+    let graph = Model::decode(std::fs::read(from.join("model.onnx")).unwrap()).unwrap();
+    let output = graph.graph().output[0].label().to_owned();
+    std::fs::write(to.join("card.yaml"), card.replace("  file:", &format!("  outputs: [{output}]\n  file:"))).unwrap();
+    recipe(home, "freeze: backbone\nschedule: { epochs: 2 }\n");
+    says(home, &["train", "places.yaml", "--set", "model=named"], 0);
+    let card = std::fs::read_to_string(home.join("models/places/card.yaml")).unwrap();
+    assert!(card.contains(&format!("  outputs: [{output}]")), "{card}");
+}
+
 /// What is judged by must not be learnt from, and a class needs pictures.
 #[test]
 fn pictures_in_two_splits_are_told() {

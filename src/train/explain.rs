@@ -2,6 +2,7 @@
 //! pytorch-grad-cam 1.5.7.
 
 use super::engine::Net;
+use super::heads::output_of;
 use crate::error::{Error, Result};
 use crate::infer::{Card, Extra, Plan, Session};
 use crate::models::classifier;
@@ -95,9 +96,7 @@ impl Explainer {
         let family = crate::models::classifier(card)?;
         let mut model = card.graph()?;
         super::plan::prepare(&mut model)?;
-        let output = model.graph().output.get(family.output).map(|output| output.label().to_owned());
-        let output =
-            output.ok_or_else(|| Error::Model(format!("model `{}` has no output {}", card.name, family.output)))?;
+        let output = output_of(card, &model, family.output)?;
         let found = head::find(&model, &output).map(|head| (head.features, head.channels_last));
         let (name, channels_last) = match features {
             Some(name) => (name.to_owned(), found.is_some_and(|(own, last)| own == name && last)),

@@ -75,7 +75,8 @@ impl Package<'_> {
         });
         let mut card = format!("# Written by `ocelli train`.\nmodel:\n  file: model.onnx\n  sha256: {hash}\n");
         let _ = writeln!(card, "  license: {}\n  source: {}", quoted(&self.license), quoted(&self.source));
-        let own = ["file", "sha256", "license", "source"];
+        // Inputs that are the same for every picture are weights of the graph by now.
+        let own = ["file", "sha256", "license", "source", "constants"];
         for (key, value) in entries(document.root.find(&["model"])).filter(|(key, _)| !own.contains(key)) {
             let _ = writeln!(card, "  {key}: {}", flow(value));
         }

@@ -1,7 +1,7 @@
 //! Classifiers: softmax cross-entropy, or one sigmoid for each class.
 
 use super::head::{Head, Loss};
-use super::linear::{Layer, Start, follow};
+use super::linear::{Layer, Start, follow, output_of};
 use crate::error::{Error, Result};
 use crate::eval::measure::Measured;
 use crate::infer::Card;
@@ -41,8 +41,7 @@ pub fn attach(
             format!("no picture of class `{}` to learn from; add some, or leave it out of `classes`", classes[at]);
         return Err(Error::Data(message));
     }
-    let output = model.graph().output.get(spec.output).map(|output| output.label().to_owned());
-    let output = output.ok_or_else(|| Error::Model(format!("model `{}` has no output {}", card.name, spec.output)))?;
+    let output = output_of(card, model, spec.output)?;
     let layer = Layer::find(model, &output).ok_or_else(|| {
         Error::Model(format!("model `{}`: its output `{output}` does not follow from one linear layer", card.name))
     })?;

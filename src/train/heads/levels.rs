@@ -84,9 +84,12 @@ fn layer(model: &Model, index: &Index, value: &str) -> Option<Layer> {
     if THROUGH.contains(&node.op()) { layer(model, index, node.input(0)?) } else { Layer::of(model, value) }
 }
 
-/// The weights that lead to one level alone: its tower.
+/// The weights that lead to one level alone: its tower. Of a detector with one level, those of the last layers.
 #[must_use]
 pub fn towers(model: &Model, ends: &[End]) -> BTreeSet<String> {
+    if ends.iter().all(|end| end.level == 0) {
+        return ends.iter().flat_map(|end| end.layer.weights()).collect();
+    }
     let (graph, index) = (model.graph(), model.index());
     let mut levels = vec![None; graph.node.len()];
     for end in ends {

@@ -1,6 +1,7 @@
 //! The last layer of a head, and how it gets another number of classes.
 
 use crate::error::{Error, Result};
+use crate::infer::Card;
 use crate::onnx::pb::ValueInfoProto;
 use crate::onnx::{Model, TensorProto, element_type, head};
 use crate::train::random::Random;
@@ -32,6 +33,17 @@ const HEAD: u64 = 3;
 
 /// The deviation of new weights (torchvision's classifiers).
 const DEVIATION: f64 = 0.01;
+
+/// The name of an output of a model: one of those that its card names, or else of the graph's own.
+///
+/// # Errors
+/// [`Error::Model`] if it has fewer.
+pub fn output_of(card: &Card, model: &Model, number: usize) -> Result<String> {
+    let named = &card.fields.model.outputs;
+    let own = || model.graph().output.get(number).map(|output| output.label().to_owned());
+    let output = if named.is_empty() { own() } else { named.get(number).cloned() };
+    output.ok_or_else(|| Error::Model(format!("model `{}` has no output {number}", card.name)))
+}
 
 impl Layer {
     /// The layer that leads to an output, with nothing but an average in front of it.

@@ -9,6 +9,7 @@ mod segmentation;
 mod yolo;
 
 pub use head::{Head, Loss};
+pub use linear::output_of;
 
 use super::data::Set;
 use super::recipe::Written;

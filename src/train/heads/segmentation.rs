@@ -1,7 +1,7 @@
 //! Class maps: cross-entropy of each pixel, at the size of the graph's scores.
 
 use super::head::{Head, Loss};
-use super::linear::{Layer, Start, follow};
+use super::linear::{Layer, Start, follow, output_of};
 use crate::error::{Error, Result};
 use crate::eval::measure::Measured;
 use crate::infer::Card;
@@ -41,8 +41,7 @@ pub fn attach(
     classes: &[String],
 ) -> Result<Box<dyn Head>> {
     let settings = &written.recipe.heads;
-    let output = model.graph().output.get(spec.output).map(|output| output.label().to_owned());
-    let output = output.ok_or_else(|| Error::Model(format!("model `{}` has no output {}", card.name, spec.output)))?;
+    let output = output_of(card, model, spec.output)?;
     let odd = || {
         Error::Model(format!(
             "model `{}`: its output `{output}` is not the resized result of one convolution",

@@ -2,7 +2,7 @@
 
 use super::head::{Head, Loss};
 use super::levels::{End, ends, towers};
-use super::linear::{Start, follow};
+use super::linear::{Start, follow, output_of};
 use crate::error::{Error, Result};
 use crate::eval::measure::Measured;
 use crate::infer::Card;
@@ -40,8 +40,7 @@ pub fn attach(
     if spec.kind != Kind::X || spec.form != Form::Heads {
         return Err(bad("of the YOLOs, only `kind: x` with `form: heads` can be trained yet"));
     }
-    let output = model.graph().output.get(spec.output).map(|output| output.label().to_owned());
-    let output = output.ok_or_else(|| bad(&format!("it has no output {}", spec.output)))?;
+    let output = output_of(card, model, spec.output)?;
     let columns = 5 + card.labels.len();
     let found = ends(model, &output, columns);
     let found =
