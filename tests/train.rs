@@ -100,8 +100,32 @@ fn five_commands_from_a_folder_of_pictures_to_a_running_pipeline() {
     says(home, &["train", "places.yaml", "--resume", "--set", "schedule.unfrozen=3"], 0);
     assert!(home.join("models/places/model.onnx").is_file());
     // Nothing is written over: a second run has a folder of its own, and the model that it replaces is kept.
-    says(home, &["train", "places.yaml", "--set", "schedule.epochs=1", "--set", "freeze=backbone"], 0);
-    assert!(home.join("runs/places-2/replaced/model.onnx").is_file());
+    std::fs::write(home.join("models/places/mine.txt"), "mine").unwrap();
+    let set = ["--set", "schedule.epochs=1", "--set", "freeze=backbone"];
+    let said = says(home, &[&["train", "places.yaml"], set.as_slice()].concat(), 0);
+    assert!(
+        said.contains("is now in ./runs/places-2/replaced-1") || said.contains("is now in runs/places-2/replaced-1"),
+        "{said}"
+    );
+    says(home, &[&["train", "places.yaml", "--resume"], set.as_slice()].concat(), 0);
+    assert!(home.join("runs/places-2/replaced-1/mine.txt").is_file() && home.join("runs/places-2/replaced-2").is_dir());
+    // What is no model is never replaced.
+    for place in ["photos", ".", "runs", "places.yaml", "photos/street"] {
+        let said = says(home, &["train", "places.yaml", "--set", &format!("export.to={place}")], 2);
+        assert!(said.contains("is no model") || said.contains("does not end in a name"), "{place}: {said}");
+    }
+    std::fs::write(home.join("photos/card.yaml"), "").unwrap();
+    let said = says(home, &["train", "places.yaml", "--set", "export.to=photos"], 2);
+    assert!(said.contains("would be replaced"), "{said}");
+    // Where the answer comes from: not among the pictures, where it would be learnt.
+    let picture = std::fs::read_dir(home.join("photos/street")).unwrap().flatten().next().unwrap().path();
+    let picture = picture.display().to_string();
+    let said = says(home, &["explain", "places", &picture], 0);
+    assert!(said.contains("-why.jpg: why `"), "{said}");
+    assert_eq!(std::fs::read_dir(home.join("photos/street")).unwrap().count(), 15);
+    assert!(std::fs::read_dir(home).unwrap().flatten().any(|e| e.path().display().to_string().ends_with("-why.jpg")));
+    assert!(says(home, &["explain", "places", &picture, "--out", &picture], 2).contains("the picture itself"));
+    assert!(says(home, &["explain", "places", &picture, "--class", "stret"], 2).contains("did you mean `street`?"));
 }
 
 /// Kills a training `most` times, from before the first step to the middle of a checkpoint, and compares it with one that
@@ -215,7 +239,7 @@ fn ctrl_c_saves_and_says_how_to_go_on() {
     // Another recipe is another training.
     recipe(home, "freeze: none\nschedule: { epochs: 501, batch: 2 }\n");
     let said = says(home, &["train", "places.yaml", "--resume"], 2);
-    assert!(said.contains("begun with another recipe"), "{said}");
+    assert!(said.contains("begun with another recipe") && !said.contains("another model"), "{said}");
     // A full disk, here files that cannot grow beyond 100 KiB, costs the training, not what was saved.
     recipe(home, "freeze: none\nschedule: { epochs: 500, batch: 2 }\n");
     let before = std::fs::read(&last).unwrap();
@@ -282,6 +306,10 @@ fn what_is_wrong_is_told_with_its_place() {
     assert!(said.contains("--write FILE.yaml"), "{said}");
     let said = says(home, &["train", "places.yaml", "--set", "data.classes=[street, chair]"], 5);
     assert!(said.contains("no picture of class `chair`"), "{said}");
+    let said = says(home, &["train", "places.yaml", "--set", "freeze=[zzz]"], 2);
+    assert!(said.contains("`zzz` matches no weight"), "{said}");
+    let said = says(home, &["train", "places.yaml", "--set", "data.classes=[street]"], 5);
+    assert!(said.contains("nothing to tell apart"), "{said}");
     let said = says(home, &["check", "places.yaml"], 0);
     assert!(said.contains("6 pictures to learn from, 2 to judge by") && said.contains("trains the heads: "), "{said}");
     // A picture whose end is missing.

@@ -58,6 +58,39 @@ fn a_detector_gets_other_classes() {
     assert!(rows.contains("\"label\":\"vehicle\"") && !rows.contains("\"label\":\"car\""), "{rows}");
 }
 
+/// Nets from scratch begin to learn: boxes and class maps. Five kinds of things are as many as the columns before them.
+#[test]
+fn nets_from_scratch_begin_to_learn() {
+    let _limit = limit::within(300);
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    render(home, "masks", "train", "5", "12");
+    let boxes = "data: { train: { path: train/annotations.json, map: { book: ~ } }, classes: [person, car, dog, ball, cup] }\n\
+                 model: { new: detector, size: [256, 160] }\n";
+    let maps = "data: { train: train/masks, classes: [background, person, car, dog, ball, cup, book] }\n\
+                model: { new: unet, size: [128, 64] }\n";
+    for (name, text) in [("boxes", boxes), ("maps", maps)] {
+        let rest = "augment: { cache: none }\nschedule: { epochs: 6, batch: 4, rate: 0.003, measure: 6 }\n";
+        std::fs::write(home.join(format!("{name}.yaml")), format!("{text}{rest}export: {{ to: models/{name} }}\n"))
+            .unwrap();
+        says(home, &["train", &format!("{name}.yaml")], 0);
+        let csv = std::fs::read_to_string(home.join("runs").join(name).join("results.csv")).unwrap();
+        let head: Vec<&str> = csv.lines().next().unwrap().split(',').collect();
+        let losses: Vec<f64> = csv
+            .lines()
+            .skip(1)
+            .map(|line| {
+                line.split(',')
+                    .zip(&head)
+                    .filter(|(_, name)| name.starts_with("train_"))
+                    .map(|(v, _)| v.parse::<f64>().unwrap())
+                    .sum()
+            })
+            .collect();
+        assert!(losses[5] < 0.8 * losses[0], "{name}: {losses:?}");
+    }
+}
+
 /// Class maps: two of seven classes, from scratch in the last layer.
 #[test]
 fn a_segmenter_gets_other_classes() {

@@ -4,7 +4,7 @@ use super::console::harmless;
 use super::global::{Global, say};
 use crate::error::{Error, Result};
 use crate::infer::ModelStore;
-use crate::media::{jpeg, still};
+use crate::media::{jpeg, png, still};
 use crate::ops::resize::{Resize, plan};
 use crate::stage::{Emitter, Env, LineEnv};
 use crate::train::explain::{Explainer, Method};
@@ -19,9 +19,9 @@ use std::sync::Arc;
 /// Draw where a classifier looked, from the gradient of its answer
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  ocelli explain scene_tags street.jpg                          the best answer, as street-why.jpg
+  ocelli explain scene_tags street.jpg                          the best answer, as street-why.jpg in this folder
   ocelli explain scene_tags street.jpg --class dog --method layercam
-  ocelli explain mobilenet_v2 cat.jpg --features 471 --out why.jpg
+  ocelli explain mobilenet_v2 cat.jpg --out why.png
 
 This works for every classifier that ends in layers with a gradient; the stage `cam` needs none, but a last layer behind an \
 average. Red is what speaks for the class. A map shows what a model uses, right or wrong.")]
@@ -39,7 +39,7 @@ pub struct ExplainArgs {
     /// Name of the value in the graph that is looked at; the last map if not given
     #[arg(long, value_name = "VALUE")]
     features: Option<String>,
-    /// The picture to write; PICTURE-why.jpg if not given
+    /// The picture to write, .jpg or .png; PICTURE-why.jpg in the working folder if not given
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -59,6 +59,18 @@ impl ExplainArgs {
             })
         };
         let class = self.class.as_ref().map(number).transpose()?;
+        // In the working folder: beside a picture, it could become one of a set.
+        let out = self.out.clone().unwrap_or_else(|| {
+            let stem = self.picture.file_stem().unwrap_or_default().to_string_lossy();
+            PathBuf::from(format!("{stem}-why.jpg"))
+        });
+        let ending = out.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
+        if !["jpg", "jpeg", "png"].contains(&ending.as_str()) {
+            return Err(Error::Config(format!("--out {}: expected a name that ends in .jpg or .png", out.display())));
+        }
+        if out.canonicalize().is_ok_and(|out| self.picture.canonicalize().is_ok_and(|picture| picture == out)) {
+            return Err(Error::Config(format!("--out {}: this is the picture itself", out.display())));
+        }
         let (path, mut image) = (&self.picture, Image::default());
         let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
         let _ = still::decode(&bytes, &mut image).map_err(|e| e.at(path.display()))?;
@@ -95,12 +107,12 @@ impl ExplainArgs {
         config("annotate", "{}")?.build(&env)?.process(packet, &mut drawn)?;
         let canvas = drawn.drain().next().and_then(|packet| packet.canvas);
         let canvas = canvas.ok_or_else(|| Error::Internal("`annotate` drew nothing".into()))?;
-        let out = self.out.clone().unwrap_or_else(|| {
-            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-            path.with_file_name(format!("{stem}-why.jpg"))
-        });
         let mut coded = Vec::new();
-        jpeg::encode(&canvas, 90, &mut coded)?;
+        if out.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png")) {
+            png::encode(&canvas, &mut coded)?;
+        } else {
+            jpeg::encode(&canvas, 90, &mut coded)?;
+        }
         write_file(&out, &coded)?;
         say(&harmless(&format!("{text}{}: why `{}`\n", out.display(), name(class))))
     }

@@ -5,7 +5,7 @@ use super::global::{Global, say};
 use super::{progress, signals};
 use crate::error::{Error, Result};
 use crate::eval::table::shown;
-use crate::host::{Reopen, Stop, replace};
+use crate::host::{Reopen, Stop, lock, replace};
 use crate::infer::ModelStore;
 use crate::train::events;
 use crate::train::publish::csv;
@@ -14,6 +14,7 @@ use crate::train::trainer::{Ending, Event, Phase, Row, Training};
 use crate::yaml::Document;
 use clap::Args;
 use indicatif::ProgressBar;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -35,7 +36,7 @@ pub struct TrainArgs {
     /// Change a setting of the recipe: SETTING=VALUE; may be given several times
     #[arg(long, value_name = "SETTING")]
     set: Vec<String>,
-    /// Go on with the last run that was not finished
+    /// Go on with the last run, with the same options; publish it again if it was over
     #[arg(long)]
     resume: bool,
     /// The folder of the run, instead of `runs/NAME` beside the recipe
@@ -83,6 +84,10 @@ impl TrainArgs {
         } else {
             training.run = self.folder(&training)?;
         }
+        // One process for each run.
+        let path = training.run.join("lock");
+        let own = File::create(&path).map_err(|e| Error::io(&path, e))?;
+        lock(&own, &path)?;
         say(&console::harmless(&format!("{}run: {}\n", about(&training), training.run.display())))?;
         let stop = Stop::default();
         signals::listen(stop.clone(), Reopen::default(), || {})?;
@@ -104,9 +109,13 @@ impl TrainArgs {
         teller.clear();
         let best = match ending? {
             Ending::Finished(best) => best,
+            Ending::Stopped if self.dry_run => {
+                console::say("stopped; a dry run keeps nothing");
+                return Ok(());
+            }
             Ending::Stopped => {
-                let (file, run) = (self.file.display(), training.run.display());
-                console::say(&format!("stopped; the state is in {run}; go on with: ocelli train {file} --resume"));
+                let run = training.run.display();
+                console::say(&format!("stopped; the state is in {run}; go on with: {}", self.again(global)));
                 return Ok(());
             }
         };
@@ -118,6 +127,9 @@ impl TrainArgs {
         let report = training.run.join("report.html");
         replace(&report, published.page(&training, &history)?.as_bytes())?;
         say(&console::harmless(&published.measured.text()))?;
+        if let Some(replaced) = &published.replaced {
+            say(&format!("the model that was there before is now in {}\n", replaced.display()))?;
+        }
         say(&format!(
             "{}: the model, best after epoch {} of part {}\n{}: curves and the worst pictures\ntry it: ocelli run {}\n",
             published.folder.display(),
@@ -128,12 +140,31 @@ impl TrainArgs {
         ))
     }
 
+    /// The command that goes on with this training.
+    fn again(&self, global: &Global) -> String {
+        let quoted = |text: &str| {
+            let plain = |c: char| c.is_alphanumeric() || "_-./=,:".contains(c);
+            if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+        };
+        let mut words = vec![format!("ocelli train {} --resume", quoted(&self.file.display().to_string()))];
+        words.extend(self.set.iter().map(|setting| format!("--set {}", quoted(setting))));
+        words.extend(self.run.iter().map(|run| format!("--run {}", quoted(&run.display().to_string()))));
+        words.extend(global.models.iter().map(|models| format!("--models {}", quoted(&models.display().to_string()))));
+        words.join(" ")
+    }
+
     fn propose(&self, to: &Path, model: &str, global: &Global) -> Result<()> {
         if to.exists() {
             return Err(Error::Config(format!("{} is there already; choose another --write", to.display())));
         }
         let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         ModelStore::new(&global.models, folder).card(model)?;
+        if !self.file.exists() {
+            return Err(Error::Config(format!(
+                "{}: there are no labels; give a folder or a file of labels",
+                self.file.display()
+            )));
+        }
         replace(to, proposal(&self.file, model, to)?.as_bytes())?;
         say(&format!("{0}: written; look at it, then run: ocelli train {0}\n", to.display()))
     }
@@ -176,7 +207,9 @@ impl TrainArgs {
 #[must_use]
 pub fn is_recipe(file: &Path) -> bool {
     let document = (file != Path::new("-")).then(|| Document::read(file).ok()).flatten();
-    document.is_some_and(|d| d.root.find(&["pipeline"]).is_none() && d.root.find(&["export"]).is_some())
+    document.is_some_and(|d| {
+        d.root.find(&["pipeline"]).is_none() && ["data", "export"].iter().any(|key| d.root.find(&[key]).is_some())
+    })
 }
 
 /// Checks a recipe, and unless `fast` also the pictures and the model that it names.

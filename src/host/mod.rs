@@ -33,7 +33,7 @@ pub use folders::data_folder;
 pub use health::{Health, State, Status};
 pub use histogram::Histogram;
 pub use limiter::Limiter;
-pub use lock::is_locked;
+pub use lock::{is_locked, lock};
 pub use out_file::{Begin, OutFile};
 pub use panics::{catch, quiet_caught_panics};
 pub use reopen::Reopen;

@@ -6,7 +6,7 @@ use super::trainer::{Best, LEAST, Row, Training};
 use crate::error::{Error, Result};
 use crate::eval::measure::Measured;
 use crate::eval::page::Page;
-use crate::host::{make_parent, replace};
+use crate::host::{can_write, make_parent, replace};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +18,8 @@ const WORST: usize = 24;
 pub struct Published {
     /// Its folder.
     pub folder: PathBuf,
+    /// Where the model lies that was there before, if there was one.
+    pub replaced: Option<PathBuf>,
     /// A pipeline that runs it.
     pub pipeline: PathBuf,
     /// What it was measured at.
@@ -57,19 +59,36 @@ impl Published {
 }
 
 impl Training {
-    /// The name of the trained model.
+    /// The name of the trained model, which is that of its folder.
     ///
     /// # Errors
-    /// [`Error::File`] if the path of the recipe has none that a pipeline could use.
+    /// [`Error::File`] if a pipeline could not use it, if something else lies there, or if it cannot be written.
     pub fn name(&self) -> Result<String> {
+        let bad = |message: String| self.written.error(&["export", "to"], message);
         let to = &self.written.recipe.export.to;
         let name = to.file_name().and_then(|name| name.to_str()).map(str::to_owned);
-        let plain =
-            |name: &String| !name.starts_with('.') && name.chars().all(|c| c.is_alphanumeric() || "_-.".contains(c));
-        name.filter(plain).ok_or_else(|| {
-            let message = format!("`{}` does not end in a name for a model: letters, digits, `_`, `-`", to.display());
-            self.written.error(&["export", "to"], message)
-        })
+        let plain = |name: &String| {
+            !name.starts_with('.')
+                && name.len() <= 100
+                && name.chars().all(|c| c.is_alphanumeric() || "_-.".contains(c))
+        };
+        let name = name.filter(plain).ok_or_else(|| {
+            bad(format!("`{}` does not end in a name for a model: letters, digits, `_`, `-`", to.display()))
+        })?;
+        let folder = self.written.beside(to);
+        if folder.exists() && !folder.join("card.yaml").is_file() {
+            return Err(bad(format!("{} is there and is no model; choose another name", folder.display())));
+        }
+        if let Ok(whole) = folder.canonicalize() {
+            let own = |path: &Path| path.canonicalize().is_ok_and(|path| path.starts_with(&whole));
+            let pictures = self.set.train.iter().chain(&self.set.val).map(|sample| sample.path.as_path());
+            if let Some(inside) = pictures.chain([self.written.file.as_path()]).find(|path| own(path)) {
+                let (folder, inside) = (folder.display(), inside.display());
+                return Err(bad(format!("{folder} would be replaced, and {inside} lies in it; choose another folder")));
+            }
+        }
+        can_write(&folder.with_file_name(format!("{name}-pipeline.yaml")), false).map_err(|e| bad(e.to_string()))?;
+        Ok(name)
     }
 
     /// Measures the best weights, and puts the model into its folder. One that lies there moves into the folder of the run.
@@ -89,9 +108,7 @@ impl Training {
         let quality = Quality { metric: self.head.metric_name(), value: best.metric, data };
         self.package().write(&draft, &model, Some(&quality))?;
         let measured = judge::measure(&self.set, drafts.path(), &self.lines(&name, Some(LEAST)), WORST)?;
-        if folder.exists() {
-            self.put_aside(&folder)?;
-        }
+        let replaced = folder.exists().then(|| self.put_aside(&folder)).transpose()?;
         std::fs::rename(&draft, &folder).map_err(|e| Error::io(&folder, e))?;
         // Beside the folder of models, where it finds them.
         let base = if home.ends_with("models") { home.parent().unwrap_or(home) } else { home };
@@ -100,18 +117,24 @@ impl Training {
             let text = judge::pipeline(&name, &folder_of(&self.set), &self.lines(&name, None));
             replace(&pipeline, text.as_bytes())?;
         }
-        Ok(Published { folder, pipeline, measured })
+        Ok(Published { folder, replaced, pipeline, measured })
     }
 
-    /// Moves the model that a new one replaces into the folder of the run; beside it, if that is on another disk.
-    fn put_aside(&self, folder: &Path) -> Result<()> {
-        let gone = |path: &Path| if path.exists() { std::fs::remove_dir_all(path) } else { Ok(()) };
-        let hidden = format!(".{}-replaced", folder.file_name().unwrap_or_default().to_string_lossy());
-        let (own, beside) = (self.run.join("replaced"), folder.with_file_name(hidden));
-        let moved = gone(&own).and_then(|()| std::fs::rename(folder, &own));
+    /// Moves the model that a new one replaces into the folder of the run; beside it, if that is on another disk. Nothing is
+    /// written over.
+    fn put_aside(&self, folder: &Path) -> Result<PathBuf> {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let free = |path: &dyn Fn(u32) -> PathBuf| (1..10_000).map(path).find(|path| !path.exists());
+        let own = free(&|at| self.run.join(format!("replaced-{at}")));
+        let beside = free(&|at| folder.with_file_name(format!(".{name}-replaced-{at}")));
+        let mut moved = Err(Error::Internal("no place for the old model".into()));
+        for place in own.into_iter().chain(beside) {
+            moved = std::fs::rename(folder, &place).map(|()| place).map_err(|e| Error::io(folder, e));
+            if moved.is_ok() {
+                break;
+            }
+        }
         moved
-            .or_else(|_| gone(&beside).and_then(|()| std::fs::rename(folder, &beside)))
-            .map_err(|e| Error::io(folder, e))
     }
 }
 

@@ -68,6 +68,8 @@ pub struct Tally {
     shots: Vec<Shot>,
     /// The line that leaves out the most, and the least score that it lets through.
     cut: Option<(String, f64)>,
+    /// Whether labels are not doubted because answers differ from them: a model that is being trained knows little.
+    trusts: bool,
     /// The classes that the pipeline keeps, if it does not keep all.
     kept: Option<BTreeSet<String>>,
 }
@@ -78,6 +80,13 @@ impl Tally {
     pub fn new(labels: Option<Arc<Labels>>, classes: &[String], keep: usize) -> Self {
         let against = labels.map(Against::new);
         Self { against, classes: classes.iter().cloned().collect(), keep, ..Self::default() }
+    }
+
+    /// Trusts the labels, however far the answers are from them.
+    #[must_use]
+    pub const fn trusting(mut self) -> Self {
+        self.trusts = true;
+        self
     }
 
     /// Whether nothing was measured.
@@ -442,14 +451,16 @@ impl Tally {
                 "the ground truth has classes that the model does not know, which count as missed: {list}"
             ));
         }
-        if let Some((confusion, names)) = &self.confusion {
+        if let Some((confusion, names)) = self.confusion.as_ref().filter(|_| !self.trusts) {
             notes.extend(shifted(confusion, Path::new(&path))?);
             plausible::maps(confusion, names, &mut notes);
             self.flips.judge().map_err(|e| e.at(&path))?;
         }
         if let Some(d) = &detection {
-            plausible::boxes(&d.real, &d.found, (&self.sizes, &self.turned), &d.names, &mut notes)
-                .map_err(|e| if path.is_empty() { e } else { e.at(&path) })?;
+            if !self.trusts {
+                plausible::boxes(&d.real, &d.found, (&self.sizes, &self.turned), &d.names, &mut notes)
+                    .map_err(|e| if path.is_empty() { e } else { e.at(&path) })?;
+            }
             let counted = d.real.iter().filter(|real| !real.crowd && !real.ignore).count();
             let ignored = d.real.len() - counted;
             if d.real.is_empty() {

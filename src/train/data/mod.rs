@@ -63,6 +63,9 @@ impl Set {
         };
         let names = names_of(&labels, train.iter().map(|(_, picture)| picture));
         let classes = classes(written, &names, model)?;
+        if let Some(odd) = classes.iter().find(|name| name.trim().is_empty() || name.contains(char::is_control)) {
+            return Err(Error::Data(format!("a class cannot be called {odd:?}; give it a name in one line")));
+        }
         let counts = Counts::over(train.iter().chain(&val).map(|(_, picture)| picture));
         let mut fit_notes = Notes::default();
         let fit = ClassFit::new(&labels, &counts, &classes, &mut fit_notes)?;
@@ -110,6 +113,13 @@ impl Set {
             );
         }
         doubles(&train, &val, &mut notes);
+        let judged = |class: usize| val.iter().any(|sample| sample.class == Some(class));
+        let learnt = |class: usize| train.iter().any(|sample| sample.class == Some(class));
+        let unjudged = (0..classes.len()).filter(|class| learnt(*class) && !judged(*class));
+        let unjudged: Vec<String> = unjudged.map(|class| shown(&classes[class])).collect();
+        if !unjudged.is_empty() {
+            notes.push(format!("no picture of {} to judge by: the numbers say nothing about it", unjudged.join(", ")));
+        }
         let own: BTreeSet<&str> = val.iter().map(|sample| sample.name.as_str()).collect();
         let mut judged = val_labels.clone();
         judged.pictures.retain(|picture| own.contains(picture.path.as_str()));

@@ -41,6 +41,12 @@ pub fn attach(
             format!("no picture of class `{}` to learn from; add some, or leave it out of `classes`", classes[at]);
         return Err(Error::Data(message));
     }
+    if classes.len() < 2 && spec.scores != Scores::Sigmoid {
+        let found = classes.join(", ");
+        return Err(Error::Data(format!(
+            "there is one class, {found}: nothing to tell apart; give a folder for each class"
+        )));
+    }
     let output = output_of(card, model, spec.output)?;
     let layer = Layer::find(model, &output).ok_or_else(|| {
         Error::Model(format!("model `{}`: its output `{output}` does not follow from one linear layer", card.name))

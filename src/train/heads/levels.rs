@@ -39,49 +39,53 @@ fn gather(model: &Model, index: &Index, value: &str, columns: usize, ends: &mut 
     match node.op() {
         op if THROUGH.contains(&op) => gather(model, index, node.input(0)?, columns, ends),
         "Concat" => {
-            let widths: Option<Vec<usize>> = node.input.iter().map(|name| width(model, index, name)).collect();
-            let widths = widths?;
-            if widths.iter().all(|width| *width == columns) {
+            let widths: Option<Vec<usize>> = node.input.iter().map(|name| width(model, index, name, columns)).collect();
+            if widths?.iter().all(|width| *width == columns) {
                 return node.input.iter().try_for_each(|name| gather(model, index, name, columns, ends));
             }
-            let mut first = 0;
-            for (name, count) in node.input.iter().zip(widths) {
-                ends.push(End { layer: layer(model, index, name)?, first, count, level: next });
-                first += count;
-            }
-            Some(())
+            parts(model, index, value, (0, next), ends).map(|_| ())
         }
-        _ => {
-            let (layer, count) = (layer(model, index, value)?, width(model, index, value)?);
-            ends.push(End { layer, first: 0, count, level: next });
-            Some(())
-        }
+        _ => parts(model, index, value, (0, next), ends).map(|_| ()),
     }
 }
 
-/// The numbers of one row, or one part of it, that a value holds.
-fn width(model: &Model, index: &Index, value: &str) -> Option<usize> {
+/// Adds the convolutions of one level, from a column on; returns the column behind them.
+fn parts(
+    model: &Model,
+    index: &Index,
+    value: &str,
+    (first, level): (usize, usize),
+    ends: &mut Vec<End>,
+) -> Option<usize> {
     let graph = model.graph();
     let node = &graph.node[index.maker(value)?];
     match node.op() {
-        op if THROUGH.contains(&op) => width(model, index, node.input(0)?),
-        "Conv" => index.weight(graph, node.input(1)?).map(|weight| weight.shape()[0]),
-        "Add" => (0..2).find_map(|at| width(model, index, node.input(at)?)),
-        "Concat" => {
-            let widths: Option<Vec<usize>> = node.input.iter().map(|name| width(model, index, name)).collect();
-            let widths = widths?;
-            // Maps of several levels one after the other have equal rows; parts of a row differ.
-            let same = widths.iter().all(|width| *width == widths[0]);
-            Some(if same { widths[0] } else { widths.iter().sum() })
+        op if THROUGH.contains(&op) => parts(model, index, node.input(0)?, (first, level), ends),
+        "Concat" => node.input.iter().try_fold(first, |at, name| parts(model, index, name, (at, level), ends)),
+        _ => {
+            let (layer, count) = (Layer::of(model, value)?, width(model, index, value, usize::MAX)?);
+            ends.push(End { layer, first, count, level });
+            Some(first + count)
         }
-        _ => None,
     }
 }
 
-/// The convolution behind what only changes its form.
-fn layer(model: &Model, index: &Index, value: &str) -> Option<Layer> {
-    let node = &model.graph().node[index.maker(value)?];
-    if THROUGH.contains(&node.op()) { layer(model, index, node.input(0)?) } else { Layer::of(model, value) }
+/// The numbers of one row, or one part of it, that a value holds, if whole rows have `columns`.
+fn width(model: &Model, index: &Index, value: &str, columns: usize) -> Option<usize> {
+    let graph = model.graph();
+    let node = &graph.node[index.maker(value)?];
+    match node.op() {
+        op if THROUGH.contains(&op) => width(model, index, node.input(0)?, columns),
+        "Conv" => index.weight(graph, node.input(1)?).map(|weight| weight.shape()[0]),
+        "Add" => (0..2).find_map(|at| width(model, index, node.input(at)?, columns)),
+        "Concat" => {
+            let widths: Option<Vec<usize>> = node.input.iter().map(|name| width(model, index, name, columns)).collect();
+            let widths = widths?;
+            // Whole rows one after the other, or parts of a row side by side.
+            Some(if widths.iter().all(|width| *width == columns) { columns } else { widths.iter().sum() })
+        }
+        _ => None,
+    }
 }
 
 /// The weights that lead to one level alone: its tower. Of a detector with one level, those of the last layers.

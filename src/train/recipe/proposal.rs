@@ -16,6 +16,7 @@ pub fn proposal(data: &Path, model: &str, recipe: &Path) -> Result<String> {
     };
     let folder = recipe.parent().unwrap_or(Path::new(""));
     let from = data.strip_prefix(folder).unwrap_or(data);
+    let from = if from.as_os_str().is_empty() { Path::new(".") } else { from };
     let name = recipe.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let to = text(&Path::new("models").join(name))?;
     let defaults = (Augment::default(), Schedule::default());

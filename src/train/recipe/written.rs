@@ -51,7 +51,8 @@ impl Written {
     pub fn for_dry_run(&mut self) {
         self.recipe.augment = Augment { flip: false, crop: 1.0, color: 0.0, cache: Cache::Variants(1) };
         let s = &mut self.recipe.schedule;
-        (s.epochs, s.unfrozen, s.batch, s.measure, s.patience) = (100, 0, 8, Some(25), 0);
+        (s.epochs, s.unfrozen, s.batch, s.measure, s.patience) = (300, 0, 8, Some(100), 0);
+        s.rate *= 3.0;
         (s.curve, s.decay, s.ema, s.accumulate) = (Curve::Constant, 0.0, 0.0, 1);
         self.recipe.freeze.get_or_insert(Freeze::Backbone);
         self.recipe.heads = Heads { smoothing: 0.0, balance: false, ..self.recipe.heads.clone() };
@@ -92,7 +93,7 @@ impl Written {
         within(["schedule", "warmup"], s.warmup, 0.0, 1000.0);
         within(["schedule", "momentum"], s.momentum, 0.0, 0.9999);
         within(["schedule", "decay"], s.decay, 0.0, 1.0);
-        within(["schedule", "clip"], s.clip, 0.0, f64::MAX);
+        within(["schedule", "clip"], s.clip, 0.0, 1e9);
         within(["schedule", "ema"], s.ema, 0.0, 0.99999);
         within(["schedule", "measure"], s.measure.unwrap_or(1) as f64, 1.0, 1e5);
         faults

@@ -4,7 +4,7 @@ use super::part::{Part, total};
 use super::state::{Progress, State};
 use crate::error::{Error, Result};
 use crate::infer::{Card, ModelStore};
-use crate::onnx::Model;
+use crate::onnx::{Model, TensorProto};
 use crate::train::data::Set;
 use crate::train::export::with_weights;
 use crate::train::heads::{Head, attach};
@@ -52,7 +52,7 @@ impl Training {
                 let plan = nets::find(&new.new, new.size).map_err(|what| written.error(&["model"], what))?;
                 let set = Set::read(&written, &[])?;
                 if set.classes.is_empty() {
-                    let message = "the labels have no names; give those of the classes, such as `[background, cell]`";
+                    let message = "the labels have no names; give those of the classes in `data.classes`, such as `[background, cell]`";
                     return Err(written.error(&["data", "classes"], message));
                 }
                 let wanted = Wanted { size: new.size, classes: set.classes.len(), seed: written.recipe.schedule.seed };
@@ -79,6 +79,17 @@ impl Training {
                 written.error(&["freeze"], "a net that is trained from scratch has nothing to freeze; leave it out")
             );
         }
+        if let Some(Freeze::Patterns(patterns)) = &written.recipe.freeze {
+            let names: Vec<&str> = model.graph().initializer.iter().map(TensorProto::label).collect();
+            let idle = |pattern: &&String| {
+                glob::Pattern::new(pattern).is_ok_and(|pattern| !names.iter().any(|name| pattern.matches(name)))
+            };
+            if let Some(pattern) = patterns.iter().find(idle) {
+                let some = names.iter().take(3).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+                let message = format!("`{pattern}` matches no weight; they are called {some} …");
+                return Err(written.error(&["freeze"], message));
+            }
+        }
         let parts = match &written.recipe.freeze {
             None if fresh => vec![part(words(&Freeze::None), Freeze::None, s.epochs, s.rate)],
             Some(freeze) => vec![part(words(freeze), freeze.clone(), s.epochs, s.rate)],
@@ -88,11 +99,14 @@ impl Training {
                 [heads, all].into_iter().filter(|part| part.epochs > 0).collect()
             }
         };
-        let mut hash = Sha256::new();
-        hash.update(&written.text);
-        hash.update(&card.fields.model.sha256);
-        set.train.iter().chain(&set.val).for_each(|sample| hash.update(sample.hash));
-        let origin = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = |parts: &mut dyn Iterator<Item = &[u8]>| -> String {
+            let mut hash = Sha256::new();
+            parts.for_each(|part| hash.update(part));
+            hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        };
+        let pictures = &mut set.train.iter().chain(&set.val).map(|sample| sample.hash.as_slice());
+        let recipe = hash(&mut [written.text.as_bytes()].into_iter());
+        let origin = [recipe, hash(pictures), card.fields.model.sha256.clone()].join(" ");
         Ok(Self { written, card, set, head, model, run, parts, origin })
     }
 
@@ -128,10 +142,14 @@ impl Training {
             return Ok(State { progress, ..State::default() });
         }
         let state = State::load(&path)?;
-        if state.progress.origin != self.origin {
+        let parts = state.progress.origin.split(' ').zip(self.origin.split(' '));
+        let words = ["another recipe or other --set options", "other pictures", "another model"];
+        let changed: Vec<&str> = parts.zip(words).filter(|((a, b), _)| a != b).map(|(_, word)| word).collect();
+        if !changed.is_empty() {
             return Err(Error::Config(format!(
-                "{}: it was begun with another recipe, other pictures or another model; undo the change, or start anew without --resume",
-                self.run.display()
+                "{}: it was begun with {}; undo the change, or start anew without --resume",
+                self.run.display(),
+                changed.join(", ")
             )));
         }
         Ok(state)
