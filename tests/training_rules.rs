@@ -9,6 +9,7 @@ mod support;
 use ocelli::internals::onnx::pb::{GraphProto, ModelProto, OperatorSetId, ValueInfoProto};
 use ocelli::internals::onnx::{Model, NodeProto, TensorProto};
 use ocelli::internals::train::engine::Net;
+use ocelli::internals::train::linear::{Linear, Svm, ridge};
 use ocelli::internals::train::loss::{
     BoxLoss, CrossEntropy, Distance, Multibox, binary, binary_dice, box_iou, class_dice, focal, regression,
 };
@@ -264,4 +265,45 @@ fn cnn(case: &Case<'_>) {
     for name in names {
         case.close(name, &net.value(name).unwrap().values);
     }
+}
+
+/// R-CNN's linear models: scores and objectives equal scikit-learn's, and our own training reaches as low an objective.
+#[test]
+fn linear_models_on_features() {
+    let _limit = limit::within(120);
+    cases("svm", |case| {
+        let rows = case.f64("X");
+        let width = case.shape("X")[1] as usize;
+        let classes = 4;
+        if case.op == "ridge" {
+            let values = case.f64("Y");
+            let lambda = case.params["lambda"].as_f64().unwrap();
+            let one = |class: usize| {
+                let own: Vec<f64> = values.iter().skip(class).step_by(classes).copied().collect();
+                ridge(&rows, width, &own, lambda)
+            };
+            let models: Vec<Linear> = (0..classes).map(one).collect();
+            case.close64("W", &models.iter().flat_map(|model| model.weights.clone()).collect::<Vec<_>>());
+            case.close64("b", &models.iter().map(|model| model.bias).collect::<Vec<_>>());
+            let scores = rows.chunks(width).flat_map(|row| models.iter().map(move |model| model.score(row)));
+            case.close64("pred", &scores.collect::<Vec<_>>());
+            return;
+        }
+        let squared = case.params["loss"] == "squared_hinge";
+        let svm = Svm { cost: case.params["C"].as_f64().unwrap(), squared };
+        let (weights, biases) = (case.f64("W"), case.f64("b"));
+        let given = |class: usize| Linear { weights: weights[class * width..][..width].to_vec(), bias: biases[class] };
+        let given: Vec<Linear> = (0..classes).map(given).collect();
+        let scores: Vec<f64> =
+            rows.chunks(width).flat_map(|row| given.iter().map(move |model| model.score(row))).collect();
+        case.close64("decision", &scores);
+        let real = case.i64("y");
+        let is = |class: usize| -> Vec<bool> { real.iter().map(|y| *y == class as i64).collect() };
+        let objectives: Vec<f64> = (0..classes).map(|class| svm.objective(&given[class], &rows, &is(class))).collect();
+        case.close64("objective_per_class", &objectives);
+        for (class, reference) in objectives.iter().enumerate() {
+            let ours = svm.objective(&svm.train(&rows, width, &is(class)), &rows, &is(class));
+            assert!(ours <= reference * 1.001, "{} {class}: {ours} {reference}", case.name);
+        }
+    });
 }

@@ -11,6 +11,7 @@ pub mod export;
 pub mod features;
 pub mod heads;
 pub mod judge;
+pub mod linear;
 pub mod loss;
 pub mod manual;
 pub mod nets;
