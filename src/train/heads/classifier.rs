@@ -41,7 +41,7 @@ pub fn attach(
             format!("no picture of class `{}` to learn from; add some, or leave it out of `classes`", classes[at]);
         return Err(Error::Data(message));
     }
-    if classes.len() < 2 && spec.scores != Scores::Sigmoid {
+    if classes.len() < 2 {
         let found = classes.join(", ");
         return Err(Error::Data(format!(
             "there is one class, {found}: nothing to tell apart; give a folder for each class"
