@@ -173,8 +173,8 @@ fn a_training_that_is_killed_goes_on_to_the_same_weights() {
     let _limit = limit::within(600);
     let folder = photos(6);
     // All that has a state: momentum, means over time, accumulated gradients, two parts.
-    recipe(folder.path(), "schedule: { epochs: 6, unfrozen: 12, batch: 2, accumulate: 2, ema: 0.9, rate: 0.002 }\n");
-    kill(folder.path(), 20, 5);
+    recipe(folder.path(), "schedule: { epochs: 10, unfrozen: 60, batch: 2, accumulate: 2, ema: 0.9, rate: 0.002 }\n");
+    kill(folder.path(), 20, 20);
 }
 
 /// A net of one's own, with the running statistics of its normalisations; killed, too.
