@@ -83,7 +83,7 @@ fn five_commands_from_a_folder_of_pictures_to_a_running_pipeline() {
     says(home, &["data", "check", "photos"], 0);
     says(home, &["train", "photos", "--model", "scene_tags", "--write", "places.yaml"], 0);
     let said = says(home, &["train", "places.yaml", "--set", "schedule.unfrozen=3"], 0);
-    assert!(said.contains("24 pictures to learn from, 6 to judge by; 2 classes: street, table"), "{said}");
+    assert!(said.contains("24 training pictures, 6 validation pictures; 2 classes: street, table"), "{said}");
     assert!(said.contains("part 1 of 2: the heads") && said.contains("part 2 of 2: all layers"), "{said}");
     let said = says(home, &["eval", "places-pipeline.yaml", "--labels", "photos"], 0);
     assert!(top1(&said) >= 0.95, "{said}");
@@ -305,13 +305,16 @@ fn what_is_wrong_is_told_with_its_place() {
     let said = says(home, &["train", "photos"], 2);
     assert!(said.contains("--write FILE.yaml"), "{said}");
     let said = says(home, &["train", "places.yaml", "--set", "data.classes=[street, chair]"], 5);
-    assert!(said.contains("no picture of class `chair`"), "{said}");
+    assert!(said.contains("no training picture of class `chair`"), "{said}");
     let said = says(home, &["train", "places.yaml", "--set", "freeze=[zzz]"], 2);
     assert!(said.contains("`zzz` matches no weight"), "{said}");
     let said = says(home, &["train", "places.yaml", "--set", "data.classes=[street]"], 5);
     assert!(said.contains("nothing to tell apart"), "{said}");
     let said = says(home, &["check", "places.yaml"], 0);
-    assert!(said.contains("6 pictures to learn from, 2 to judge by") && said.contains("trains the heads: "), "{said}");
+    assert!(
+        said.contains("6 training pictures, 2 validation pictures") && said.contains("trains the heads: "),
+        "{said}"
+    );
     // A picture whose end is missing.
     let path = home.join("photos/table/000001.jpg");
     let path = if path.exists() {
@@ -379,7 +382,7 @@ fn pictures_in_two_splits_are_told() {
     );
     recipe(home, "freeze: backbone\nschedule: { epochs: 1 }\n");
     let said = says(home, &["train", "places.yaml", "--set", "data.train=set"], 0);
-    assert!(said.contains("2 of 4 pictures to judge by are also learnt from"), "{said}");
+    assert!(said.contains("2 of 4 validation pictures are also training pictures"), "{said}");
 }
 
 #[test]
@@ -416,7 +419,7 @@ fn flowers_are_told_apart() {
     let text = format!("data: {{ train: {data} }}\nmodel: mobilenet_v2\nexport: {{ to: models/flowers }}\n");
     std::fs::write(home.join("flowers.yaml"), text).unwrap();
     let said = says(home, &["train", "flowers.yaml", "--set", "schedule.unfrozen=2"], 0);
-    assert!(said.contains("100 pictures to learn from, 40 to judge by; 2 classes: roses, sunflowers"), "{said}");
+    assert!(said.contains("100 training pictures, 40 validation pictures; 2 classes: roses, sunflowers"), "{said}");
     let csv = std::fs::read_to_string(home.join("runs/flowers/results.csv")).unwrap();
     println!("{csv}");
     let heads: Vec<&str> = csv.lines().filter(|line| line.starts_with("1,30,")).collect();

@@ -240,7 +240,7 @@ fn models(written: &Written, global: &Global) -> ModelStore {
 fn about(training: &Training) -> String {
     let set = &training.set;
     let (train, val, classes) = (set.train.len(), set.val.len(), set.classes.join(", "));
-    format!("{train} pictures to learn from, {val} to judge by; {} classes: {classes}\n", set.classes.len())
+    format!("{train} training pictures, {val} validation pictures; {} classes: {classes}\n", set.classes.len())
 }
 
 fn judge_dry_run(metric: f64, name: &str) -> Result<()> {
@@ -320,5 +320,5 @@ fn epoch(row: &Row, metric: &str, is_best: bool) -> String {
     };
     let measured = row.metric.map_or(String::new(), |value| format!("; {metric} {value:.4}"));
     let best = if is_best { ", the best so far" } else { "" };
-    format!("epoch {}: loss {}; held out {}{measured}{best}", row.epoch + 1, list(&row.train), list(&row.val))
+    format!("epoch {}: loss {}; validation {}{measured}{best}", row.epoch + 1, list(&row.train), list(&row.val))
 }

@@ -100,7 +100,7 @@ impl Frozen {
 pub struct Features<'a> {
     frozen: &'a Frozen,
     samples: &'a [Sample],
-    /// How pictures vary; `None` for those that are judged by.
+    /// How pictures vary; `None` for validation.
     augment: Option<&'a Augment>,
     seed: u64,
     store: Option<Store>,

@@ -44,11 +44,7 @@ impl Published {
         let most = train.iter().chain(&val).map(|(_, value)| *value).fold(0.0, f64::max);
         let across = (1.0, at(rows.len().saturating_sub(1)));
         page.heading("Loss");
-        page.chart(
-            ("epoch", "loss"),
-            &[("learnt from".into(), train), ("held out".into(), val)],
-            [across, (0.0, most)],
-        );
+        page.chart(("epoch", "loss"), &[("training".into(), train), ("validation".into(), val)], [across, (0.0, most)]);
         page.heading(name);
         page.chart(("epoch", name), &[(name.into(), curve(&|row| row.metric))], [across, (0.0, 1.0)]);
         self.measured.sections(&mut page, None)?;
@@ -104,12 +100,16 @@ impl Training {
         let drafts = tempfile::Builder::new().prefix(".train-").tempdir_in(home).map_err(|e| Error::io(home, e))?;
         let draft = drafts.path().join(&name);
         let data = self.set.labels.truth.path.display().to_string();
-        let data = format!("{} held-out pictures of {data}", self.set.val.len());
+        let data = format!("{} validation pictures of {data}", self.set.val.len());
         let quality = Quality { metric: self.head.metric_name(), value: best.metric, data };
         self.package().write(&draft, &model, Some(&quality))?;
         let measured = judge::measure(&self.set, drafts.path(), &self.lines(&name, Some(LEAST)), WORST)?;
         let replaced = folder.exists().then(|| self.put_aside(&folder)).transpose()?;
-        std::fs::rename(&draft, &folder).map_err(|e| Error::io(&folder, e))?;
+        if let Err(error) = std::fs::rename(&draft, &folder) {
+            // The old model goes back to its place; if that fails, too, it is where it was put.
+            let _ = replaced.map(|old| std::fs::rename(old, &folder));
+            return Err(Error::io(&folder, error));
+        }
         // Beside the folder of models, where it finds them.
         let base = if home.ends_with("models") { home.parent().unwrap_or(home) } else { home };
         let pipeline = base.join(format!("{name}-pipeline.yaml"));

@@ -24,9 +24,9 @@ use std::sync::Arc;
 /// The pictures of a training.
 #[derive(Debug)]
 pub struct Set {
-    /// What is learnt from.
+    /// The training pictures.
     pub train: Vec<Sample>,
-    /// What training is judged by.
+    /// The validation pictures.
     pub val: Vec<Sample>,
     /// The labels of the latter.
     pub labels: Arc<Labels>,
@@ -40,7 +40,7 @@ impl Set {
     /// Reads the set of a recipe. `model` has the names of the model's classes.
     ///
     /// # Errors
-    /// [`Error::Data`] if labels or pictures are bad, or nothing is left to learn from or to judge by.
+    /// [`Error::Data`] if labels or pictures are bad, or there are no training or no validation pictures.
     pub fn read(written: &Written, model: &[String]) -> Result<Self> {
         let data = &written.recipe.data;
         let at = |truth: &Truth| truth.clone().below(written.file.parent().unwrap_or(Path::new("")));
@@ -107,9 +107,9 @@ impl Set {
             notes.push(format!("{count} pictures of `{name}`, which is not among the classes, are left out"));
         }
         if train.is_empty() || val.is_empty() {
-            let (what, how) = if train.is_empty() { ("learn from", "train") } else { ("judge by", "val") };
+            let (what, how) = if train.is_empty() { ("training", "train") } else { ("validation", "val") };
             return Err(
-                written.error(&["data"], format!("no labelled pictures to {what}; give `{how}` a set that has some"))
+                written.error(&["data"], format!("no labelled {what} pictures; give `{how}` a set that has some"))
             );
         }
         doubles(&train, &val, &mut notes);
@@ -118,7 +118,7 @@ impl Set {
         let unjudged = (0..classes.len()).filter(|class| learnt(*class) && !judged(*class));
         let unjudged: Vec<String> = unjudged.map(|class| shown(&classes[class])).collect();
         if !unjudged.is_empty() {
-            notes.push(format!("no picture of {} to judge by: the numbers say nothing about it", unjudged.join(", ")));
+            notes.push(format!("no validation picture of {}: the numbers say nothing about it", unjudged.join(", ")));
         }
         let own: BTreeSet<&str> = val.iter().map(|sample| sample.name.as_str()).collect();
         let mut judged = val_labels.clone();
@@ -126,7 +126,7 @@ impl Set {
         Ok(Self { train, val, labels: Arc::new(judged), classes, notes })
     }
 
-    /// Keeps so many pictures to learn from, of all classes in turn, and judges by the same.
+    /// Keeps so many training pictures, of all classes in turn, and validates on the same.
     pub fn only(&mut self, count: usize) {
         let mut of_class = BTreeMap::new();
         let mut turn = |sample: &Sample| {
@@ -149,7 +149,7 @@ impl Set {
         self.val.iter().map(played).collect()
     }
 
-    /// How many pictures of each class there are to learn from.
+    /// How many training pictures of each class there are.
     #[must_use]
     pub fn counts(&self) -> Vec<u64> {
         let mut counts = vec![0; self.classes.len()];
@@ -210,7 +210,7 @@ fn objects(
     picture.boxes.iter().filter_map(object).collect()
 }
 
-/// Divides pictures into those to learn from and those to judge by: as the set says, else a share of each class.
+/// Divides pictures into training and validation: as the set says, else a share of each class.
 fn divide(all: Found, share: f64, seed: u64) -> (Found, Found) {
     let is = |picture: &Picture, names: &[&str]| picture.split.as_deref().is_some_and(|split| names.contains(&split));
     let held = ["val", "valid", "validation", "minival", "val2017"];
@@ -291,7 +291,7 @@ fn doubles(train: &[Sample], val: &[Sample], notes: &mut Vec<String>) {
     let both: Vec<(&Sample, &Sample)> = val.iter().filter_map(|s| Some((*known.get(&s.hash)?, s))).collect();
     if let Some((one, other)) = both.first() {
         notes.push(format!(
-            "{} of {} pictures to judge by are also learnt from, such as {} and {}: the numbers will be too good",
+            "{} of {} validation pictures are also training pictures, such as {} and {}: the numbers will be too good",
             both.len(),
             val.len(),
             shown(&one.name),

@@ -37,8 +37,7 @@ pub fn attach(
 ) -> Result<Box<dyn Head>> {
     let settings = &written.recipe.heads;
     if let Some(at) = counts.iter().position(|count| *count == 0) {
-        let message =
-            format!("no picture of class `{}` to learn from; add some, or leave it out of `classes`", classes[at]);
+        let message = format!("no training picture of class `{}`; add some, or leave it out of `classes`", classes[at]);
         return Err(Error::Data(message));
     }
     if classes.len() < 2 {

@@ -12,7 +12,7 @@ pub struct Data {
     /// Labels in any format that `ocelli eval` reads: a path, or a map with `path` and how to read them.
     #[schemars(with = "TruthForm")]
     pub train: Truth,
-    /// Labels of the pictures that training is judged by. If not given: the set's own part `val`, else a share of the others.
+    /// Labels of the validation pictures. If not given: the set's own part `val`, else a share of the others.
     #[serde(default)]
     #[schemars(with = "TruthForm")]
     pub val: Option<Truth>,

@@ -22,7 +22,7 @@ pub fn proposal(data: &Path, model: &str, recipe: &Path) -> Result<String> {
     let defaults = (Augment::default(), Schedule::default());
     Ok(format!(
         "# What is trained, and how: docs/training.md. Train it with `ocelli train {}`.\n\
-         data: {{ train: {} }}   # with `val:` for pictures of their own to judge by; else a fifth is held out\n\
+         data: {{ train: {} }}   # `val:` names a validation set; without it a fifth is held out\n\
          model: {model}\n\
          # freeze: backbone      # train the heads only; without this line, then all layers, too\n\
          augment: {{ flip: {}, crop: {}, color: {} }}\n\

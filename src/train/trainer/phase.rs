@@ -189,7 +189,7 @@ impl Training {
         let measured = judge::measure(&self.set, &folder, &self.lines("model", Some(LEAST)), 0)?;
         self.head
             .metric(&measured)
-            .ok_or_else(|| Error::Data("nothing could be measured on the pictures to judge by".into()))
+            .ok_or_else(|| Error::Data("nothing could be measured on the validation pictures".into()))
     }
 
     /// What the exported files say.
@@ -234,7 +234,7 @@ fn add(sums: &mut Vec<(String, f64)>, parts: &[(&'static str, f64)], share: f64)
     }
 }
 
-/// The mean of each part of the loss on what is judged by.
+/// The mean of each part of the loss on the validation pictures.
 fn val_loss(learner: &mut Learner<'_>, val: &Features<'_>, size: usize) -> Result<Vec<(String, f64)>> {
     let mut sums = Vec::new();
     let places: Vec<usize> = (0..val.count()).collect();

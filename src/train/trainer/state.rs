@@ -17,9 +17,9 @@ pub struct Row {
     pub epoch: u64,
     /// The learning rate of its last step.
     pub rate: f64,
-    /// The mean of each part of the loss on what is learnt from.
+    /// The mean of each part of the loss on the training pictures.
     pub train: Vec<(String, f64)>,
-    /// The same on what is judged by.
+    /// The same on the validation pictures.
     pub val: Vec<(String, f64)>,
     /// What counts, measured with the exported file in tract, if it was measured.
     pub metric: Option<f64>,
@@ -28,7 +28,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// The whole loss on what is judged by.
+    /// The whole loss on the validation pictures.
     #[must_use]
     pub fn loss(&self) -> f64 {
         self.val.iter().map(|(_, value)| value).sum()
@@ -44,7 +44,7 @@ pub struct Best {
     pub epoch: u64,
     /// What counts.
     pub metric: f64,
-    /// The loss on what is judged by.
+    /// The loss on the validation pictures.
     pub loss: f64,
 }
 

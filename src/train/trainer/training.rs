@@ -110,7 +110,7 @@ impl Training {
         Ok(Self { written, card, set, head, model, run, parts, origin })
     }
 
-    /// The same training, of eight pictures that are judged by, too.
+    /// The same training, of eight pictures that are its validation set, too.
     ///
     /// # Errors
     /// As [`Training::new`].
